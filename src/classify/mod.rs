@@ -1,0 +1,1 @@
+//! Turns raw request facts into visit attributes.

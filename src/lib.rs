@@ -1,0 +1,4 @@
+//! Smart Links.
+
+pub mod classify;
+pub mod domain;
