@@ -1,7 +1,29 @@
-//! The words of the service: what a link, a rule, a visit is.
+//! The words of the service: what a shop, a link, a rule, a visit is.
+//!
+//! Everything here is a plain value that only a validating constructor makes: what exists is sound. A constructor takes
+//! one field and returns a [`fault::Problem`]; `check` methods look at an object whole and return [`fault::Faults`] with
+//! the paths of the fields.
 
+pub mod click_id;
 pub mod client;
+pub mod condition;
+pub mod decimal;
+pub mod destination;
 pub mod fact;
+pub mod fault;
 pub mod geo;
+pub mod host;
 pub mod language;
+pub mod limits;
+pub mod link;
+pub mod name;
 pub mod named;
+pub mod one_of;
+pub mod param;
+pub mod partner;
+pub mod policy;
+pub mod query;
+pub mod revision;
+pub mod shop;
+pub mod utm;
+pub mod visit;

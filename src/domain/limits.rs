@@ -1,0 +1,74 @@
+//! How much of everything there may be. `docs/semantics.md` has the same table for users.
+
+/// Characters of a display name.
+pub const DISPLAY_NAME_CHARS: usize = 120;
+/// Characters of a link's description.
+pub const DESCRIPTION_CHARS: usize = 1_000;
+/// Bytes of a slug, id, code, alias or tag.
+pub const NAME_BYTES: usize = 64;
+/// Bytes of a destination, as written.
+pub const DESTINATION_BYTES: usize = 2_048;
+/// Bytes of one UTM value, as written.
+pub const UTM_VALUE_BYTES: usize = 512;
+/// Bytes of the visitor's query.
+pub const QUERY_BYTES: usize = 8 * 1_024;
+/// Bytes of one header of the visitor's request.
+pub const HEADER_BYTES: usize = 8 * 1_024;
+/// Link hosts of a shop.
+pub const LINK_HOSTS: usize = 20;
+/// Further destination hosts of a shop.
+pub const DESTINATION_HOSTS: usize = 100;
+/// Further parameters that may name the partner.
+pub const ACCEPTED_PARTNER_PARAMS: usize = 20;
+/// Address blocks of a shop's own people.
+pub const INTERNAL_ADDRESSES: usize = 100;
+/// Listed parameters of a query policy.
+pub const LISTED_PARAMETERS: usize = 100;
+/// Exceptions of a query policy.
+pub const QUERY_OVERRIDES: usize = 100;
+/// Bytes of a parameter name in a policy or condition.
+pub const PARAMETER_NAME_BYTES: usize = 256;
+/// Aliases of a partner.
+pub const ALIASES: usize = 20;
+/// Tags of a partner or link.
+pub const TAGS: usize = 50;
+/// Partners that a link is shared with by code.
+pub const SHARED_PARTNERS: usize = 10_000;
+/// Programs that a link is shared with.
+pub const SHARED_PROGRAMS: usize = 500;
+/// Rules of a link.
+pub const RULES: usize = 1_000;
+/// Rules of a link that were taken away, whose ids stay used.
+pub const RETIRED_RULES: usize = 10_000;
+/// Levels of a condition.
+pub const CONDITION_DEPTH: usize = 8;
+/// Nodes of a condition, groups and `not` included.
+pub const CONDITION_NODES: usize = 200;
+/// Values of one predicate.
+pub const PREDICATE_VALUES: usize = 500;
+/// Bytes of one value of a predicate, and of a caller's fact.
+pub const VALUE_BYTES: usize = 512;
+/// Facts that a caller sends with a visit.
+pub const ATTRIBUTES: usize = 50;
+/// Objects in one bulk call.
+pub const BATCH: usize = 1_000;
+/// Partners in one bulk move.
+pub const MOVED_PARTNERS: usize = 10_000;
+/// Entries of a page unless told otherwise.
+pub const PAGE_SIZE: usize = 50;
+/// Entries of a page at most.
+pub const MAX_PAGE_SIZE: usize = 1_000;
+/// Bytes of a page at which it ends early.
+pub const PAGE_BYTES: usize = 1_024 * 1_024;
+/// Hours that a click id sent by a caller may be old.
+pub const CLICK_ID_AGE_HOURS: i64 = 24;
+/// Minutes that a click id sent by a caller may be ahead.
+pub const CLICK_ID_AHEAD_MINUTES: i64 = 5;
+/// Hours for which a request id makes a create safe to repeat.
+pub const REQUEST_ID_HOURS: i64 = 24;
+/// Seconds that a resolve waits for a revision.
+pub const MIN_REVISION_WAIT_SECONDS: u64 = 2;
+/// Seconds that an item of a stream may take.
+pub const ITEM_SECONDS: u64 = 30;
+/// Unanswered items of one stream.
+pub const UNANSWERED_ITEMS: usize = 1_024;

@@ -1,0 +1,298 @@
+//! Links and their rules.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    condition::Condition,
+    destination::Destination,
+    fault::{Faults, Problem, Reason},
+    limits,
+    name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, check_text},
+    partner::check_tags,
+    policy::QueryPolicy,
+    shop::ShopSettings,
+    utm::Utm,
+};
+
+/// A Smart Link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The shop.
+    pub shop: ShopId,
+    /// The slug.
+    pub slug: Slug,
+    /// Whether it is the shop's default partner link.
+    pub is_default: bool,
+    /// What partners see.
+    pub display_name: DisplayName,
+    /// What partners see below the name.
+    pub description: Description,
+    /// Free words to find it by.
+    pub tags: Vec<Tag>,
+    /// What it is in.
+    pub state: LinkState,
+    /// Whom it is shared with.
+    pub sharing: Sharing,
+    /// What decides where its clicks go.
+    pub routing: Routing,
+}
+
+impl Link {
+    /// Checks what one field alone cannot tell; paths are relative to the link.
+    pub fn check(&self, shop: &ShopSettings) -> Faults {
+        let mut faults = Faults::new();
+        check_tags(&self.tags, &mut faults);
+        self.sharing.check(&mut faults);
+        self.routing.check(shop, &mut faults);
+        faults
+    }
+}
+
+/// A link's description: at most 1,000 characters, lines allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Description(Box<str>);
+
+impl Description {
+    /// Takes the text if it is not too long.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        check_text(text, "the description", limits::DESCRIPTION_CHARS, true)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Description {
+    type Error = Problem;
+
+    fn try_from(text: String) -> Result<Self, Problem> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Description> for String {
+    fn from(text: Description) -> String {
+        text.0.into()
+    }
+}
+
+/// What a link is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// It works between its start and its end.
+    Active,
+    /// It is switched off.
+    Paused,
+    /// It is deleted.
+    Deleted,
+}
+
+/// Whom a link is shared with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// Every partner of the shop.
+    Everyone,
+    /// Some partners and programs; sorted.
+    Selected {
+        /// Codes of partners.
+        partners: Vec<PartnerCode>,
+        /// Ids of programs.
+        programs: Vec<ProgramId>,
+    },
+}
+
+impl Sharing {
+    /// Shares with these, each once.
+    pub fn selected(mut partners: Vec<PartnerCode>, mut programs: Vec<ProgramId>) -> Self {
+        partners.sort_unstable();
+        partners.dedup();
+        programs.sort_unstable();
+        programs.dedup();
+        Self::Selected { partners, programs }
+    }
+
+    /// Returns whether the link is shared with a partner who is in this program.
+    pub fn includes(&self, partner: &PartnerCode, program: Option<&ProgramId>) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Selected { partners, programs } => {
+                partners.binary_search(partner).is_ok()
+                    || program.is_some_and(|program| programs.binary_search(program).is_ok())
+            }
+        }
+    }
+
+    fn check(&self, faults: &mut Faults) {
+        let Self::Selected { partners, programs } = self else { return };
+        for (path, is, most) in [
+            ("sharing.selected.partners", partners.len(), limits::SHARED_PARTNERS),
+            ("sharing.selected.programs", programs.len(), limits::SHARED_PROGRAMS),
+        ] {
+            if is > most {
+                let text = format!("the list has {is} entries, at most {most} are allowed");
+                faults.add(path, Problem::new(Reason::TooLong, text));
+            }
+        }
+    }
+}
+
+/// How a browser is redirected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedirectKind {
+    /// 302.
+    #[default]
+    Found,
+    /// 301.
+    MovedPermanently,
+    /// 307.
+    TemporaryRedirect,
+    /// 308.
+    PermanentRedirect,
+}
+
+/// What decides where the clicks of a link go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routing {
+    /// Where a visit goes that no rule sends elsewhere.
+    pub default_destination: Destination,
+    /// Asked in this order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Ids of rules that were taken away: none comes back.
+    #[serde(default)]
+    pub retired_rules: Vec<RuleId>,
+    /// Campaign parameters.
+    #[serde(default)]
+    pub utm: Utm,
+    /// Replaces the shop's policy whole.
+    #[serde(default)]
+    pub query_policy: Option<QueryPolicy>,
+    /// How browsers are redirected.
+    #[serde(default)]
+    pub redirect: RedirectKind,
+    /// The first instant at which the link works.
+    #[serde(default)]
+    pub start_time: Option<Timestamp>,
+    /// The first instant at which it does not work any more.
+    #[serde(default)]
+    pub expire_time: Option<Timestamp>,
+    /// Where clicks go after that.
+    #[serde(default)]
+    pub expired_destination: Option<Destination>,
+}
+
+impl Routing {
+    /// Leads to a destination and nothing else.
+    pub fn to(default_destination: Destination) -> Self {
+        Self {
+            default_destination,
+            rules: Vec::new(),
+            retired_rules: Vec::new(),
+            utm: Utm::default(),
+            query_policy: None,
+            redirect: RedirectKind::default(),
+            start_time: None,
+            expire_time: None,
+            expired_destination: None,
+        }
+    }
+
+    /// Returns every destination with its path relative to the link.
+    pub fn destinations(&self) -> impl Iterator<Item = (String, &Destination)> {
+        let default = ("default_destination".to_owned(), &self.default_destination);
+        let expired = self.expired_destination.iter().map(|to| ("expired_destination".to_owned(), to));
+        let rules = self.rules.iter().enumerate().map(|(at, rule)| match &rule.then {
+            Outcome::Destination(to) => (format!("rules[{at}].destination"), to),
+        });
+        std::iter::once(default).chain(rules).chain(expired)
+    }
+
+    fn check(&self, shop: &ShopSettings, faults: &mut Faults) {
+        if self.rules.len() > limits::RULES {
+            let text = format!("there are {} rules, at most {} are allowed", self.rules.len(), limits::RULES);
+            faults.add("rules", Problem::new(Reason::TooLong, text));
+        }
+        if self.retired_rules.len() > limits::RETIRED_RULES {
+            let most = limits::RETIRED_RULES;
+            let text = format!(
+                "more than {most} rules of this link were taken away; change rules instead of replacing them"
+            );
+            faults.add("rules", Problem::new(Reason::TooLong, text));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for (at, rule) in self.rules.iter().enumerate() {
+            let id_path = || format!("rules[{at}].id");
+            if !seen.insert(&rule.id) {
+                faults.add(
+                    id_path(),
+                    Problem::new(Reason::Duplicate, format!("the rule id `{}` stands twice", rule.id)),
+                );
+            }
+            if self.retired_rules.contains(&rule.id) {
+                let text =
+                    format!("the rule id `{}` was used before and taken away, choose another one", rule.id);
+                faults.add(id_path(), Problem::new(Reason::Duplicate, text));
+            }
+            if let Err(problem) = rule.when.check_size() {
+                faults.add(format!("rules[{at}].when"), problem);
+            }
+        }
+        for (path, destination) in self.destinations() {
+            if let Err(problem) = shop.check_destination(destination) {
+                faults.add(path, problem);
+            }
+        }
+        if let Some(policy) = &self.query_policy {
+            shop.check_policy(policy, "query_policy", faults);
+        }
+        if let (Some(start), Some(end)) = (self.start_time, self.expire_time)
+            && start >= end
+        {
+            let text = format!("the link expires at {end}, which is not after its start at {start}");
+            faults.add("expire_time", Problem::new(Reason::OutOfRange, text));
+        }
+    }
+}
+
+/// A rule of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// What people read.
+    #[serde(default)]
+    pub display_name: Option<DisplayName>,
+    /// The condition.
+    pub when: Condition,
+    /// Where a visit goes that fits.
+    pub then: Outcome,
+    /// Campaign parameters, field by field over the link's.
+    #[serde(default)]
+    pub utm: Utm,
+    /// Whether it is asked at all.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+/// Rules are asked unless they are told not to be.
+fn enabled() -> bool {
+    true
+}
+
+/// Where a rule leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// To one destination.
+    Destination(Destination),
+}

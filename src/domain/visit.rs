@@ -1,0 +1,148 @@
+//! A visit and what comes of it.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{
+    click_id::ClickId,
+    client::{TrafficClass, UserAgent},
+    fact::Fact,
+    geo::Country,
+    link::RedirectKind,
+    name::{PartnerCode, RuleId, ShopId, Slug},
+    revision::Revision,
+};
+
+/// Whose link is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site<'a> {
+    /// The shop with this id.
+    Shop(&'a str),
+    /// The shop that this host belongs to; in any case, with or without port and final dot.
+    Host(&'a str),
+}
+
+/// Headers of the visitor's request; `None` = not sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headers<'a> {
+    /// `Accept-Language`.
+    pub accept_language: Option<&'a str>,
+    /// `Referer`.
+    pub referer: Option<&'a str>,
+}
+
+/// The facts about one request. Evaluation is a function of a snapshot and this, and of nothing else.
+#[derive(Clone, Debug)]
+pub struct Visit<'a> {
+    /// Whose link it is.
+    pub site: Site<'a>,
+    /// The slug as asked for, in any case; empty = the default partner link.
+    pub slug: &'a str,
+    /// The partner that the path names, in any case; empty = none.
+    pub partner: &'a str,
+    /// The raw query, without `?`; at most 8 KiB, without `#`, spaces and control characters.
+    pub query: &'a str,
+    /// When it is: of a click, the time in its id.
+    pub time: Timestamp,
+    /// The id of the click; `None` for a lookup.
+    pub click_id: Option<ClickId>,
+    /// The address, IPv4-mapped ones as IPv4.
+    pub address: Fact<IpAddr>,
+    /// The country of the address.
+    pub country: Fact<Country>,
+    /// What the user agent tells.
+    pub agent: Arc<UserAgent>,
+    /// Whether the shop's own people or a loading ahead: what the caller knows of the traffic.
+    pub hints: Hints,
+    /// Headers that only some rules look at; `None` = the caller sends no headers at all.
+    pub headers: Option<Headers<'a>>,
+    /// The raw value of the header with which browsers mark what they load ahead.
+    pub purpose_header: Option<&'a str>,
+    /// Facts of the caller.
+    pub attributes: &'a HashMap<String, String>,
+}
+
+/// What the caller knows of the traffic; moves a click away from human, never to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// The visitor is one of the caller's own people.
+    pub internal: bool,
+    /// Nobody looks yet.
+    pub prefetch: bool,
+}
+
+/// Why a visit goes where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResolveReason {
+    /// A rule matched.
+    Rule,
+    /// No rule matched.
+    Default,
+    /// There is no answer but the link's own.
+    Missed(Miss),
+}
+
+/// Why a link itself did not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Miss {
+    /// It has expired.
+    Expired,
+    /// It is paused.
+    Paused,
+    /// It has not started.
+    NotStarted,
+    /// It is deleted.
+    Deleted,
+    /// There is none.
+    NotFound,
+}
+
+/// Who is credited, or why nobody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Attribution {
+    /// The partner is credited.
+    Credited,
+    /// Neither path nor query names one.
+    NoPartner,
+    /// There is no such partner.
+    UnknownPartner,
+    /// The partner is not active.
+    InactivePartner,
+    /// The link is not shared with the partner.
+    NotShared,
+}
+
+/// Where a visit goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The address.
+    pub location: String,
+    /// How to redirect.
+    pub redirect: RedirectKind,
+    /// Why there.
+    pub reason: ResolveReason,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// The credited partner.
+    pub partner: Option<PartnerCode>,
+    /// Who is credited, or why nobody is.
+    pub attribution: Attribution,
+    /// The shop.
+    pub shop: ShopId,
+    /// The link, if there is one.
+    pub slug: Option<Slug>,
+    /// The class of traffic.
+    pub traffic: TrafficClass,
+    /// The revision of the snapshot that decided.
+    pub revision: Revision,
+}
+
+/// Why a visit goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nowhere {
+    /// No shop has this id or host.
+    NoShop,
+    /// The shop has no fallback for this.
+    NoFallback(Miss),
+}
