@@ -1,4 +1,5 @@
 //! Smart Links.
 
 pub mod classify;
+pub mod dev;
 pub mod domain;
