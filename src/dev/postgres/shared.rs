@@ -66,6 +66,15 @@ enum Stay {
 impl SharedCluster {
     /// Joins the server that is run in `folder`, or starts it. It runs at least as long as the value lives.
     pub fn join(programs: &Programs, folder: &Path) -> Result<Self, ClusterError> {
+        Self::join_until_idle(programs, folder, IDLE)
+    }
+
+    /// The same with another patience, which counts for whoever starts the server.
+    pub(super) fn join_until_idle(
+        programs: &Programs,
+        folder: &Path,
+        idle: u32,
+    ) -> Result<Self, ClusterError> {
         // Every version has its own server, so that a run under another one does not get the wrong server.
         let folder = folder.join(programs.major().to_string());
         fs::create_dir_all(&folder).map_err(io_error("make the folder", &folder))?;
@@ -82,7 +91,7 @@ impl SharedCluster {
         start.lock().map_err(io_error("lock", &start_path))?;
         let socket = match running(&folder) {
             Some(socket) => socket,
-            None => start_server(programs, &folder, &lease_path)?,
+            None => start_server(programs, &folder, &lease_path, idle)?,
         };
         Ok(Self { socket, _stay: Stay::Lease { _file: lease } })
     }
@@ -105,7 +114,12 @@ fn running(folder: &Path) -> Option<PathBuf> {
     (server.ready && server.is_server_of(&data) && socket::answers(&server.socket)).then_some(server.socket)
 }
 
-fn start_server(programs: &Programs, folder: &Path, lease_path: &Path) -> Result<PathBuf, ClusterError> {
+fn start_server(
+    programs: &Programs,
+    folder: &Path,
+    lease_path: &Path,
+    idle: u32,
+) -> Result<PathBuf, ClusterError> {
     let account = Account::choose()?;
     let options = ClusterOptions::throw_away(folder.join("data"));
     // What an earlier server left, when its guard was killed with it, is in the way.
@@ -119,7 +133,7 @@ fn start_server(programs: &Programs, folder: &Path, lease_path: &Path) -> Result
         .map_err(io_error("write", &where_path))?;
     // A lock belongs to an opening of the file, not to the file: the guard needs one of its own.
     let lease = open(lease_path)?;
-    let words = [IDLE.to_string().into(), site.data.clone().into(), site.socket.clone().into()];
+    let words = [idle.to_string().into(), site.data.clone().into(), site.socket.clone().into()];
     let mut command = site.guard(programs, &account, &options, GUARD, &words);
     let mut guard = command
         .stdin(Stdio::from(lease))

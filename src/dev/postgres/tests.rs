@@ -132,6 +132,7 @@ async fn server_stops_when_its_process_is_killed() {
     );
     let log = fs::read_to_string(folder.path().join("data.log")).unwrap();
     assert!(log.contains("fast shutdown request"), "it wrote its data out: {log}");
+    socket::remove(&server.socket);
 }
 
 #[tokio::test]
@@ -223,7 +224,7 @@ fn socket_folder_of_a_stranger_is_not_used() {
 #[tokio::test]
 async fn shared_server_is_one_for_all_and_stops_after_the_last() {
     let folder = tempfile::tempdir().unwrap();
-    let join = || SharedCluster::join(&programs(), folder.path()).unwrap();
+    let join = || SharedCluster::join_until_idle(&programs(), folder.path(), 3).unwrap();
     let (first, second) = thread::scope(|scope| {
         let (first, second) = (scope.spawn(join), scope.spawn(join));
         (first.join().unwrap(), second.join().unwrap())
