@@ -12,7 +12,7 @@
 //!
 //! **Root.** PostgreSQL refuses to run as root. A user namespace in which root has an ordinary number satisfies it and
 //! keeps access to root's folders; where those are forbidden we become `nobody`, with the data under the system's
-//! temporary folder. See [`account`].
+//! temporary folder. See `account.rs`.
 
 mod account;
 mod cluster;
