@@ -12,6 +12,9 @@ use std::{
 
 use super::error::{ClusterError, io_error};
 
+/// How folders under the system's temporary one begin that hold the data of another user.
+const ELSEWHERE: &str = "smartlinks-data-";
+
 /// As whom the server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Account {
@@ -85,9 +88,15 @@ impl Account {
         match self {
             Self::Ourselves | Self::UserNamespace { .. } => wanted,
             Self::Other { .. } => {
-                env::temp_dir().join(format!("smartlinks-data-{}", name_of(&wanted))).join("data")
+                env::temp_dir().join(format!("{ELSEWHERE}{}", name_of(&wanted))).join("data")
             }
         }
+    }
+
+    /// Whether [`Account::place`] chose another place, whose folder then is for this data alone.
+    pub(super) fn placed_elsewhere(data: &Path) -> bool {
+        let parent = data.parent().and_then(Path::file_name);
+        parent.is_some_and(|name| name.to_string_lossy().starts_with(ELSEWHERE))
     }
 
     /// Makes the folder `path`, which only this account can enter. One that exists must be of that kind.

@@ -207,10 +207,14 @@ pub(super) fn url(folder: &Path, database: &str) -> String {
 
 /// Deletes the data of a server that was to be thrown away, and its log.
 pub(super) fn remove_throw_away(data: &Path) {
-    for result in [fs::remove_dir_all(data), fs::remove_file(beside(data, "log"))] {
-        if let Err(error) = result
-            && error.kind() != io::ErrorKind::NotFound
-        {
+    let mut results = vec![fs::remove_dir_all(data), fs::remove_file(beside(data, "log"))];
+    if let Some(parent) = data.parent()
+        && Account::placed_elsewhere(data)
+    {
+        results.push(fs::remove_dir(parent));
+    }
+    for error in results.into_iter().filter_map(Result::err) {
+        if error.kind() != io::ErrorKind::NotFound {
             tracing::warn!(data = %data.display(), %error, "cannot delete the data of a throw-away PostgreSQL");
         }
     }

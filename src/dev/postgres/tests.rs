@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     os::unix::fs::{DirBuilderExt, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -24,6 +24,16 @@ const VICTIM: &str = "SMARTLINKS_TEST_VICTIM";
 fn programs() -> Programs {
     let setting = env::var_os("SMARTLINKS_PG_BIN");
     Programs::find(setting.as_deref().map(Path::new), Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// Where a server puts the data asked for at `wanted`, whose parent is made: elsewhere for root without namespaces.
+fn placed(wanted: impl Into<PathBuf>) -> PathBuf {
+    let account = Account::choose().unwrap();
+    let data = account.place(wanted.into());
+    if let Account::Other { .. } = account {
+        account.make_folder(data.parent().unwrap()).unwrap();
+    }
+    data
 }
 
 async fn ask(url: &str, query: &str) -> Result<String, tokio_postgres::Error> {
@@ -76,12 +86,13 @@ async fn kept_data_survives_a_restart_and_is_safe() {
 #[tokio::test]
 async fn interrupted_initdb_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir_all(folder.path().join("data.incomplete/base")).unwrap();
-    fs::create_dir(folder.path().join("data")).unwrap();
     let data = folder.path().join("data");
+    let half = placed(&data).with_file_name("data.incomplete");
+    fs::create_dir_all(half.join("base")).unwrap();
+    fs::create_dir(placed(&data)).unwrap();
     let cluster = Cluster::start(&programs(), ClusterOptions::throw_away(data)).await.unwrap();
     assert_eq!(ask(&cluster.url(), "SELECT 'one'").await.unwrap(), "one");
-    assert!(!folder.path().join("data.incomplete").exists());
+    assert!(!half.exists());
 }
 
 #[tokio::test]
@@ -120,6 +131,7 @@ async fn server_stops_when_its_process_is_killed() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    let data = placed(data);
     let started = || Postmaster::read(&data).filter(|server| server.ready);
     assert!(wait_until(Duration::from_secs(60), || started().is_some()));
     let server = started().unwrap();
@@ -130,7 +142,7 @@ async fn server_stops_when_its_process_is_killed() {
         wait_until(Duration::from_secs(15), || !server.is_server_of(&fs::canonicalize(&data).unwrap())),
         "nobody was there to stop it, and it stopped"
     );
-    let log = fs::read_to_string(folder.path().join("data.log")).unwrap();
+    let log = fs::read_to_string(data.with_file_name("data.log")).unwrap();
     assert!(log.contains("fast shutdown request"), "it wrote its data out: {log}");
     socket::remove(&server.socket);
 }
@@ -163,9 +175,7 @@ async fn files_of_a_crash_are_no_obstacle() {
     let mut stranger = Command::new("sleep").arg("60").spawn().unwrap();
     let rest = pid_file.split_off(pid_file.find('\n').unwrap());
     fs::write(data.join("postmaster.pid"), format!("{}{rest}", stranger.id())).unwrap();
-    if !socket.exists() {
-        fs::DirBuilder::new().mode(0o700).create(&socket).unwrap();
-    }
+    Account::choose().unwrap().make_folder(&socket).unwrap();
     fs::write(socket.join(format!(".s.PGSQL.{}", socket::PORT)), "").unwrap();
     fs::write(socket.join(format!(".s.PGSQL.{}.lock", socket::PORT)), format!("{}\n", stranger.id()))
         .unwrap();
@@ -181,8 +191,8 @@ async fn files_of_a_crash_are_no_obstacle() {
 async fn data_of_another_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    fs::create_dir(&data).unwrap();
-    fs::write(data.join("PG_VERSION"), "9.6\n").unwrap();
+    fs::create_dir(placed(&data)).unwrap();
+    fs::write(placed(&data).join("PG_VERSION"), "9.6\n").unwrap();
     let refused = Cluster::start(&programs(), ClusterOptions::kept(&data)).await.unwrap_err();
     assert!(matches!(&refused, ClusterError::OtherVersion { made_by, .. } if made_by == "9.6"), "{refused}");
 }
@@ -190,10 +200,13 @@ async fn data_of_another_version_is_refused() {
 #[tokio::test]
 async fn folder_with_other_files_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("letter.txt"), "dear Anna").unwrap();
-    let refused = Cluster::start(&programs(), ClusterOptions::kept(folder.path())).await.unwrap_err();
+    let data = folder.path().join("data");
+    fs::create_dir(placed(&data)).unwrap();
+    let letter = placed(&data).join("letter.txt");
+    fs::write(&letter, "dear Anna").unwrap();
+    let refused = Cluster::start(&programs(), ClusterOptions::kept(data)).await.unwrap_err();
     assert!(matches!(refused, ClusterError::NotOurs { .. }), "{refused}");
-    assert!(folder.path().join("letter.txt").exists());
+    assert!(letter.exists());
 }
 
 #[tokio::test]
