@@ -5,6 +5,7 @@
 pub mod classify;
 pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod domain;
 pub mod proto;
 pub mod telemetry;
