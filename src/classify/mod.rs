@@ -1,1 +1,3 @@
 //! Turns raw request facts into visit attributes.
+
+pub mod user_agent;
