@@ -69,7 +69,8 @@ impl<'a> Signs<'a> {
         if let Some(sign) =
             table::sign(name).or_else(|| table::sign_by_prefix(name).filter(|_| is_model(word.name)))
         {
-            if !imitated {
+            // `like Chrome`, `like Android`: what follows is what it is not.
+            if before != "like" {
                 self.note_sign(sign, word, after);
             }
         } else if let Some(version) = word.name.strip_prefix("rv:") {
