@@ -1,3 +1,5 @@
 //! Turns raw request facts into visit attributes.
 
+pub mod address;
+pub mod geo;
 pub mod user_agent;

@@ -20,7 +20,7 @@ const PARTS: [(&[u8], AutomationKind); 21] = [
     (b"indexer", AutomationKind::Bot),
     (b"linkexpand", AutomationKind::Preview),
     (b"linkpreview", AutomationKind::Preview),
-    (b"monitoring", AutomationKind::Bot),
+    (b"monitor", AutomationKind::Bot),
     (b"onebox", AutomationKind::Preview),
     (b"pingdom", AutomationKind::Bot),
     (b"preview", AutomationKind::Preview),
