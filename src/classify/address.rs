@@ -26,7 +26,7 @@ pub fn is_within(address: IpAddr, networks: &[IpNet]) -> bool {
     networks.iter().any(|net| normalize_net(*net).contains(&address))
 }
 
-/// Returns the IPv4 address inside one of NAT64's well-known prefix (64:ff9b::/96).
+/// Returns the IPv4 address inside one of NAT64's well-known prefix (`64:ff9b::/96`).
 pub(super) fn behind_nat64(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(v6) = address else { return None };
     let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = v6.segments() else { return None };

@@ -27,7 +27,7 @@ pub struct GeoDb {
 enum Layout {
     /// `{"country_code": "DE"}`, as in ip-location-db.
     Flat,
-    /// `{"country": {"iso_code": "DE"}}`, as in MaxMind's databases and those made like them.
+    /// `{"country": {"iso_code": "DE"}}`, as in `MaxMind`'s databases and those made like them.
     Nested,
 }
 

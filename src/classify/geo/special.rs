@@ -1,8 +1,8 @@
 //! Ranges of addresses that no country has, whatever a database says of them.
 //!
-//! Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries (IPv6 as of 2025-10-09), and the multicast and
-//! site-local ranges of the IANA address space registries. 6to4 (2002::/16) and Teredo (within 2001::/23) are among them:
-//! where such a tunnel ends says nothing of the visitor. IPv4-mapped addresses and NAT64's 64:ff9b::/96 are not: they are
+//! Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries with the RFC of each entry, and the multicast and
+//! site-local ranges of the IANA address space registries. 6to4 (`2002::/16`) and Teredo (within `2001::/23`) are among them:
+//! where such a tunnel ends says nothing of the visitor. IPv4-mapped addresses and NAT64's `64:ff9b::/96` are not: they are
 //! read as the IPv4 address inside.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

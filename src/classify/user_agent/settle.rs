@@ -119,8 +119,22 @@ fn os_version(signs: &Signs<'_>, os: Os) -> Option<Version> {
         Os::MacOs => read(signs.apple_version).filter(|version| !is_frozen_macos(*version)),
         Os::Ios => read(signs.own_os_version).or_else(|| ios_version(signs)),
         Os::TvOs | Os::WatchOs | Os::VisionOs => read(signs.os_version.or(signs.apple_version)),
-        Os::Android if signs.reduced_android => None,
-        _ => read(signs.os_version),
+        Os::Android => read(signs.os_version.filter(|_| !signs.reduced_android)),
+        Os::ChromeOs
+        | Os::Linux
+        | Os::HarmonyOs
+        | Os::FireOs
+        | Os::KaiOs
+        | Os::WearOs
+        | Os::Tizen
+        | Os::WebOs
+        | Os::RokuOs
+        | Os::Vidaa
+        | Os::PlayStation
+        | Os::Xbox
+        | Os::Nintendo
+        | Os::Bsd
+        | Os::Other => read(signs.os_version),
     }
 }
 

@@ -148,13 +148,12 @@ impl<'a> Signs<'a> {
             return;
         }
         self.app = Some(app);
-        let version = match app {
-            Browser::X => numeric(word.value).or_else(|| x_version(after)),
-            Browser::TikTok => {
-                numeric(word.value).or_else(|| word.name.rsplit_once('_').and_then(|(_, it)| numeric(it)))
-            }
-            // `NAVER(inapp; search; 1340; 12.9.4)` begins with something else.
-            _ => version_of(word, after),
+        let version = if app == Browser::X {
+            numeric(word.value).or_else(|| x_version(after))
+        } else if app == Browser::TikTok {
+            numeric(word.value).or_else(|| word.name.rsplit_once('_').and_then(|(_, stuck)| numeric(stuck)))
+        } else {
+            version_of(word, after)
         };
         self.app_version =
             if word.value.is_empty() { self.app_version.or(version) } else { version.or(self.app_version) };
@@ -183,12 +182,11 @@ impl<'a> Signs<'a> {
         let imitated = [None, Some(os), Some(Os::Android), Some(Os::Windows), Some(Os::MacOs)];
         if imitated.contains(&self.os) && (self.os != Some(os) || self.os_version.is_none()) {
             self.os = Some(os);
-            self.os_version = match os {
-                Os::PlayStation => playstation_version(after),
-                Os::RokuOs => {
-                    word.value.find(|c: char| c.is_ascii_digit()).and_then(|at| numeric(&word.value[at..]))
-                }
-                _ => None,
+            self.os_version = if os == Os::PlayStation {
+                playstation_version(after)
+            } else {
+                let digits = word.value.find(|c: char| c.is_ascii_digit()).filter(|_| os == Os::RokuOs);
+                digits.and_then(|at| numeric(&word.value[at..]))
             };
         }
     }

@@ -1,9 +1,7 @@
 //! The words that user agents are made of, and what each tells.
 //!
-//! Sources: the browsers' own documentation of their user agents (Chrome's and Android's reduced form, Safari,
-//! Firefox, Samsung Internet, Edge, Amazon Silk, Tizen, webOS, PlayStation), the pages on which operators of crawlers and
-//! preview fetchers describe theirs, and, for what each kind of software sends, the instances collected by
-//! `crawler-user-agents` 1.60 and the families of `uap-core` 0.18.
+//! Each word is one that the product itself sends. Checked against `tests/data/user_agents.tsv` and against the 2,118 user
+//! agents that the npm package `crawler-user-agents` 1.60 (MIT) has collected of software.
 
 use crate::domain::client::{
     AutomationKind::{self, Bot, Preview},
