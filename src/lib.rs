@@ -5,5 +5,6 @@
 pub mod classify;
 pub mod config;
 pub mod domain;
+pub mod index;
 pub mod proto;
 pub mod telemetry;
