@@ -7,5 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod domain;
+pub mod index;
 pub mod proto;
 pub mod telemetry;
