@@ -7,6 +7,8 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod domain;
+pub mod gateway;
 pub mod index;
+pub mod live;
 pub mod proto;
 pub mod telemetry;
