@@ -3,6 +3,15 @@
 //! Reading collects every fault with the path of the field as the caller wrote it, and returns `None` where there is no
 //! value because of one. Writing cannot fail.
 
+pub mod choice;
+pub mod condition;
+pub mod link;
+pub mod mask;
+pub mod net;
+pub mod partner;
+pub mod policy;
+pub mod predicate;
+pub mod shop;
 pub mod time;
 
 use std::fmt;
