@@ -5,3 +5,4 @@
 pub mod classify;
 pub mod domain;
 pub mod proto;
+pub mod store;
