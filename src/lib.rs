@@ -3,6 +3,8 @@
 //! The rooms, and what each is for. Data flows one way; `tests/layering.rs` holds who may use whom.
 
 pub mod classify;
+pub mod dev;
 pub mod domain;
 pub mod proto;
 pub mod rpc;
+pub mod store;
