@@ -11,4 +11,6 @@ pub mod gateway;
 pub mod index;
 pub mod live;
 pub mod proto;
+pub mod rpc;
+pub mod store;
 pub mod telemetry;
