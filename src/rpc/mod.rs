@@ -5,4 +5,5 @@
 pub mod caller;
 pub mod convert;
 pub mod layers;
+pub mod link_resolver;
 pub mod status;
