@@ -1,1 +1,4 @@
-//! Integration tests.
+//! Integration tests: real gRPC, real HTTP.
+
+mod gateway;
+mod resolver;
