@@ -58,8 +58,7 @@ impl Door {
             .header_read_timeout(idle)
             .max_headers(HEADERS)
             .max_buf_size(HEAD_BYTES)
-            .half_close(false)
-            .pipeline_flush(true);
+            .half_close(false);
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)

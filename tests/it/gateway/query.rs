@@ -30,7 +30,7 @@ async fn bytes_arrive_as_they_were_sent() {
         "a=/?@:!$'()*,-._~",
         "?a=1",
         "??",
-        "a=[]{}|^`\\\"",
+        "a=[]{}|^`\\",
         "u=https://x.example/?y=1",
         "%00=%0d%0a",
         "a=ü😀",
@@ -66,5 +66,8 @@ async fn what_is_no_text_is_refused() {
     for query in [&b"a=\xff"[..], b"a=\xc3", b"a=\x80b", b"a=\x01", b"a=\x7f", b"a=\xc2\x85"] {
         assert_eq!(arrives(&door, query).await, Err(400), "{query:?}");
     }
-    assert_eq!(arrives(&door, b"a b").await, Err(400));
+    // No browser sends these as they are.
+    for query in [&b"a b"[..], b"a=<b>", b"a=\"b\""] {
+        assert_eq!(arrives(&door, query).await, Err(400), "{query:?}");
+    }
 }
