@@ -19,18 +19,18 @@ use tonic::{
 };
 
 /// Different links, user agents, partners; primes, so that their combinations do not repeat soon.
-pub const LINKS: usize = 2_003;
-pub const AGENTS: usize = 1_009;
-pub const PARTNERS: usize = 503;
+pub(crate) const LINKS: usize = 2_003;
+pub(crate) const AGENTS: usize = 1_009;
+pub(crate) const PARTNERS: usize = 503;
 /// Different visits that a generator sends in turn.
-pub const VISITS: usize = 8_191;
+pub(crate) const VISITS: usize = 8_191;
 /// Every round of a row lasts so long.
-pub const ROUND: Duration = Duration::from_secs(2);
+pub(crate) const ROUND: Duration = Duration::from_secs(2);
 /// Rounds; the median counts.
-pub const ROUNDS: usize = 7;
+pub(crate) const ROUNDS: usize = 7;
 
 /// The host of the shop.
-pub const HOST: &str = "go.shop.example";
+pub(crate) const HOST: &str = "go.shop.example";
 
 /// Returns a shop whose links have ten rules of mixed kinds each.
 fn records() -> Vec<Record> {
@@ -75,7 +75,7 @@ fn rules(link: usize) -> Vec<Value> {
 }
 
 /// Returns the user agent with this number.
-pub fn agent(number: usize) -> String {
+pub(crate) fn agent(number: usize) -> String {
     let version = 60 + number / 5 % 90;
     match number % 5 {
         0 => format!(
@@ -97,7 +97,7 @@ pub fn agent(number: usize) -> String {
 }
 
 /// Returns the slug, the partner and the query of a visit.
-pub fn target(number: usize) -> (String, String, String) {
+pub(crate) fn target(number: usize) -> (String, String, String) {
     let (link, partner) = (number % LINKS, number % PARTNERS);
     (
         format!("link-{link}"),
@@ -107,7 +107,7 @@ pub fn target(number: usize) -> (String, String, String) {
 }
 
 /// Makes the resolver with its index.
-pub fn resolver() -> Resolver {
+pub(crate) fn resolver() -> Resolver {
     let live = Live::new();
     live.publish(Writer::new().apply(records(), Revision(1)), Source::Database);
     let (stop, stopped) = watch::channel(false);
@@ -117,7 +117,7 @@ pub fn resolver() -> Resolver {
 }
 
 /// Serves on threads of its own, as many as there are processors, and returns where.
-pub fn serve(service: impl LinkResolver) -> SocketAddr {
+pub(crate) fn serve(service: impl LinkResolver) -> SocketAddr {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -133,17 +133,17 @@ pub fn serve(service: impl LinkResolver) -> SocketAddr {
 }
 
 /// What one round of a row measured.
-pub struct Round {
-    pub per_second: f64,
+pub(crate) struct Round {
+    pub(crate) per_second: f64,
     /// Latencies at 50, 99 and 99.9 %.
-    pub latency: [Duration; 3],
+    pub(crate) latency: [Duration; 3],
     /// The generator's part of the processor time that was used on the machine.
-    pub generator: f64,
+    pub(crate) generator: f64,
 }
 
 impl Round {
     /// Makes figures of the latencies of all answers.
-    pub fn of(mut nanos: Vec<u64>, took: Duration, generator: f64) -> Self {
+    pub(crate) fn of(mut nanos: Vec<u64>, took: Duration, generator: f64) -> Self {
         assert!(!nanos.is_empty(), "nothing was answered");
         nanos.sort_unstable();
         let at = |share: f64| {
@@ -156,17 +156,17 @@ impl Round {
 }
 
 /// Measures what processor time this thread takes of all that is used on the machine.
-pub struct Clock {
+pub(crate) struct Clock {
     thread: u64,
     machine: u64,
 }
 
 impl Clock {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { thread: thread_nanos(), machine: machine_nanos() }
     }
 
-    pub fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         (thread_nanos() - self.thread) as f64 / (machine_nanos() - self.machine).max(1) as f64
     }
 }
@@ -187,13 +187,13 @@ fn machine_nanos() -> u64 {
 }
 
 /// A row of a table: its rounds.
-pub struct Row {
-    pub name: &'static str,
-    pub rounds: Vec<Round>,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) rounds: Vec<Round>,
 }
 
 impl Row {
-    pub fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         Self { name, rounds: Vec::new() }
     }
 
@@ -204,17 +204,17 @@ impl Row {
         all[all.len() / 2]
     }
 
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.median(|round| round.per_second)
     }
 
-    pub fn latency(&self, at: usize) -> f64 {
+    pub(crate) fn latency(&self, at: usize) -> f64 {
         self.median(|round| round.latency[at].as_secs_f64() * 1e6)
     }
 }
 
 /// Prints rows with their spread.
-pub fn print(title: &str, rows: &[Row]) {
+pub(crate) fn print(title: &str, rows: &[Row]) {
     println!("\n{title}; median of {ROUNDS} rounds of {ROUND:?}, interleaved");
     println!(
         "{:<34} {:>9} {:>19} {:>9} {:>9} {:>9} {:>10}",
@@ -238,7 +238,7 @@ pub fn print(title: &str, rows: &[Row]) {
 }
 
 /// Prints how a row stands to another: throughput and p99, round by round, since both ran in the same moments.
-pub fn compare(row: &Row, against: &Row, wanted: &str) {
+pub(crate) fn compare(row: &Row, against: &Row, wanted: &str) {
     let ratio = |figure: &dyn Fn(&Round) -> f64| {
         let pairs = row.rounds.iter().zip(&against.rounds);
         let mut all: Vec<_> = pairs.map(|(round, other)| figure(round) / figure(other)).collect();
