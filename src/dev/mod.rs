@@ -4,4 +4,6 @@
 //! Everything lives under `.smartlinks/` in the working folder, except sockets, whose paths must be short.
 
 pub mod lock;
+mod sample;
+mod site;
 pub mod postgres;
