@@ -3,7 +3,9 @@
 //! The rooms, and what each is for. Data flows one way; `tests/layering.rs` holds who may use whom.
 
 pub mod classify;
+pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod domain;
 pub mod index;
 pub mod proto;
