@@ -21,7 +21,6 @@ use smartlinks::domain::{
 use super::file::{self, Defaults};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
     #[serde(default)]
