@@ -94,7 +94,7 @@ pub enum LinkState {
 }
 
 /// Whom a link is shared with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
     /// Every partner of the shop.
