@@ -6,6 +6,7 @@ mod expect;
 mod file;
 mod geography;
 mod refusals;
+mod snapshot;
 mod visit;
 
 use file::Case;
