@@ -1,0 +1,5 @@
+//! The whole service, as its users see it.
+
+mod health;
+mod replicas;
+
