@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod domain;
+pub mod feed;
 pub mod gateway;
 pub mod index;
 pub mod live;

@@ -1,4 +1,5 @@
 //! Integration tests.
 
 mod cases;
+mod country;
 mod index;
