@@ -54,7 +54,9 @@ impl Binding {
         let (version, rest) = bytes.split_first().ok_or_else(garbled)?;
         let (hash, cursor) = rest.split_at_checked(HASH_BYTES).ok_or_else(garbled)?;
         if *version != VERSION {
-            return Err(invalid("the page token is of another version of the server; begin with the first page again"));
+            return Err(invalid(
+                "the page token is of another version of the server; begin with the first page again",
+            ));
         }
         if hash != self.0 {
             return Err(invalid(

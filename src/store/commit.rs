@@ -23,6 +23,8 @@ pub struct Commit {
     /// Whether objects may name what does not exist or is deleted, and what is named may be deleted: for what is
     /// undeleted, rolled back or forced.
     pub allow_missing_references: bool,
+    /// Whether everything is done and then undone: a trial run, whose revision and time mean nothing.
+    pub dry_run: bool,
 }
 
 /// An object that is written.

@@ -1,6 +1,7 @@
 //! `LinkAdmin`: shops, programs, partners, links, one file per family.
 
 mod batch;
+mod link_writes;
 mod links;
 mod pages;
 mod partners;
@@ -14,6 +15,7 @@ mod states;
 mod warnings;
 mod writes;
 
+use prost_types::FieldMask;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -24,7 +26,9 @@ use super::{
 };
 use crate::{
     domain::{
-        fault::{Faults, Problem},
+        fault::{Faults, Problem, Reason},
+        host::shown,
+        limits,
         name::ShopId,
         revision::Revision,
     },
@@ -130,7 +134,8 @@ async fn live_shop(store: &Store, id: &ShopId) -> Result<StoredShop, Failure> {
 
 /// Says that there is no such shop.
 fn no_shop(id: &ShopId) -> Failure {
-    Failure::new(ErrorReason::ShopNotFound, format!("there is no shop `{id}`, or it is deleted")).with("shop", id)
+    Failure::new(ErrorReason::ShopNotFound, format!("there is no shop `{id}`, or it is deleted"))
+        .with("shop", id)
 }
 
 /// Returns the etag that goes with a revision.
@@ -147,11 +152,29 @@ fn check_etag(sent: &str, current: Revision, object: &str) -> Result<(), Failure
     Err(Failure::new(ErrorReason::StaleEtag, text).with("etag", etag(current)))
 }
 
-/// Reads whether the object of an update names its keys as they are: a key that a mask names cannot be changed by it.
-fn immutable(sent: &str, is: &str, path: &Path<'_>, faults: &mut Faults) {
-    if sent != is {
-        let text = format!("it is `{is}` and never changes");
-        let reason = crate::domain::fault::Reason::Immutable;
-        faults.add(path.to_string(), Problem::new(reason, text));
+/// Refuses an update whose mask names a key with another value than the object has: keys never change.
+fn immutable_if_named(
+    mask: Option<&FieldMask>,
+    key: &str,
+    sent: &str,
+    is: &str,
+    object: &Path<'_>,
+    faults: &mut Faults,
+) {
+    let named = mask.is_some_and(|mask| mask.paths.iter().any(|path| path == key));
+    if named && sent != is {
+        let text = format!("it is `{is}` and never changes, so it cannot become `{}`", shown(sent));
+        faults.add(object.field(key).to_string(), Problem::new(Reason::Immutable, text));
     }
+}
+
+/// Reads a text to search for; the empty one searches for nothing.
+fn read_search(text: String, faults: &mut Faults) -> Option<Option<String>> {
+    if text.len() > limits::VALUE_BYTES {
+        let most = limits::VALUE_BYTES;
+        let problem = format!("the text is {} bytes long, at most {most} are allowed", text.len());
+        faults.add("search", Problem::new(Reason::TooLong, problem));
+        return None;
+    }
+    Some((!text.is_empty()).then_some(text))
 }

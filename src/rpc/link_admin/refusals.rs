@@ -27,6 +27,8 @@ pub(super) enum Place<'a> {
     Partner(&'a str, &'a proto::Partner),
     /// A link.
     Link(&'a str, &'a proto::Link),
+    /// Names that a link is shared with.
+    Selected(&'a str, &'a proto::Selected),
     /// Names at a path.
     Names(&'a str),
     /// An object that the request does not hold, under this name.
@@ -35,7 +37,8 @@ pub(super) enum Place<'a> {
 
 /// Turns a refusal of the store into a failure of the call.
 pub(super) fn failure(error: CommitError, places: &[Place<'_>]) -> Failure {
-    let place = |put: usize| places.get(put).or(places.first()).copied().unwrap_or(Place::Named("the object"));
+    let place =
+        |put: usize| places.get(put).or(places.first()).copied().unwrap_or(Place::Named("the object"));
     match error {
         CommitError::Stale { .. } => Failure::conflict(),
         CommitError::Taken { put, name } => taken(place(put), &name),
@@ -56,7 +59,9 @@ fn taken(place: Place<'_>, name: &Taken) -> Failure {
     let path = match (place, name) {
         (Place::Shop(path, _), Taken::Shop(_)) => format!("{path}.id"),
         (Place::Shop(path, shop), Taken::Host(host)) => {
-            entry(&format!("{path}.link_hosts"), &shop.link_hosts, |text| Host::parse(text).as_ref() == Ok(host))
+            entry(&format!("{path}.link_hosts"), &shop.link_hosts, |text| {
+                Host::parse(text).as_ref() == Ok(host)
+            })
         }
         (Place::Shop(..), _) => "default_link_slug".to_owned(),
         (Place::Partner(path, partner), Taken::Code(code)) if partner.code != code.as_str() => {
@@ -64,7 +69,7 @@ fn taken(place: Place<'_>, name: &Taken) -> Failure {
         }
         (Place::Partner(path, _), _) => format!("{path}.code"),
         (Place::Link(path, _), _) => format!("{path}.slug"),
-        (Place::Names(path), _) => path.to_owned(),
+        (Place::Names(path) | Place::Selected(path, _), _) => path.to_owned(),
         (Place::Named(_), Taken::Program(_)) => "program.id".to_owned(),
         (Place::Named(name), _) => name.to_owned(),
     };
@@ -92,7 +97,10 @@ fn missing_references<'a>(missing: &[MissingReference], place: impl Fn(usize) ->
     let mut faults = Faults::new();
     for missing in missing {
         let text = format!("{} does not exist, or is deleted", missing.reference);
-        faults.add(named_at(place(missing.put), &missing.reference), Problem::new(Reason::UnknownReference, text));
+        faults.add(
+            named_at(place(missing.put), &missing.reference),
+            Problem::new(Reason::UnknownReference, text),
+        );
     }
     faults.into()
 }
@@ -100,8 +108,13 @@ fn missing_references<'a>(missing: &[MissingReference], place: impl Fn(usize) ->
 /// Returns where an object names another one.
 pub(super) fn named_at(place: Place<'_>, reference: &Reference) -> String {
     match place {
-        Place::Link(path, link) => in_link(link, reference, &Path::root(path)).unwrap_or_else(|| path.to_owned()),
+        Place::Link(path, link) => {
+            in_link(link, reference, &Path::root(path)).unwrap_or_else(|| path.to_owned())
+        }
         Place::Partner(path, _) => format!("{path}.program"),
+        Place::Selected(path, selected) => {
+            in_selected(selected, reference, &Path::root(path)).unwrap_or_else(|| path.to_owned())
+        }
         Place::Shop(path, _) | Place::Names(path) | Place::Named(path) => path.to_owned(),
     }
 }
@@ -119,7 +132,7 @@ fn in_link(link: &proto::Link, reference: &Reference, path: &Path<'_>) -> Option
 }
 
 /// Returns where names that are shared with hold a reference.
-pub(super) fn in_selected(selected: &proto::Selected, reference: &Reference, path: &Path<'_>) -> Option<String> {
+fn in_selected(selected: &proto::Selected, reference: &Reference, path: &Path<'_>) -> Option<String> {
     match reference {
         Reference::Shop(_) => None,
         Reference::Program(id) => position(&selected.programs, id.as_str(), &path.field("programs")),
@@ -153,15 +166,20 @@ fn position(names: &[String], name: &str, path: &Path<'_>) -> Option<String> {
 
 fn looping(place: Place<'_>, host: &Host, end: &LoopEnd) -> Failure {
     let leads_there = |text: &str| {
-        Destination::parse(text).is_ok_and(|to| to.authority().is_some_and(|authority| authority.host == *host))
+        Destination::parse(text)
+            .is_ok_and(|to| to.authority().is_some_and(|authority| authority.host == *host))
     };
     let path = match (place, end) {
         (Place::Shop(path, shop), LoopEnd::LinkHost) => loop_in_shop(path, shop, host),
         (Place::Shop(path, shop), LoopEnd::Shop(_) | LoopEnd::Link(..)) => {
-            entry(&format!("{path}.link_hosts"), &shop.link_hosts, |text| Host::parse(text).as_ref() == Ok(host))
+            entry(&format!("{path}.link_hosts"), &shop.link_hosts, |text| {
+                Host::parse(text).as_ref() == Ok(host)
+            })
         }
         (Place::Link(path, link), _) => loop_in_link(path, link, leads_there),
-        (Place::Partner(path, _) | Place::Names(path) | Place::Named(path), _) => path.to_owned(),
+        (Place::Partner(path, _) | Place::Selected(path, _) | Place::Names(path) | Place::Named(path), _) => {
+            path.to_owned()
+        }
     };
     let problem = match end {
         LoopEnd::LinkHost => loop_problem(host),
@@ -170,7 +188,9 @@ fn looping(place: Place<'_>, host: &Host, end: &LoopEnd) -> Failure {
             Problem::new(Reason::RedirectLoop, text)
         }
         LoopEnd::Link(shop, slug) => {
-            let text = format!("the link `{slug}` of the shop `{shop}` leads to `{host}`: its clicks would go in circles");
+            let text = format!(
+                "the link `{slug}` of the shop `{shop}` leads to `{host}`: its clicks would go in circles"
+            );
             Problem::new(Reason::RedirectLoop, text)
         }
     };
@@ -199,7 +219,10 @@ fn loop_in_link(path: &str, link: &proto::Link, leads_there: impl Fn(&str) -> bo
         Some(Then::Destination(to)) => leads_there(to),
         None => false,
     };
-    link.rules.iter().position(in_rule).map_or(path.to_owned(), |at| format!("{path}.rules[{at}].destination"))
+    link.rules
+        .iter()
+        .position(in_rule)
+        .map_or(path.to_owned(), |at| format!("{path}.rules[{at}].destination"))
 }
 
 /// Returns the path of the first entry of a list that fits, else of the list.
@@ -211,12 +234,12 @@ fn entry(path: &str, list: &[String], fits: impl Fn(&str) -> bool) -> String {
 fn in_use(place: Place<'_>, by: &References) -> Failure {
     let object = match place {
         Place::Named(name) | Place::Names(name) => name.to_owned(),
-        Place::Shop(path, _) | Place::Partner(path, _) | Place::Link(path, _) => path.to_owned(),
+        Place::Shop(path, _) | Place::Partner(path, _) | Place::Link(path, _) | Place::Selected(path, _) => {
+            path.to_owned()
+        }
     };
-    let users = [
-        counted(by.link_count, "link", &by.links),
-        counted(by.partner_count, "partner", &by.partners),
-    ];
+    let users =
+        [counted(by.link_count, "link", &by.links), counted(by.partner_count, "partner", &by.partners)];
     let users: Vec<_> = users.into_iter().flatten().collect();
     let text = format!("{object} is still in use by {}; change them first, or force it", users.join(" and "));
     Failure::new(ErrorReason::InUse, text).with("links", by.link_count).with("partners", by.partner_count)

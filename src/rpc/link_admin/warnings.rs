@@ -47,7 +47,8 @@ pub(super) fn of_link(link: &Link, path: &str, now: Timestamp) -> Vec<Warning> {
     match link.routing.redirect {
         RedirectKind::Found | RedirectKind::TemporaryRedirect => {}
         RedirectKind::MovedPermanently | RedirectKind::PermanentRedirect => {
-            let text = "browsers and search engines may remember a permanent redirect: later clicks pass us by";
+            let text =
+                "browsers and search engines may remember a permanent redirect: later clicks pass us by";
             warnings.push(warning(format!("{path}.redirect"), text));
         }
     }
