@@ -126,11 +126,16 @@ pub(super) async fn end<T, E: From<StoreError>>(
             Ok(value)
         }
         Err(error) => {
-            // What went wrong before is the news; a connection that cannot even roll back is thrown away.
-            let _ = AnsiTransactionManager::rollback_transaction(connection).await;
+            undo(connection).await;
             Err(error)
         }
     }
+}
+
+/// Ends a transaction without anything that it wrote.
+pub(super) async fn undo(connection: &mut AsyncPgConnection) {
+    // What went wrong before, if anything, is the news; a connection that cannot even roll back is thrown away.
+    let _ = AnsiTransactionManager::rollback_transaction(connection).await;
 }
 
 /// Converts a number of rows for SQL.
