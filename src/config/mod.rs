@@ -5,6 +5,8 @@
 
 use std::{fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+pub mod dev;
+pub mod migrate;
 pub mod gateway;
 pub mod serve;
 

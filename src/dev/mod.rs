@@ -4,4 +4,9 @@
 //! Everything lives under `.smartlinks/` in the working folder, except sockets, whose paths must be short.
 
 pub mod lock;
+mod run;
+mod sample;
+mod site;
 pub mod postgres;
+
+pub use run::run;

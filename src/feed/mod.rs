@@ -12,6 +12,7 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
+    sync::watch,
     task::block_in_place,
     time::{Instant, sleep},
 };
@@ -49,17 +50,27 @@ pub struct Feed {
     writer: Writer,
     /// Where the index in use came from; `None` = there is none yet.
     source: Option<Source>,
-    /// Whether PostgreSQL answered last time; changes are logged once.
-    reachable: bool,
+    /// Whether PostgreSQL answered last time, for those who follow.
+    reachable: watch::Sender<bool>,
+    /// Whether it was logged that PostgreSQL does not answer.
+    lost_before: bool,
     /// The revision of the copy on disk.
     copied: Option<Revision>,
 }
 
 impl Feed {
     /// Prepares a feed; nothing is read yet.
-    pub fn new(store: Store, live: Live, metrics: Metrics, settings: FeedSettings) -> Self {
+    ///
+    /// `reachable` is told whether PostgreSQL answers.
+    pub fn new(
+        store: Store,
+        live: Live,
+        metrics: Metrics,
+        settings: FeedSettings,
+        reachable: watch::Sender<bool>,
+    ) -> Self {
         let writer = Writer::new();
-        Self { store, live, metrics, settings, writer, source: None, reachable: true, copied: None }
+        Self { store, live, metrics, settings, writer, source: None, reachable, lost_before: false, copied: None }
     }
 
     /// Feeds the index until `stop` resolves, then writes the copy a last time. Needs the multi-thread runtime.
@@ -96,7 +107,7 @@ impl Feed {
 
     /// Returns whether the index came from PostgreSQL and PostgreSQL answered last time.
     fn is_current(&self) -> bool {
-        self.reachable && self.source == Some(Source::Database)
+        *self.reachable.borrow() && self.source == Some(Source::Database)
     }
 
     /// Reads what is new, or everything if there is nothing to go on from.
@@ -110,10 +121,10 @@ impl Feed {
             Ok(()) => {
                 self.live.confirm(Timestamp::now());
                 self.metrics.index_confirmed.set(Timestamp::now().as_duration().as_secs_f64());
-                if !self.reachable {
+                if std::mem::take(&mut self.lost_before) {
                     tracing::info!("PostgreSQL answers again");
                 }
-                self.reachable = true;
+                self.tell(true);
             }
             Err(error) => self.lost(&error),
         }
@@ -122,13 +133,17 @@ impl Feed {
     /// Notes that PostgreSQL did not answer; without any index, falls back on the copy.
     fn lost(&mut self, error: &StoreError) {
         self.metrics.feed_failures.inc();
-        if self.reachable {
+        if !std::mem::replace(&mut self.lost_before, true) {
             tracing::warn!(error = %error, "cannot read changes from PostgreSQL, the index stays as it is");
         }
-        self.reachable = false;
+        self.tell(false);
         if self.source.is_none() {
             self.read_copy();
         }
+    }
+
+    fn tell(&self, is_reachable: bool) {
+        self.reachable.send_if_modified(|before| std::mem::replace(before, is_reachable) != is_reachable);
     }
 
     async fn read_since(&mut self, since: Revision) -> Result<(), StoreError> {

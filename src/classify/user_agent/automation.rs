@@ -92,7 +92,7 @@ fn is_mail(name: &str) -> bool {
 
 fn kind_of_name(name: &[u8]) -> Option<AutomationKind> {
     // Shorter words are marks of models and languages.
-    if name.len() < 3 || name.starts_with(b"cubot") {
+    if name.len() < 3 || name.starts_with(b"cubot") || name.starts_with(b"idbot") {
         return None;
     }
     let mut found = None;

@@ -34,6 +34,8 @@ fn os(signs: &Signs<'_>) -> Option<Os> {
         // Headsets say that they are desktops.
         (None, Some(DeviceClass::Wearable)) if signs.named == Some(Browser::MetaQuest) => Some(Os::Android),
         (None, _) => signs.base_os,
+        // An iPad that asks for desktop pages says that it is a Mac.
+        (Some(Os::MacOs), _) if signs.ios_only => Some(Os::Ios),
         (found, _) => found,
     }
 }
@@ -59,6 +61,7 @@ fn device(signs: &Signs<'_>, os: Option<Os>, person: bool) -> Option<DeviceClass
         Some(Os::Other) | None => person.then_some(DeviceClass::Other),
     };
     match (os, signs.device) {
+        (Some(Os::Ios), None) if signs.os == Some(Os::MacOs) => Some(DeviceClass::Tablet),
         (_, None) if signs.named == Some(Browser::TvBrowser) => Some(DeviceClass::Tv),
         // `Tablet PC` in old Internet Explorers is a mark of Windows, not of the device.
         (Some(Os::Windows), Some(DeviceClass::Tablet)) => usual,
@@ -117,6 +120,7 @@ fn os_version(signs: &Signs<'_>, os: Os) -> Option<Version> {
         Os::Windows if signs.device == Some(DeviceClass::Mobile) => read(signs.os_version),
         Os::Windows => read(signs.os_version).and_then(windows_release),
         Os::MacOs => read(signs.apple_version).filter(|version| !is_frozen_macos(*version)),
+        Os::Ios if signs.os == Some(Os::MacOs) => read(signs.own_os_version),
         Os::Ios => read(signs.own_os_version).or_else(|| ios_version(signs)),
         Os::TvOs | Os::WatchOs | Os::VisionOs => read(signs.os_version.or(signs.apple_version)),
         Os::Android => read(signs.os_version.filter(|_| !signs.reduced_android)),

@@ -36,6 +36,8 @@ pub(super) struct Signs<'a> {
     pub(super) own_os_version: Option<&'a str>,
     /// `Android 10; K`: the version and model that Chrome and its kin tell for every phone.
     pub(super) reduced_android: bool,
+    /// A browser or device that there is on iPhone and iPad only, whatever else is said.
+    pub(super) ios_only: bool,
     pub(super) device: Option<DeviceClass>,
 }
 
@@ -66,6 +68,11 @@ pub(super) fn gather(ua: &str) -> Signs<'_> {
 impl<'a> Signs<'a> {
     fn note(&mut self, word: Word<'a>, folded: &Folded, before: &'a str, after: &Words<'a>) {
         let name = folded.as_bytes();
+        self.ios_only |= match name {
+            b"crios" | b"fxios" | b"edgios" | b"opios" | b"opt" => true,
+            b"fbdv" => word.value.starts_with("iP"),
+            _ => false,
+        };
         if let Some(sign) =
             table::sign(name).or_else(|| table::sign_by_prefix(name).filter(|_| is_model(word.name)))
         {
@@ -134,7 +141,7 @@ impl<'a> Signs<'a> {
             (self.named, self.named_version) = (Some(Browser::OperaMini), numeric(mini.value));
             return;
         }
-        if self.named == Some(Browser::OperaMini) {
+        if matches!(self.named, Some(Browser::OperaMini | Browser::MetaQuest)) {
             return;
         }
         let version = version_of(word, after);
