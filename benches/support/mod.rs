@@ -67,14 +67,14 @@ fn records() -> Vec<Record> {
 fn rules(link: usize) -> Vec<Value> {
     let all = [
         json!({"is": {"device": ["tv"]}}),
-        json!({"is": {"os": ["windows_phone"]}}),
+        json!({"is": {"os": [["kai_os"], [null, null]]}}),
         json!({"is": {"client_address": ["198.51.100.0/24"]}}),
         json!({"is": {"program": [format!("p{}", link % 7)]}}),
-        json!({"all": [{"is": {"device": ["mobile"]}}, {"is": {"os": ["ios"]}}]}),
+        json!({"all": [{"is": {"device": ["mobile"]}}, {"is": {"os": [["ios"], ["17", null]]}}]}),
         json!({"is": {"language": ["fr", "it"]}}),
-        json!({"is": {"browser": ["firefox"]}}),
+        json!({"is": {"browser": [["firefox"], [null, null]]}}),
         json!({"any": [{"is": {"device": ["tablet"]}}, {"is": {"partner": [format!("partner{}", link % PARTNERS)]}}]}),
-        json!({"is": {"os": ["mac_os"]}}),
+        json!({"is": {"os": [["macos"], [null, null]]}}),
         json!({"is": {"device": ["mobile"]}}),
     ];
     let rule = |(at, when)| json!({"id": format!("r{at}"), "when": when, "then": {"destination": format!("r{at}/{link}")}});
