@@ -33,10 +33,15 @@ const INDEX_WAIT: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// Runs everything until `stop` resolves, and takes it all down again.
-pub async fn run(settings: DevSettings, stop: impl Future<Output = ()>, out: &mut impl Write) -> Result<(), String> {
+pub async fn run(
+    settings: DevSettings,
+    stop: impl Future<Output = ()>,
+    out: &mut impl Write,
+) -> Result<(), String> {
     let _lock = FolderLock::take(&settings.folder).map_err(|error| error.to_string())?;
     check_ports(&settings)?;
-    let programs = Programs::find(settings.pg_bin.as_deref(), &settings.folder).map_err(|error| error.to_string())?;
+    let programs =
+        Programs::find(settings.pg_bin.as_deref(), &settings.folder).map_err(|error| error.to_string())?;
     let options = ClusterOptions::kept(settings.folder.join("data"));
     let cluster = Cluster::start(&programs, options).await.map_err(|error| error.to_string())?;
     let ran = with_database(&settings, &cluster, stop, out).await;
@@ -70,7 +75,11 @@ async fn with_database(
 }
 
 /// Starts what stands around the server: the sample shop's pages and data, and the gateway.
-async fn around(settings: &DevSettings, server: &Server, stopping: watch::Receiver<bool>) -> Result<(), String> {
+async fn around(
+    settings: &DevSettings,
+    server: &Server,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), String> {
     let site = TcpListener::bind(settings.site_listen).await;
     let site = site.map_err(|error| in_use("SMARTLINKS_SITE_LISTEN", settings.site_listen, &error))?;
     let mut until = stopping.clone();

@@ -316,6 +316,9 @@ fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Pro
         let text = format!("{what} is {} bytes long, at most {most} are allowed", text.len());
         return Err(Problem::new(Reason::TooLong, text));
     }
+    if text.contains('\0') {
+        return Err(Problem::new(Reason::Malformed, format!("{what} holds the character U+0000")));
+    }
     Ok(())
 }
 
@@ -495,6 +498,9 @@ impl ZoneName {
     pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.is_empty() {
             return Err(Problem::required("the time zone"));
+        }
+        if text.len() > limits::NAME_BYTES {
+            return Err(Problem::new(Reason::UnknownValue, format!("`{}` is no time zone", shown(text))));
         }
         if let Ok(zone) = jiff::tz::db().get(text)
             && let Some(name) = zone.iana_name()

@@ -86,7 +86,11 @@ pub(super) struct Loaded {
 }
 
 /// Writes the copy of an index into a folder, which is made if need be; only its owner may read it.
-pub(super) fn save(folder: &Path, snapshot: &Snapshot, confirmed_at: Option<Timestamp>) -> Result<(), CopyError> {
+pub(super) fn save(
+    folder: &Path,
+    snapshot: &Snapshot,
+    confirmed_at: Option<Timestamp>,
+) -> Result<(), CopyError> {
     fs::create_dir_all(folder)?;
     let new = folder.join(NEW_FILE);
     let mut options = OpenOptions::new();

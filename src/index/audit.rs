@@ -26,7 +26,9 @@ impl Snapshot {
         }
         // The newest form of a broken link was seen, if not understood.
         for broken in self.broken() {
-            let Some(shop) = self.shops.get(&broken.shop).filter(|shop| shop.open().is_some()) else { continue };
+            let Some(shop) = self.shops.get(&broken.shop).filter(|shop| shop.open().is_some()) else {
+                continue;
+            };
             let (id, slug) = (broken.shop.as_str(), broken.slug.as_str());
             if let Some(good) = shop.link(slug) {
                 prints.remove(IndexedKind::Link, id, slug, good.revision);
@@ -47,7 +49,9 @@ impl Snapshot {
         let entry = self.shops.get(shop);
         let held = match record {
             Record::Shop { .. } => entry.and_then(|entry| entry.row.as_ref()).map(|row| row.revision),
-            Record::Partner { code, .. } => entry.and_then(|entry| entry.partner(code)).map(|held| held.revision),
+            Record::Partner { code, .. } => {
+                entry.and_then(|entry| entry.partner(code)).map(|held| held.revision)
+            }
             Record::Link { slug, .. } | Record::BrokenLink { slug, .. } => {
                 let good = entry.and_then(|entry: &std::sync::Arc<ShopEntry>| entry.link(slug.as_str()));
                 let broken = self.broken.get(&(shop.clone(), slug.clone())).map(|broken| broken.revision);

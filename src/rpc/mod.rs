@@ -5,8 +5,8 @@
 pub mod caller;
 pub mod convert;
 pub mod layers;
-pub mod link_resolver;
 pub mod link_admin;
+pub mod link_resolver;
 pub mod status;
 pub mod token;
 

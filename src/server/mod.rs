@@ -67,7 +67,8 @@ pub fn store(settings: &DatabaseSettings, name: &str) -> Result<Store, ServeErro
         statement_timeout: settings.statement_timeout,
         application_name: name.to_owned(),
     };
-    Store::connect(&config).map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
+    Store::connect(&config)
+        .map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
 }
 
 /// Brings the tables of these settings up to date.
@@ -116,7 +117,7 @@ impl Server {
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
-                let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
+        let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

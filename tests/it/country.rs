@@ -27,7 +27,9 @@ fn real_database_knows_well_known_addresses_and_not_special_ones() {
             assert_eq!(country(&mapped), Some(code), "{mapped}");
         }
     }
-    for address in ["192.168.1.1", "172.16.0.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "127.0.0.1", "::1"] {
+    for address in
+        ["192.168.1.1", "172.16.0.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "127.0.0.1", "::1"]
+    {
         assert_eq!(country(address), None, "{address}");
     }
 }

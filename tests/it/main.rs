@@ -1,5 +1,8 @@
-//! Integration tests.
+//! The service tested from outside: one binary, so that it is linked once.
 
 mod cases;
 mod country;
+mod dev;
 mod index;
+mod service;
+mod support;

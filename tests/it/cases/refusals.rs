@@ -76,7 +76,8 @@ pub(super) fn names() -> Vec<String> {
 
 fn entries(name: &str, file: &file::File) -> Vec<(Entry, bool)> {
     let read = |entry: &Map<String, Value>| -> Entry {
-        serde_json::from_value(Value::Object(entry.clone())).unwrap_or_else(|error| panic!("{name}: {error}: {entry:?}"))
+        serde_json::from_value(Value::Object(entry.clone()))
+            .unwrap_or_else(|error| panic!("{name}: {error}: {entry:?}"))
     };
     let refused = file.refused.iter().map(|entry| (read(entry), false));
     refused.chain(file.accepted.iter().map(|entry| (read(entry), true))).collect()
@@ -217,7 +218,9 @@ fn expanded(value: &Value) -> Value {
             if let Some(member) = fields.get("list_of") {
                 return (0..times).map(|n| numbered(&expanded(member), n)).collect();
             }
-            if let (Some(key), Some(inner)) = (fields.get("nest").and_then(Value::as_str), fields.get("around")) {
+            if let (Some(key), Some(inner)) =
+                (fields.get("nest").and_then(Value::as_str), fields.get("around"))
+            {
                 return (0..times).fold(expanded(inner), |inner, _| serde_json::json!({ key: inner }));
             }
             fields.iter().map(|(key, value)| (key.clone(), expanded(value))).collect::<Map<_, _>>().into()

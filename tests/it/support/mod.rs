@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod database;
 pub mod http;
 pub mod proxy;
 pub mod requests;

@@ -16,6 +16,8 @@ use smartlinks::{
 };
 use tonic::transport::{Channel, Endpoint};
 
+use super::database::Database;
+
 /// How long anything is waited for before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -111,4 +113,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
         assert!(began.elapsed() < PATIENCE, "waited in vain for: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Runs statements past the service, as nobody should.
+pub async fn execute(database: &Database, statements: &str) {
+    database.client().await.batch_execute(statements).await.unwrap();
 }
