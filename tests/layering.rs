@@ -54,14 +54,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tonic_reflection", &["server"]),
     ("prost", &["proto", "rpc"]),
     ("prost_reflect", &["proto", "cli", "dev"]),
-    ("prost_types", &["proto", "rpc", "rpc/link_resolver", "cli", "dev"]),
+    ("prost_types", &["proto", "rpc", "rpc/link_resolver", "gateway", "cli", "dev"]),
     ("hyper", &["gateway", "telemetry", "dev"]),
     ("hyper_util", &["gateway", "telemetry", "dev"]),
     ("maxminddb", &["classify"]),
     ("imbl", &["index"]),
     ("arc_swap", &["live", "classify"]),
     ("clap", &["config", "cli", "bin"]),
-    ("prometheus_client", &["telemetry", "rpc", "feed", "server"]),
+    ("prometheus_client", &["telemetry", "rpc", "rpc/link_resolver", "feed", "server"]),
 ];
 
 /// Rooms without I/O, clock, async or anything of the wire and the database.

@@ -80,7 +80,8 @@ async fn around(settings: &DevSettings, server: &Server, stopping: watch::Receiv
     }));
     let channel = connect(server.address()).await?;
     sample::make(channel, settings.site_listen.port(), settings.gateway_listen.port()).await?;
-    let gateway = Gateway::bind(gateway_settings(settings, server.address())).map_err(|error| error.to_string())?;
+    let beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
+    let gateway = Gateway::bind(beside).map_err(|error| error.to_string())?;
     spawn_blocking(move || {
         if let Err(error) = gateway.run(&stopping) {
             tracing::error!(error = %error, "the gateway has ended");
@@ -131,10 +132,6 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         drain: DRAIN,
         log_format: settings.log_format,
     }
-}
-
-fn gateway_settings(settings: &DevSettings, server: SocketAddr) -> GatewaySettings {
-    GatewaySettings::local(settings.gateway_listen, server, settings.log_format)
 }
 
 /// Tells what there is to click and to type.

@@ -1,9 +1,22 @@
 //! The facts of one visit that conditions look at; what costs something is found out when first asked for, and once.
 
-use std::cell::OnceCell;
+use std::{borrow::Cow, cell::OnceCell};
+
+use ipnet::IpNet;
 
 use super::snapshot::PartnerEntry;
-use crate::domain::{client::TrafficClass, fact::Fact, language::LanguageRange, visit::Visit};
+use crate::{
+    classify::{
+        language, referrer,
+        traffic::{self, Hints, PurposeHeaders, Signals},
+    },
+    domain::{
+        client::{TrafficClass, UserAgent},
+        fact::Fact,
+        language::LanguageRange,
+        visit::Visit,
+    },
+};
 
 /// The facts of one visit to one link.
 pub(super) struct Facts<'a> {
@@ -13,7 +26,7 @@ pub(super) struct Facts<'a> {
     pub(super) traffic: TrafficClass,
     supported: &'a [LanguageRange],
     language: OnceCell<Fact<LanguageRange>>,
-    referrer_host: OnceCell<Fact<String>>,
+    referrer_host: OnceCell<Fact<Cow<'a, str>>>,
 }
 
 impl<'a> Facts<'a> {
@@ -29,39 +42,32 @@ impl<'a> Facts<'a> {
 
     /// Returns the supported language that suits the visitor best; absent if none does.
     pub(super) fn language(&self) -> Fact<LanguageRange> {
-        *self.language.get_or_init(|| match self.visit.headers.and_then(|headers| headers.accept_language) {
-            Some(header) => language(header, self.supported),
-            None => Fact::Unknown,
+        *self.language.get_or_init(|| {
+            let header = self.visit.headers.and_then(|headers| headers.accept_language);
+            language::best(header, self.supported).copied()
         })
     }
 
     /// Returns the host of the referring page.
     pub(super) fn referrer_host(&self) -> Fact<&str> {
-        let host = self.referrer_host.get_or_init(|| match self.visit.headers {
-            Some(headers) => Fact::or_absent(headers.referer.and_then(referrer_host)),
-            None => Fact::Unknown,
+        let host = self.referrer_host.get_or_init(|| {
+            let headers = self.visit.headers;
+            referrer::host(headers.and_then(|headers| headers.referer), headers.is_some())
         });
-        host.as_ref().map(String::as_str)
+        host.as_ref().map(AsRef::as_ref)
     }
-}
-
-fn language(header: &str, supported: &[LanguageRange]) -> Fact<LanguageRange> {
-    Fact::or_absent(supported.iter().find(|range| header.split(',').any(|tag| range.equals(tag))).copied())
-}
-
-fn referrer_host(referer: &str) -> Option<String> {
-    let rest = referer.split_once("://")?.1;
-    Some(rest.split(['/', '?', '#', ':']).next()?.to_ascii_lowercase())
 }
 
 /// Returns the class of traffic.
-pub(super) fn traffic(visit: &Visit<'_>, internal: &[ipnet::IpNet]) -> TrafficClass {
-    let is_internal = |address| internal.iter().any(|block| super::matcher::is_in(address, block));
-    if visit.hints.internal || visit.address.known().is_some_and(is_internal) {
-        return TrafficClass::Internal;
-    }
-    if visit.hints.prefetch {
-        return TrafficClass::Prefetch;
-    }
-    TrafficClass::Human
+pub(super) fn traffic(visit: &Visit<'_>, internal_addresses: &[IpNet]) -> TrafficClass {
+    let signals = Signals {
+        automation: visit.agent.automation.as_ref(),
+        user_agent_missing: visit.headers.is_some() && *visit.agent == UserAgent::default(),
+        // Which header it was does not matter here: this one's list of words holds those of the others.
+        purpose: PurposeHeaders { purpose: visit.purpose_header, ..PurposeHeaders::default() },
+        address: visit.address.known(),
+        internal_addresses,
+        hints: Hints { internal: visit.hints.internal, prefetch: visit.hints.prefetch },
+    };
+    traffic::class(&signals).0
 }

@@ -3,11 +3,8 @@
 //! Conditions are evaluated as they are: their constructors have sorted and checked all lists, and links share them, so
 //! a second form would only have to be kept equal to the first.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use super::facts::Facts;
+use crate::classify::address;
 use crate::domain::{
     client::Version,
     condition::{Attribute, CallerTest, Condition, Predicate, QueryTest, VersionRange},
@@ -119,7 +116,7 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         }
         Predicate::Query { name, test } => query_holds(visit.query, name.as_str(), test).into(),
         Predicate::ClientAddress(blocks) => {
-            Truth::of(visit.address, |address| blocks.iter().any(|block| is_in(address, block)))
+            Truth::of(visit.address, |address| address::is_within(address, blocks.as_slice()))
         }
         Predicate::Traffic(classes) => classes.contains(&facts.traffic).into(),
         Predicate::Time(window) => window.contains(visit.time).into(),
@@ -168,18 +165,6 @@ fn is_listed(host: &str, hosts: &OneOf<Host>, include_subdomains: bool) -> bool 
         below = parent;
     }
     false
-}
-
-/// Returns whether an address is in a block; a block of IPv4-mapped IPv6 addresses is one of IPv4 addresses.
-pub(super) fn is_in(address: IpAddr, block: &IpNet) -> bool {
-    let address = address.to_canonical();
-    match (address, block) {
-        (IpAddr::V4(v4), IpNet::V6(mapped)) => {
-            let is_mapped = mapped.prefix_len() >= 96 && mapped.network().to_ipv4_mapped().is_some();
-            is_mapped && mapped.contains(&v4.to_ipv6_mapped())
-        }
-        (IpAddr::V4(_) | IpAddr::V6(_), IpNet::V4(_) | IpNet::V6(_)) => block.contains(&address),
-    }
 }
 
 fn query_holds(query: &str, name: &str, test: &QueryTest) -> bool {

@@ -12,15 +12,14 @@ use tokio::{
     time::timeout,
 };
 use tonic::transport::server::TcpIncoming;
-use tower::ServiceBuilder;
 
 use crate::{
     classify::{Classifier, user_agent::UserAgents},
     config::serve::{DatabaseSettings, ServeSettings},
     feed::{Feed, FeedSettings},
     live::Live,
-    proto::{self, link_admin_server::LinkAdminServer, link_resolver_server::LinkResolverServer},
-    rpc::{layers, link_admin::LinkAdminService, link_resolver::LinkResolverService},
+    proto::{self, link_resolver_server::LinkResolverServer},
+    rpc::{layers, link_admin::LinkAdminService, link_resolver::Resolver},
     store::{Store, StoreConfig, StoreError},
     telemetry::{metrics::Metrics, metrics_server},
 };
@@ -57,7 +56,7 @@ pub fn store(settings: &DatabaseSettings, name: &str) -> Result<Store, ServeErro
         statement_timeout: settings.statement_timeout,
         application_name: name.to_owned(),
     };
-    Store::connect(config).map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
+    Store::connect(&config).map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
 }
 
 /// Brings the tables of these settings up to date.
@@ -110,8 +109,7 @@ impl Server {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
 
-        let admin = LinkAdminService::new(store);
-        let resolver = LinkResolverService::new(live.clone(), classifier, metrics.clone(), stopping.clone());
+                let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -122,7 +120,7 @@ impl Server {
             .layer(layers)
             .add_service(health_service)
             .add_service(reflection)
-            .add_service(LinkAdminServer::new(admin))
+            .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
             .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped(stopping));
         let serving = tokio::spawn(serving);

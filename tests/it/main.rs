@@ -1,3 +1,6 @@
 //! Integration tests.
 
+mod cases;
+mod country;
 mod docs;
+mod index;

@@ -1,0 +1,68 @@
+//! PostgreSQL: the only room that names diesel and tokio-postgres.
+//!
+//! Objects are written whole, all that a call writes in one transaction under one revision ([`Store::commit`]). The
+//! transaction takes the next revision under one row lock before anything else, so that revisions commit in their
+//! order and a reader that remembers the last one never misses an earlier one.
+
+mod commit;
+mod errors;
+mod feed;
+mod fingerprints;
+mod links;
+mod listen;
+mod migrate;
+mod objects;
+mod pool;
+mod prune;
+mod references;
+mod rows;
+mod schema;
+mod types;
+
+use std::time::Duration;
+
+pub use commit::{Commit, Committed, Expect, Put, RequestKey, Write};
+pub use errors::{Cause, CommitError, LoopEnd, MissingReference, StoreError, Taken};
+pub use feed::{Changes, Feed, FeedLink, FeedRow};
+pub use listen::Wakeups;
+use pool::Connections;
+pub use prune::Pruned;
+pub use types::{
+    Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
+    Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,
+};
+
+/// How the database is reached.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Where it is: `postgres://user@host/database`, `postgres://user@/database?host=/socket/folder`, or
+    /// `host=… user=… dbname=…`.
+    pub url: String,
+    /// How many connections are open at most, besides the one that listens.
+    pub pool_size: usize,
+    /// How long a call waits for a connection, and for a new one to be made.
+    pub wait_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// What the database shows as the name of our connections.
+    pub application_name: String,
+}
+
+/// The database. Clones share their connections.
+#[derive(Clone)]
+pub struct Store {
+    connections: Connections,
+}
+
+impl Store {
+    /// Prepares connections; makes none yet, so the database may be away.
+    pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
+        Ok(Self { connections: Connections::new(config)? })
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        // A connection is asked before it is lent.
+        self.connections.get().await.map(drop)
+    }
+}
