@@ -20,7 +20,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE: &str = include_str!("site.html");
 
 /// Serves pages until `stop` resolves.
-pub async fn run(listener: TcpListener, stop: impl Future<Output = ()>) {
+pub(super) async fn run(listener: TcpListener, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(stop);
     loop {
