@@ -135,7 +135,10 @@ fn families_and_classes_are_those_of_the_program() {
         let contract = text("proto/smartlinks/v1/condition.proto");
         for (name, row) in table.first().iter().zip(table.rows()) {
             assert_eq!(row["In the API"], format!("{prefix}{}", name.to_ascii_uppercase()));
-            assert!(contract.contains(&format!("  {} = ", row["In the API"])), "{name} is not in the contract");
+            assert!(
+                contract.contains(&format!("  {} = ", row["In the API"])),
+                "{name} is not in the contract"
+            );
         }
     }
 }
