@@ -3,6 +3,7 @@
 mod cases;
 mod country;
 mod dev;
+mod docs;
 mod index;
 mod service;
 mod support;
