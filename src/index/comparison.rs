@@ -17,7 +17,7 @@ impl Snapshot {
         let mut prints = Fingerprints::new();
         for shop in self.shops.values().filter(|shop| shop.open().is_some()) {
             let id = shop.id.as_str();
-            for row in &shop.row {
+            if let Some(row) = &shop.row {
                 prints.add(IndexedKind::Shop, id, "", row.revision);
             }
             for partner in shop.partners().filter(|partner| partner.state.is_some()) {
