@@ -34,9 +34,11 @@ impl Host {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        // Browsers read a last label of digits as an IPv4 address: `1.2.3` would be another host than it seems.
-        let numeric =
-            text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        // Browsers read a host whose last label is a number as an IPv4 address: `1.2.3` and `0x7f000001` would be other
+        // hosts than they seem.
+        let last = text.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex);
         if text.len() <= 253 && text.split('.').all(label) && !numeric {
             return Ok(Self(text.to_ascii_lowercase().into()));
         }
