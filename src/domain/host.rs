@@ -38,7 +38,8 @@ impl Host {
         // hosts than they seem.
         let last = text.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex);
+        let numeric =
+            last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex);
         if text.len() <= 253 && text.split('.').all(label) && !numeric {
             return Ok(Self(text.to_ascii_lowercase().into()));
         }
