@@ -326,7 +326,9 @@ async fn lost_notification_is_healed_by_the_next_read() {
     database
         .client()
         .await
-        .batch_execute("CREATE SCHEMA deaf; CREATE FUNCTION deaf.pg_notify(text, text) RETURNS void LANGUAGE sql AS ''")
+        .batch_execute(
+            "CREATE SCHEMA deaf; CREATE FUNCTION deaf.pg_notify(text, text) RETURNS void LANGUAGE sql AS ''",
+        )
         .await
         .unwrap();
     let mut config = database.config();
