@@ -307,7 +307,7 @@ checked_texts! {
     };
 }
 
-/// Checks the length of a text in bytes.
+/// Checks the length of a text in bytes, and that it holds no U+0000, which the database cannot keep.
 fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Problem> {
     if required && text.is_empty() {
         return Err(Problem::required(what));
@@ -597,6 +597,14 @@ mod tests {
         assert!(WeeklyHours::new(&[], 1, 2, utc()).is_err());
         assert!(TimeWindow::new(None, None).is_err());
         assert!(TimeWindow::new(Some(Timestamp::UNIX_EPOCH), Some(Timestamp::UNIX_EPOCH)).is_err());
+    }
+
+    #[test]
+    fn texts_hold_what_the_database_can_keep() {
+        assert_eq!(Value::parse("a\0b").unwrap_err().reason, Reason::Malformed);
+        assert!(Needle::parse("\0").is_err());
+        assert!(ParameterName::parse("a\0").is_err());
+        assert!(Value::parse("a\u{1}b\u{10ffff}").is_ok());
     }
 
     #[test]

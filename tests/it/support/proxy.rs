@@ -11,14 +11,14 @@ use tokio::{
 use super::database::Database;
 
 /// A TCP port that leads to PostgreSQL's socket as long as the wire is whole.
-pub struct Proxy {
+pub(crate) struct Proxy {
     url: String,
     whole: watch::Sender<bool>,
 }
 
 impl Proxy {
     /// Opens a port in front of a database.
-    pub async fn open(database: &Database) -> Self {
+    pub(crate) async fn open(database: &Database) -> Self {
         let (before, folder) = database.url().split_once("?host=").unwrap();
         let socket = PathBuf::from(folder).join(".s.PGSQL.5432");
         assert!(socket.exists(), "{} is not there", socket.display());
@@ -47,17 +47,17 @@ impl Proxy {
     }
 
     /// Returns the address of the database through the port.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Cuts every connection and lets no new one through.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.whole.send_replace(false);
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.whole.send_replace(true);
     }
 }
