@@ -1,1 +1,4 @@
-//! Integration tests.
+//! Integration tests: real gRPC, against a real PostgreSQL, each in a database of its own.
+
+mod admin;
+mod support;

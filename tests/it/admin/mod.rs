@@ -1,0 +1,4 @@
+//! `LinkAdmin` over real gRPC against real PostgreSQL.
+
+mod bad_input;
+mod fixture;
