@@ -18,6 +18,7 @@ use smartlinks::{
         },
         link_admin::LinkAdminService,
     },
+    store::Store,
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -47,17 +48,7 @@ impl TestServer {
     /// Starts a server that asks who calls.
     pub(crate) async fn start_with(authentication: AuthenticationLayer) -> Self {
         let database = Database::create().await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = Server::builder()
-            .layer(RequestIdLayer)
-            .layer(MetricsLayer::new(CallMetrics::register(&mut Registry::default())))
-            .layer(panics::layer())
-            .layer(DeadlineLayer)
-            .layer(authentication)
-            .add_service(LinkAdminService::server(database.store()))
-            .serve_with_incoming(TcpListenerStream::new(listener));
-        tokio::spawn(server);
+        let address = serve(database.store(), authentication).await;
         Self { database, address }
     }
 
@@ -81,6 +72,22 @@ impl TestServer {
         create_partner(&mut client, "bert", "").await;
         (server, client)
     }
+}
+
+/// Serves `LinkAdmin` with the layers of production.
+pub(crate) async fn serve(store: Store, authentication: AuthenticationLayer) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::builder()
+        .layer(RequestIdLayer)
+        .layer(MetricsLayer::new(CallMetrics::register(&mut Registry::default())))
+        .layer(panics::layer())
+        .layer(DeadlineLayer)
+        .layer(authentication)
+        .add_service(LinkAdminService::server(store))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+    address
 }
 
 /// A shop at `https://{id}.example` whose links are at `go.{id}.example`.
