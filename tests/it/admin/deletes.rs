@@ -6,8 +6,8 @@ use smartlinks::proto::{
 };
 
 use super::fixture::{
-    Client, TestServer, create_link, create_partner, create_program, get_link, link, mask, partner, reason, rule,
-    selected,
+    Client, TestServer, create_link, create_partner, create_program, get_link, link, mask, partner, reason,
+    rule, selected,
 };
 
 async fn program_of(client: &mut Client, code: &str) -> String {
@@ -19,7 +19,8 @@ async fn program_of(client: &mut Client, code: &str) -> String {
 async fn program_in_use_is_deleted_by_force_alone() {
     let (_server, mut client) = TestServer::with_shop().await;
     create_link(&mut client, proto::Link { sharing: Some(selected(&[], &["gold"])), ..link("sale") }).await;
-    let delete = |force| DeleteProgramRequest { shop: "acme".into(), id: "gold".into(), force, ..Default::default() };
+    let delete =
+        |force| DeleteProgramRequest { shop: "acme".into(), id: "gold".into(), force, ..Default::default() };
     let status = client.delete_program(delete(false)).await.unwrap_err();
     assert_eq!(reason(&status), "IN_USE");
     assert!(status.message().contains("1 link (`sale`) and 1 partner (`anna`)"), "{status}");
@@ -38,8 +39,11 @@ async fn partner_in_use_is_deleted_by_force_alone() {
     let (_server, mut client) = TestServer::with_shop().await;
     let is = proto::PartnerIs { codes: vec!["bert".to_owned()] };
     let when = Some(proto::Condition { kind: Some(Kind::Partner(is)) });
-    create_link(&mut client, proto::Link { rules: vec![proto::Rule { when, ..rule("b", "DE") }], ..link("sale") })
-        .await;
+    create_link(
+        &mut client,
+        proto::Link { rules: vec![proto::Rule { when, ..rule("b", "DE") }], ..link("sale") },
+    )
+    .await;
     let delete = |force, validate_only| DeletePartnerRequest {
         shop: "acme".into(),
         code: "bert".into(),
@@ -102,8 +106,11 @@ async fn inactive_is_said_and_active_goes_without_saying() {
     let (_server, mut client) = TestServer::with_shop().await;
     let mut write = async |active, paths: &[&str]| {
         let wire = proto::Partner { active, ..partner("anna", "gold") };
-        let request =
-            proto::UpdatePartnerRequest { partner: Some(wire), update_mask: mask(paths), ..Default::default() };
+        let request = proto::UpdatePartnerRequest {
+            partner: Some(wire),
+            update_mask: mask(paths),
+            ..Default::default()
+        };
         client.update_partner(request).await.unwrap().into_inner().partner.unwrap().active
     };
     assert_eq!(write(Some(false), &[]).await, Some(false));

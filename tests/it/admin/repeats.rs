@@ -27,7 +27,10 @@ async fn repeated_create_is_answered_as_the_first_whatever_happened_since() {
 
     let other = CreateLinkRequest { link: Some(link("other")), ..request };
     let status = client.create_link(other).await.unwrap_err();
-    assert_eq!(refusal(&status), (tonic::Code::InvalidArgument, "REQUEST_ID_REUSED".into(), "request_id".into()));
+    assert_eq!(
+        refusal(&status),
+        (tonic::Code::InvalidArgument, "REQUEST_ID_REUSED".into(), "request_id".into())
+    );
 }
 
 #[tokio::test]
@@ -44,7 +47,11 @@ async fn every_create_can_be_repeated() {
     let first = client.create_program(request.clone()).await.unwrap().into_inner();
     assert_eq!(client.create_program(request).await.unwrap().into_inner(), first);
 
-    let request = CreatePartnerRequest { partner: Some(partner("dora", "silver")), request_id: id(), ..Default::default() };
+    let request = CreatePartnerRequest {
+        partner: Some(partner("dora", "silver")),
+        request_id: id(),
+        ..Default::default()
+    };
     let first = client.create_partner(request.clone()).await.unwrap().into_inner();
     assert_eq!(client.create_partner(request).await.unwrap().into_inner(), first);
 

@@ -18,7 +18,8 @@ fn share(slug: &str, add: proto::Sharing) -> ShareLinkRequest {
 }
 
 async fn portal(client: &mut Client, partner: &str) -> Vec<proto::PartnerLink> {
-    let request = ListPartnerLinksRequest { shop: "acme".into(), partner: partner.into(), ..Default::default() };
+    let request =
+        ListPartnerLinksRequest { shop: "acme".into(), partner: partner.into(), ..Default::default() };
     client.list_partner_links(request).await.unwrap().into_inner().links
 }
 
@@ -116,13 +117,15 @@ async fn portal_shows_each_partner_their_own_urls() {
     let (_server, mut client) = TestServer::with_shop().await;
     create_link(&mut client, proto::Link { sharing: Some(selected(&[], &["gold"])), ..link("club") }).await;
     create_link(&mut client, link("all")).await;
-    create_link(&mut client, proto::Link { sharing: Some(selected(&["bert"], &[])), ..link("bert-only") }).await;
+    create_link(&mut client, proto::Link { sharing: Some(selected(&["bert"], &[])), ..link("bert-only") })
+        .await;
     let later = Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
     create_link(&mut client, proto::Link { start_time: later, ..link("later") }).await;
     let past = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
     create_link(&mut client, proto::Link { expire_time: past, ..link("over") }).await;
     create_link(&mut client, link("paused")).await;
-    let request = proto::PauseLinkRequest { shop: "acme".into(), slug: "paused".into(), ..Default::default() };
+    let request =
+        proto::PauseLinkRequest { shop: "acme".into(), slug: "paused".into(), ..Default::default() };
     client.pause_link(request).await.unwrap();
 
     let links = portal(&mut client, "ANNA").await;

@@ -10,7 +10,10 @@ async fn new_shop_has_its_defaults_and_a_link_for_every_partner() {
     let mut client = server.client().await;
     let created = create_shop(&mut client, "acme").await;
     assert_eq!(created.public_url, "https://go.acme.example");
-    assert_eq!((created.partner_param.as_str(), created.click_id_param.as_deref()), ("ref", Some("click_id")));
+    assert_eq!(
+        (created.partner_param.as_str(), created.click_id_param.as_deref()),
+        ("ref", Some("click_id"))
+    );
     assert_eq!(created.default_link, "home");
     assert_eq!(created.etag, format!("\"r{}\"", created.revision));
     let request = GetShopRequest { shop: "acme".into() };
@@ -66,8 +69,11 @@ async fn links_that_a_change_of_hosts_leaves_behind_are_named_and_stay_editable(
     client.update_shop(request(with_blog)).await.unwrap();
     for at in 0..22 {
         let destination = format!("https://blog.example/{at}");
-        create_link(&mut client, proto::Link { default_destination: destination, ..link(&format!("post-{at}")) })
-            .await;
+        create_link(
+            &mut client,
+            proto::Link { default_destination: destination, ..link(&format!("post-{at}")) },
+        )
+        .await;
     }
     let warnings = client.update_shop(request(shop("acme"))).await.unwrap().into_inner().warnings;
     assert_eq!(warnings.len(), 21);

@@ -50,10 +50,7 @@ impl Database {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         holder.execute("SELECT pg_advisory_lock(hashtext($1))", &[&name]).await.unwrap();
-        holder
-            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-            .await
-            .unwrap();
+        holder.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.unwrap();
         Self { url: cluster.url_of(&name), _holder: holder, _cluster: cluster }
     }
 
@@ -115,18 +112,11 @@ async fn template(cluster: &SharedCluster, admin: &Client) -> String {
             application_name: "smartlinks test".to_owned(),
         });
         store.unwrap().migrate().await.unwrap();
-        // A database is copied only while nobody is connected to it, and the migration's connection may still be
-        // closing.
-        admin.batch_execute(&disconnect(&unfinished)).await.unwrap();
+        // Waits until the migration's connection is closed.
         admin.batch_execute(&format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await.unwrap();
     }
     admin.execute("SELECT pg_advisory_unlock($1)", &[&TEMPLATE_LOCK]).await.unwrap();
     name
-}
-
-/// Waits for the server processes of a database to be gone, so that it can be renamed.
-fn disconnect(database: &str) -> String {
-    format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'")
 }
 
 async fn exists(admin: &Client, database: &str) -> bool {
