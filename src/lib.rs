@@ -3,8 +3,14 @@
 //! The rooms, and what each is for. Data flows one way; `tests/layering.rs` holds who may use whom.
 
 pub mod classify;
+pub mod cli;
 pub mod config;
+pub mod dev;
 pub mod domain;
+pub mod gateway;
 pub mod index;
+pub mod live;
 pub mod proto;
+pub mod rpc;
+pub mod store;
 pub mod telemetry;

@@ -41,27 +41,27 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("bin", &["server", "gateway", "dev", "cli", "config", "telemetry"]),
 ];
 
-/// Crate → rooms that may name it. A crate that is not listed may be named anywhere below the pure line.
+/// Crate → rooms, or single files, that may name it. A crate that is not listed may be named anywhere below the pure line.
 const CRATES: &[(&str, &[&str])] = &[
     ("diesel", &["store"]),
     ("diesel_async", &["store"]),
     ("diesel_migrations", &["store"]),
     ("jiff_diesel", &["store"]),
-    ("tokio_postgres", &["store"]),
+    ("tokio_postgres", &["store", "dev/postgres/tests"]),
     ("tonic", &["proto", "rpc", "rpc/link_resolver", "gateway", "server", "cli", "dev"]),
     ("tonic_types", &["rpc", "gateway", "cli"]),
     ("tonic_health", &["server"]),
     ("tonic_reflection", &["server"]),
-    ("prost", &["proto", "rpc", "cli"]),
-    ("prost_reflect", &["cli"]),
-    ("prost_types", &["proto", "rpc", "rpc/link_resolver", "cli", "dev"]),
+    ("prost", &["proto", "rpc"]),
+    ("prost_reflect", &["proto", "cli", "dev"]),
+    ("prost_types", &["proto", "rpc", "rpc/link_resolver", "gateway", "cli", "dev"]),
     ("hyper", &["gateway", "telemetry", "dev"]),
     ("hyper_util", &["gateway", "telemetry", "dev"]),
     ("maxminddb", &["classify"]),
     ("imbl", &["index"]),
     ("arc_swap", &["live", "classify"]),
     ("clap", &["config", "cli", "bin"]),
-    ("prometheus_client", &["telemetry", "rpc", "feed", "server"]),
+    ("prometheus_client", &["telemetry", "rpc", "rpc/link_resolver", "feed", "server"]),
 ];
 
 /// Rooms without I/O, clock, async or anything of the wire and the database.
@@ -193,7 +193,7 @@ fn crates_stay_in_their_rooms() {
         for (number, line) in &file.lines {
             for (name, rooms) in CRATES {
                 let is_named = !named(line, &format!("{name}::")).is_empty();
-                if is_named && !rooms.contains(&room) {
+                if is_named && !rooms.contains(&room) && !rooms.contains(&file.path.as_str()) {
                     wrong.push(format!("src/{}.rs:{number}: {room} may not name {name}", file.path));
                 }
             }

@@ -5,6 +5,7 @@
 
 use std::{fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+pub mod gateway;
 pub mod serve;
 
 /// What is wrong with the settings: a line for each.

@@ -11,6 +11,7 @@ pub mod decimal;
 pub mod destination;
 pub mod fact;
 pub mod fault;
+pub mod fingerprint;
 pub mod geo;
 pub mod host;
 pub mod language;

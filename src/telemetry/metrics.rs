@@ -140,6 +140,10 @@ mod tests {
         let (metrics, registry) = Metrics::new();
         metrics.index_revision.set(7);
         metrics.resolved.get_or_create(&ResolveLabels { reason: "RULE" }).inc();
+        // A family is printed from its first label set on.
+        metrics.index_loads.get_or_create(&SourceLabels { source: "database" }).inc();
+        let call = CallLabels { service: "LinkAdmin".into(), method: "GetLink".into(), code: "OK" };
+        metrics.calls.get_or_create(&call).inc();
         let text = print(&registry);
         for line in ["smartlinks_index_revision 7", "smartlinks_resolved_total{reason=\"RULE\"} 1", "# EOF"] {
             assert!(text.contains(line), "{text}");

@@ -4,7 +4,9 @@
 
 mod expect;
 mod file;
+mod gateway;
 mod geography;
+mod grpc;
 mod refusals;
 mod snapshot;
 mod visit;

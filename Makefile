@@ -1,0 +1,30 @@
+# Smart Links: what there is to do here. Everything fetched or made lies in ./.smartlinks/ and ./target/.
+
+.PHONY: help run test lint bench proto-landed clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.* ## /make \1 \t/p' Makefile | expand -t 20
+
+run: ## Start everything with sample links to click: PostgreSQL, server, gateway, a small shop
+	@scripts/setup run
+	cargo run --locked --bin smartlinks -- dev $(ARGS)
+
+test: ## Run every test, with a real PostgreSQL (one of them: make test ARGS=name)
+	@scripts/setup test
+	@scripts/test $(ARGS)
+
+lint: ## Check form, code, documentation and contracts
+	@scripts/setup lint
+	@scripts/lint
+
+bench: ## Reproduce every figure of speed
+	@scripts/setup bench
+	cargo bench --locked $(ARGS)
+
+proto-landed: ## Make the present contracts the ones that later changes may not break
+	@scripts/setup lint
+	@scripts/contracts land
+
+clean: ## Remove what was built and fetched; the data of `make run` stays
+	cargo clean
+	rm -rf .smartlinks/npm .smartlinks/tools .smartlinks/geo .smartlinks/postgres .smartlinks/test

@@ -1,0 +1,7 @@
+//! What a developer's machine needs and production does not: a private PostgreSQL, and the lock that keeps a second
+//! `smartlinks dev` out of the same folder.
+//!
+//! Everything lives under `.smartlinks/` in the working folder, except sockets, whose paths must be short.
+
+pub mod lock;
+pub mod postgres;

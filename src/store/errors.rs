@@ -1,0 +1,202 @@
+//! What can go wrong in the store. SQLSTATE is read here and nowhere else.
+
+use std::{error::Error, fmt};
+
+use super::types::{Reference, References};
+use crate::domain::{
+    host::Host,
+    name::{PartnerCode, ProgramId, ShopId, Slug},
+    revision::Revision,
+};
+
+/// The cause of an error, kept for the one line that is logged.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why something could not be read.
+#[derive(Debug)]
+pub enum StoreError {
+    /// PostgreSQL does not answer, takes no writes, or all connections stayed in use: try again later.
+    Unavailable(Cause),
+    /// Another transaction came in between: try again.
+    Conflict(Cause),
+    /// A stored object does not parse.
+    Corrupt {
+        /// Which object.
+        object: String,
+        /// What is wrong with it.
+        cause: Cause,
+    },
+    /// Something else.
+    Other(Cause),
+}
+
+/// Why a commit wrote nothing.
+#[derive(Debug)]
+pub enum CommitError {
+    /// The object was written since it was read, or is not there.
+    Stale {
+        /// The position of the put.
+        put: usize,
+    },
+    /// The name is used, now or by something deleted.
+    Taken {
+        /// The position of the put.
+        put: usize,
+        /// What is taken.
+        name: Taken,
+    },
+    /// Objects name others of their shop that do not exist or are deleted.
+    MissingReferences(Vec<MissingReference>),
+    /// What is to be deleted is still named.
+    InUse {
+        /// The position of the put.
+        put: usize,
+        /// Who names it.
+        by: References,
+    },
+    /// A destination leads to a host that serves links of this installation.
+    LoopingHost {
+        /// The position of the put.
+        put: usize,
+        /// The host.
+        host: Host,
+        /// Where the other end is.
+        end: LoopEnd,
+    },
+    /// The request was already done; this is what it was answered.
+    Repeated {
+        /// The answer that was stored with it.
+        answer: Vec<u8>,
+        /// The revision under which it was written.
+        revision: Revision,
+    },
+    /// The request id was used for another request.
+    RequestIdReused,
+    /// What is wrong does not lie in the request.
+    Store(StoreError),
+}
+
+/// A name that is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The id of a shop.
+    Shop(ShopId),
+    /// The id of a program.
+    Program(ProgramId),
+    /// The code or an alias of a partner.
+    Code(PartnerCode),
+    /// The slug of a link.
+    Slug(Slug),
+    /// A link host.
+    Host(Host),
+}
+
+/// A name that leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingReference {
+    /// The position of the put.
+    pub put: usize,
+    /// What it names.
+    pub reference: Reference,
+}
+
+/// The other end of a loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoopEnd {
+    /// The destination that is put leads to a link host.
+    LinkHost,
+    /// The link host that is put is where a shop leads to: its pages, a listed host or its fallback.
+    Shop(ShopId),
+    /// The link host that is put is where a link leads to.
+    Link(ShopId, Slug),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(_) => f.write_str("the database does not answer in time, try again later"),
+            Self::Conflict(_) => f.write_str("another transaction came in between, try again"),
+            Self::Corrupt { object, .. } => write!(f, "the stored {object} does not parse"),
+            Self::Other(_) => f.write_str("the database refused a statement of ours"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let (Self::Unavailable(cause)
+        | Self::Conflict(cause)
+        | Self::Corrupt { cause, .. }
+        | Self::Other(cause)) = self;
+        Some(cause.as_ref())
+    }
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale { .. } => f.write_str("the object was written since it was read, read it again"),
+            Self::Taken { name, .. } => write!(f, "{name} is taken, now or by something deleted"),
+            Self::MissingReferences(missing) => {
+                f.write_str("these do not exist or are deleted:")?;
+                missing.iter().try_for_each(|missing| write!(f, " {}", missing.reference))
+            }
+            Self::InUse { by, .. } => write!(
+                f,
+                "the object is still in use by {} links and {} partners",
+                by.link_count, by.partner_count
+            ),
+            Self::LoopingHost { host, .. } => {
+                write!(f, "`{host}` serves links of this installation: clicks would go in circles")
+            }
+            Self::Repeated { revision, .. } => {
+                write!(f, "the request was already done under revision {revision}")
+            }
+            Self::RequestIdReused => f.write_str("the request id was used for another request"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for CommitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::Stale { .. }
+            | Self::Taken { .. }
+            | Self::MissingReferences(_)
+            | Self::InUse { .. }
+            | Self::LoopingHost { .. }
+            | Self::Repeated { .. }
+            | Self::RequestIdReused => None,
+        }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shop(id) => write!(f, "the shop id `{id}`"),
+            Self::Program(id) => write!(f, "the program id `{id}`"),
+            Self::Code(code) => write!(f, "the partner code `{code}`"),
+            Self::Slug(slug) => write!(f, "the slug `{slug}`"),
+            Self::Host(host) => write!(f, "the link host `{host}`"),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shop(id) => write!(f, "the shop `{id}`"),
+            Self::Program(id) => write!(f, "the program `{id}`"),
+            Self::Partner(code) => write!(f, "the partner `{code}`"),
+        }
+    }
+}
+
+impl From<StoreError> for CommitError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
