@@ -62,13 +62,15 @@ impl Door {
     /// Puts a shop's index in use, and waits until the gateway has its resolver.
     async fn publish(&self, case: &Case) {
         self.served.publish(snapshot::snapshot_of(&case.shop));
-        while self.send(b"GET /-/readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status != 200 {
+        while self.send(b"GET /-/readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.status != 200
+        {
             tokio::task::yield_now().await;
         }
     }
 
     async fn visit(&self, method: &str, visit: &Visit, headers: &Headers) -> Reply {
-        let mut request = format!("{method} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", visit.url, visit.host);
+        let mut request =
+            format!("{method} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", visit.url, visit.host);
         for (name, value) in [
             ("user-agent", &headers.user_agent),
             ("accept-language", &headers.accept_language),
@@ -91,7 +93,8 @@ impl Door {
         stream.read_to_end(&mut bytes).await.unwrap();
         let text = String::from_utf8(bytes).unwrap();
         let mut lines = text.split("\r\n").take_while(|line| !line.is_empty());
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+        let status =
+            lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
         let headers = lines.map(|line| line.split_once(": ").unwrap());
         Reply {
             status: status.unwrap_or_else(|| panic!("no HTTP: {text:?}")),
@@ -102,7 +105,8 @@ impl Door {
 
 /// Returns the headers of a visit that a browser could make. The address is that of the test, which is in no country.
 fn of_a_browser(visit: &Visit) -> Option<&Headers> {
-    let by_caller = visit.timed || visit.addressed || visit.internal || visit.prefetch || !visit.attributes.is_empty();
+    let by_caller =
+        visit.timed || visit.addressed || visit.internal || visit.prefetch || !visit.attributes.is_empty();
     visit.headers.as_ref().filter(|_| !by_caller)
 }
 

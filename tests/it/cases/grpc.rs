@@ -122,7 +122,11 @@ async fn what_would_end_the_query_is_refused_over_grpc() {
     served.publish(snapshot::snapshot_of(&case.shop));
     let asked = |query: &str| {
         let visit = Visit { url: "/s/anna".to_owned(), ..case.visit.clone() };
-        ResolveRequest { purpose: Purpose::Lookup.into(), query: query.to_owned(), ..request(&visit).unwrap() }
+        ResolveRequest {
+            purpose: Purpose::Lookup.into(),
+            query: query.to_owned(),
+            ..request(&visit).unwrap()
+        }
     };
     for (query, location) in [
         ("?x=1", "https://shop.example/s?x=1&ref=anna"),
@@ -135,10 +139,40 @@ async fn what_would_end_the_query_is_refused_over_grpc() {
     for query in ["a=1#b", "a=b c", "a=\r\nset-cookie: x=1", "a=\0", "a=\u{7f}", "a=\u{85}"] {
         let status = client.resolve(asked(query)).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{query:?}: {status}");
-        let details = status.get_details_bad_request().unwrap();
-        let fields: Vec<&str> = details.field_violations.iter().map(|violation| violation.field.as_str()).collect();
-        assert_eq!(fields, ["query"], "{query:?}");
+        assert_eq!(fields(&status), ["query"], "{query:?}");
     }
+}
+
+/// C13, as far as it concerns visits.
+#[tokio::test]
+async fn visits_over_grpc_have_limits() {
+    let served = Served::start().await;
+    let mut client = served.client().await;
+    let cases = file::load();
+    let case = cases.iter().find(|case| case.file == "query_pass_through.yaml").unwrap();
+    served.publish(snapshot::snapshot_of(&case.shop));
+    let visit = Visit { url: "/s/anna".to_owned(), ..case.visit.clone() };
+    let asked = |query: usize, attributes: usize| ResolveRequest {
+        purpose: Purpose::Lookup.into(),
+        query: "a".repeat(query),
+        attributes: (0..attributes).map(|n| (format!("a{n}"), String::new())).collect(),
+        ..request(&visit).unwrap()
+    };
+    assert!(client.resolve(asked(8 * 1_024, 50)).await.is_ok());
+    for (request, field) in [(asked(8 * 1_024 + 1, 50), "query"), (asked(8 * 1_024, 51), "attributes")] {
+        let status = client.resolve(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        assert_eq!(fields(&status), [field]);
+    }
+    let unset = ResolveRequest { purpose: Purpose::Unspecified.into(), ..asked(1, 1) };
+    assert_eq!(fields(&client.resolve(unset).await.unwrap_err()), ["purpose"]);
+}
+
+/// Names the fields at fault.
+fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request();
+    let violations = details.into_iter().flat_map(|details| details.field_violations);
+    violations.map(|violation| violation.field).collect()
 }
 
 /// Writes a visit as a caller sends it; `None` if its path only means something to the gateway.
