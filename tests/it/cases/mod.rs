@@ -2,9 +2,12 @@
 //!
 //! `tests/cases/README.md` says how the files are written.
 
+mod coverage;
 mod expect;
 mod file;
+mod gateway;
 mod geography;
+mod grpc;
 mod refusals;
 mod snapshot;
 mod visit;
