@@ -36,11 +36,17 @@ fn php(name: &str) -> String {
     variable
 }
 
+/// Reads a decoded name as Rack and qs do: brackets before it do not count, the next one ends it.
+fn rack(name: &str) -> &str {
+    name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap()
+}
+
 /// Returns whether some reader takes a piece for one of these names.
 fn is_ours(piece: &str, ours: &[&str]) -> bool {
     let Some(name) = name(piece) else { return false };
     let plain = name.split('[').next().unwrap();
-    ours.iter().any(|own| own.eq_ignore_ascii_case(plain) || own.eq_ignore_ascii_case(&php(&name)))
+    let readings = [plain, rack(&name), &php(&name)];
+    ours.iter().any(|own| readings.iter().any(|reading| own.eq_ignore_ascii_case(reading)))
 }
 
 const OURS: [&str; 3] = ["ref", "via", "click_id"];
@@ -272,7 +278,7 @@ proptest! {
         let parsed = url::Url::parse(&location).unwrap();
         prop_assert!(matches!(parsed.host_str(), Some("shop.example" | "b.example")), "{}", location);
         let ours = |name: &str| OURS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        // As a browser's own reader reads it, and as PHP does.
+        // As a browser's own reader reads it, as PHP does, and as Rack does.
         let plain: Vec<_> = parsed
             .query_pairs()
             .filter(|(name, _)| ours(name) || ours(name.split('[').next().unwrap()))
@@ -291,7 +297,13 @@ proptest! {
             expected.push(("click_id".to_owned(), click_id().to_string()));
         }
         prop_assert_eq!(&plain, &expected, "{}", location);
+        let racks: Vec<_> = parsed
+            .query_pairs()
+            .filter(|(name, _)| ours(rack(name)))
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
         prop_assert_eq!(&lax, &expected, "{}", location);
+        prop_assert_eq!(&racks, &expected, "{}", location);
     }
 
     #[test]
