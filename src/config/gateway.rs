@@ -66,6 +66,24 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// The longest that the server lets an item of a stream take.
 const ITEM: Duration = Duration::from_secs(30);
 
+impl GatewaySettings {
+    /// Returns the defaults for a gateway beside its server, without a token.
+    pub fn beside(server: SocketAddr, listen: SocketAddr, log_format: LogFormat) -> Result<Self, String> {
+        let resolver = format!("http://{server}").parse::<Uri>().map_err(|error| error.to_string())?;
+        Ok(Self {
+            listen,
+            resolver,
+            token: None,
+            request_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(3),
+            connections: 10_000,
+            workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            log_format,
+        })
+    }
+}
+
 impl GatewayArgs {
     /// Checks every flag and returns the settings, or all that is wrong with them.
     pub fn read(&self) -> Result<GatewaySettings, SettingFaults> {

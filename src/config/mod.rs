@@ -5,7 +5,9 @@
 
 use std::{fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+pub mod dev;
 pub mod gateway;
+pub mod migrate;
 pub mod serve;
 
 /// What is wrong with the settings: a line for each.

@@ -1,6 +1,11 @@
 //! Settings of `smartlinks serve`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{LogArgs, LogFormat, Reader, Secret, SettingFaults};
 
@@ -207,6 +212,11 @@ impl ServeArgs {
 }
 
 impl ServeSettings {
+    /// Writes every setting and its effective value, without secrets.
+    pub fn print_effective(&self, out: &mut impl Write) -> io::Result<()> {
+        self.effective().iter().try_for_each(|(setting, value)| writeln!(out, "{setting}={value}"))
+    }
+
     /// Returns every setting and its effective value, without secrets.
     pub fn effective(&self) -> Vec<(&'static str, String)> {
         let path =

@@ -129,7 +129,8 @@ impl Sharing {
         }
     }
 
-    fn check(&self, faults: &mut Faults) {
+    /// Checks how many are named; paths are relative to the link.
+    pub fn check(&self, faults: &mut Faults) {
         let Self::Selected { partners, programs } = self else { return };
         for (path, is, most) in [
             ("sharing.selected.partners", partners.len(), limits::SHARED_PARTNERS),

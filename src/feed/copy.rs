@@ -47,7 +47,7 @@ struct End {
 
 /// Why there is no copy to use.
 #[derive(Debug)]
-pub enum CopyError {
+pub(super) enum CopyError {
     /// There is none.
     Missing,
     /// It cannot be read or written.
@@ -78,15 +78,19 @@ impl From<io::Error> for CopyError {
 }
 
 /// What a copy held.
-pub struct Loaded {
+pub(super) struct Loaded {
     /// The index; its writer goes on from there.
-    pub writer: Writer,
+    pub(super) writer: Writer,
     /// When it was last known to be up to date.
-    pub confirmed_at: Option<Timestamp>,
+    pub(super) confirmed_at: Option<Timestamp>,
 }
 
 /// Writes the copy of an index into a folder, which is made if need be; only its owner may read it.
-pub fn save(folder: &Path, snapshot: &Snapshot, confirmed_at: Option<Timestamp>) -> Result<(), CopyError> {
+pub(super) fn save(
+    folder: &Path,
+    snapshot: &Snapshot,
+    confirmed_at: Option<Timestamp>,
+) -> Result<(), CopyError> {
     fs::create_dir_all(folder)?;
     let new = folder.join(NEW_FILE);
     let mut options = OpenOptions::new();
@@ -110,8 +114,9 @@ pub fn save(folder: &Path, snapshot: &Snapshot, confirmed_at: Option<Timestamp>)
 }
 
 /// Reads the copy in a folder.
-pub fn load(folder: &Path) -> Result<Loaded, CopyError> {
-    let mut lines = Lines { input: BufReader::with_capacity(1 << 20, File::open(path(folder))?), sum: Hasher::new() };
+pub(super) fn load(folder: &Path) -> Result<Loaded, CopyError> {
+    let mut lines =
+        Lines { input: BufReader::with_capacity(1 << 20, File::open(path(folder))?), sum: Hasher::new() };
     let first = lines.next()?.ok_or_else(|| unsound("it is empty"))?;
     let head: Head = serde_json::from_slice(&first).map_err(|error| unsound(format!("its head: {error}")))?;
     if head.format != FORMAT {
@@ -140,7 +145,7 @@ pub fn load(folder: &Path) -> Result<Loaded, CopyError> {
 }
 
 /// Returns where the copy is.
-pub fn path(folder: &Path) -> PathBuf {
+pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
@@ -183,5 +188,95 @@ impl Lines {
         }
         self.sum.update(&line);
         Ok(Some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::domain::{
+        destination::Destination,
+        link::{LinkState, Routing, Sharing},
+        name::{ShopId, Slug},
+    };
+
+    fn index(links: usize) -> Writer {
+        let mut writer = Writer::new();
+        let link = |at| Record::Link {
+            shop: ShopId::parse("acme").unwrap(),
+            slug: Slug::parse(&format!("link-{at}")).unwrap(),
+            revision: Revision(at),
+            state: LinkState::Active,
+            sharing: Sharing::Everyone,
+            routing: Routing::to(Destination::parse(&format!("page/{at}?é=1#x")).unwrap()),
+        };
+        let last = i64::try_from(links).unwrap();
+        writer.apply((1..=last).map(link), Revision(last));
+        writer
+    }
+
+    fn lines(snapshot: &Snapshot) -> Vec<String> {
+        let mut lines: Vec<_> =
+            snapshot.records().map(|record| serde_json::to_string(&record).unwrap()).collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn copy_reads_back_equal_and_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("made/when/needed");
+        let confirmed_at = Some("2026-06-01T12:00:00Z".parse().unwrap());
+        // More than one chunk, and not a whole number of them.
+        let saved = index(2 * CHUNK + 7);
+        save(&inside, saved.snapshot(), None).unwrap();
+        save(&inside, saved.snapshot(), confirmed_at).unwrap();
+        assert_eq!(fs::metadata(path(&inside)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&inside).unwrap().count(), 1, "nothing is left beside it");
+        let loaded = load(&inside).unwrap();
+        assert_eq!(loaded.confirmed_at, confirmed_at);
+        assert_eq!(loaded.writer.snapshot().revision(), saved.snapshot().revision());
+        assert_eq!(lines(loaded.writer.snapshot()), lines(saved.snapshot()));
+    }
+
+    #[test]
+    fn torn_copy_is_not_used_wherever_it_is_torn() {
+        let folder = tempfile::tempdir().unwrap();
+        save(folder.path(), index(5).snapshot(), None).unwrap();
+        let whole = fs::read(path(folder.path())).unwrap();
+        for length in 0..whole.len() {
+            fs::write(path(folder.path()), &whole[..length]).unwrap();
+            assert!(matches!(load(folder.path()), Err(CopyError::Unsound(_))), "torn at {length}");
+        }
+        fs::write(path(folder.path()), &whole).unwrap();
+        assert!(load(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn changed_copy_is_not_used_whatever_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        save(folder.path(), index(5).snapshot(), None).unwrap();
+        let whole = fs::read(path(folder.path())).unwrap();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            fs::write(path(folder.path()), &changed).unwrap();
+            assert!(load(folder.path()).is_err(), "changed at {at}");
+        }
+        let mut longer = whole.clone();
+        longer.extend_from_slice(b"{}\n");
+        fs::write(path(folder.path()), &longer).unwrap();
+        assert!(load(folder.path()).is_err());
+    }
+
+    #[test]
+    fn missing_copy_is_told_from_one_that_cannot_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(load(folder.path()), Err(CopyError::Missing)));
+        fs::write(path(folder.path()), "{\"format\":2,\"revision\":1,\"confirmed_at\":null}\n").unwrap();
+        let Err(CopyError::Unsound(text)) = load(folder.path()) else { panic!("another form was read") };
+        assert!(text.contains("form 2"), "{text}");
     }
 }

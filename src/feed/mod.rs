@@ -12,6 +12,7 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
+    sync::watch,
     task::block_in_place,
     time::{Instant, sleep},
 };
@@ -49,17 +50,37 @@ pub struct Feed {
     writer: Writer,
     /// Where the index in use came from; `None` = there is none yet.
     source: Option<Source>,
-    /// Whether PostgreSQL answered last time; changes are logged once.
-    reachable: bool,
+    /// Whether PostgreSQL answered last time, for those who follow.
+    reachable: watch::Sender<bool>,
+    /// Whether it was logged that PostgreSQL does not answer.
+    lost_before: bool,
     /// The revision of the copy on disk.
     copied: Option<Revision>,
 }
 
 impl Feed {
     /// Prepares a feed; nothing is read yet.
-    pub fn new(store: Store, live: Live, metrics: Metrics, settings: FeedSettings) -> Self {
+    ///
+    /// `reachable` is told whether PostgreSQL answers.
+    pub fn new(
+        store: Store,
+        live: Live,
+        metrics: Metrics,
+        settings: FeedSettings,
+        reachable: watch::Sender<bool>,
+    ) -> Self {
         let writer = Writer::new();
-        Self { store, live, metrics, settings, writer, source: None, reachable: true, copied: None }
+        Self {
+            store,
+            live,
+            metrics,
+            settings,
+            writer,
+            source: None,
+            reachable,
+            lost_before: false,
+            copied: None,
+        }
     }
 
     /// Feeds the index until `stop` resolves, then writes the copy a last time. Needs the multi-thread runtime.
@@ -96,7 +117,7 @@ impl Feed {
 
     /// Returns whether the index came from PostgreSQL and PostgreSQL answered last time.
     fn is_current(&self) -> bool {
-        self.reachable && self.source == Some(Source::Database)
+        *self.reachable.borrow() && self.source == Some(Source::Database)
     }
 
     /// Reads what is new, or everything if there is nothing to go on from.
@@ -110,10 +131,10 @@ impl Feed {
             Ok(()) => {
                 self.live.confirm(Timestamp::now());
                 self.metrics.index_confirmed.set(Timestamp::now().as_duration().as_secs_f64());
-                if !self.reachable {
+                if std::mem::take(&mut self.lost_before) {
                     tracing::info!("PostgreSQL answers again");
                 }
-                self.reachable = true;
+                self.tell(true);
             }
             Err(error) => self.lost(&error),
         }
@@ -122,13 +143,17 @@ impl Feed {
     /// Notes that PostgreSQL did not answer; without any index, falls back on the copy.
     fn lost(&mut self, error: &StoreError) {
         self.metrics.feed_failures.inc();
-        if self.reachable {
+        if !std::mem::replace(&mut self.lost_before, true) {
             tracing::warn!(error = %error, "cannot read changes from PostgreSQL, the index stays as it is");
         }
-        self.reachable = false;
+        self.tell(false);
         if self.source.is_none() {
             self.read_copy();
         }
+    }
+
+    fn tell(&self, is_reachable: bool) {
+        self.reachable.send_if_modified(|before| std::mem::replace(before, is_reachable) != is_reachable);
     }
 
     async fn read_since(&mut self, since: Revision) -> Result<(), StoreError> {
@@ -145,7 +170,8 @@ impl Feed {
             }
             Changes::TooOld | Changes::Full => {
                 tracing::warn!(
-                    index.revision = since.0, database.revision = feed.head.0,
+                    index.revision = since.0,
+                    database.revision = feed.head.0,
                     "the index is too old for the changes that PostgreSQL still has, or PostgreSQL was restored",
                 );
                 self.read_all().await
@@ -204,7 +230,9 @@ impl Feed {
         self.metrics.index_loads.get_or_create(&SourceLabels { source }).inc();
         let (snapshot, confirmed) = (self.writer.snapshot(), self.live.status().confirmed_at);
         tracing::info!(
-            index.source = source, index.revision = snapshot.revision().0, index.links = snapshot.counts().links,
+            index.source = source,
+            index.revision = snapshot.revision().0,
+            index.links = snapshot.counts().links,
             index.confirmed_at = confirmed.map(tracing::field::display),
             duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the index is loaded",
@@ -236,7 +264,11 @@ impl Feed {
                 continue;
             }
             let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
-            tracing::error!(object.kind = kind.as_str(), count, "the index had missed changes, they are mended");
+            tracing::error!(
+                object.kind = kind.as_str(),
+                count,
+                "the index had missed changes, they are mended"
+            );
             self.metrics.feed_repairs.inc_by(count);
             self.live.repaired(count);
             let mended = block_in_place(|| self.writer.apply(missed, revision));
@@ -256,7 +288,10 @@ impl Feed {
         }
         let confirmed_at = self.live.status().confirmed_at;
         let written = tokio::task::spawn_blocking(move || copy::save(&folder, &snapshot, confirmed_at)).await;
-        match written.map_err(|error| error.to_string()).and_then(|saved| saved.map_err(|error| error.to_string())) {
+        match written
+            .map_err(|error| error.to_string())
+            .and_then(|saved| saved.map_err(|error| error.to_string()))
+        {
             Ok(()) => {
                 self.metrics.copies.inc();
                 self.copied = Some(revision);

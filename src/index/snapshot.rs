@@ -131,8 +131,18 @@ impl ShopEntry {
         self.links.get_key_value(slug).map(|(link, ())| &link.0)
     }
 
+    /// Returns a partner by its code, not by an alias.
+    pub(super) fn partner(&self, code: &PartnerCode) -> Option<&PartnerEntry> {
+        self.partners.get(code).map(|partner| &**partner).filter(|partner| partner.code == *code)
+    }
+
+    /// Returns every link.
+    pub(super) fn links(&self) -> impl Iterator<Item = &CompiledLink> {
+        self.links.keys().map(|LinkBySlug(link)| &**link)
+    }
+
     /// Returns every partner once.
-    fn partners(&self) -> impl Iterator<Item = &PartnerEntry> {
+    pub(super) fn partners(&self) -> impl Iterator<Item = &PartnerEntry> {
         self.partners.iter().filter(|(name, partner)| **name == partner.code).map(|(_, partner)| &**partner)
     }
 
@@ -150,7 +160,7 @@ impl ShopEntry {
             revision: partner.revision,
             state: partner.state.clone(),
         });
-        let links = self.links.keys().map(|LinkBySlug(link)| Record::Link {
+        let links = self.links().map(|link| Record::Link {
             shop: shop.clone(),
             slug: link.slug.clone(),
             revision: link.revision,

@@ -1,6 +1,9 @@
-//! What can go wrong in the store. SQLSTATE is read here and nowhere else.
+//! What can go wrong in the store, and what of it the database told us.
 
 use std::{error::Error, fmt};
+
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel_async::pooled_connection::deadpool::PoolError;
 
 use super::types::{Reference, References};
 use crate::domain::{
@@ -198,5 +201,80 @@ impl fmt::Display for Reference {
 impl From<StoreError> for CommitError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+/// What is wrong when PostgreSQL refuses a statement. diesel names a few SQLSTATEs and drops all others, so those are
+/// known here by how their messages begin; a database that speaks another language than English has them reported as
+/// [`StoreError::Other`].
+const UNAVAILABLE: &[&str] = &[
+    "canceling statement due to", // 57014, 55P03: a timeout, or someone with the right to
+    "terminating connection",     // 57P01, 57P05, 25P03
+    "the database system is",     // 57P03: starting up, shutting down, in recovery
+    "sorry, too many clients",    // 53300
+    "remaining connection slots", // 53300
+    "could not extend file",      // 53100: the disk is full
+    "could not write to file",    // 53100
+    "out of memory",              // 53200
+    "out of shared memory",       // 53200
+];
+/// The same for what another transaction did: 40P01.
+const CONFLICT: &[&str] = &["deadlock detected"];
+/// How messages begin of statements that our side could not send or understand, although the connection works.
+const OURS: &[&str] = &["error serializing", "error deserializing", "unexpected message", "invalid "];
+
+/// Says what an error of a statement means to the caller.
+pub(super) fn query_error(error: QueryError) -> StoreError {
+    let begins = |beginnings: &[&str], text: &str| beginnings.iter().any(|&begin| text.starts_with(begin));
+    match &error {
+        QueryError::DatabaseError(kind, information) => match kind {
+            DatabaseErrorKind::SerializationFailure => StoreError::Conflict(described(&error)),
+            DatabaseErrorKind::ReadOnlyTransaction | DatabaseErrorKind::ClosedConnection => {
+                StoreError::Unavailable(described(&error))
+            }
+            DatabaseErrorKind::UnableToSendCommand if begins(OURS, information.message()) => {
+                StoreError::Other(described(&error))
+            }
+            DatabaseErrorKind::UnableToSendCommand => StoreError::Unavailable(described(&error)),
+            _ if begins(UNAVAILABLE, information.message()) => StoreError::Unavailable(described(&error)),
+            _ if begins(CONFLICT, information.message()) => StoreError::Conflict(described(&error)),
+            _ => StoreError::Other(described(&error)),
+        },
+        QueryError::BrokenTransactionManager => StoreError::Unavailable(error.into()),
+        QueryError::DeserializationError(_) => {
+            StoreError::Corrupt { object: "row".to_owned(), cause: error.into() }
+        }
+        _ => StoreError::Other(error.into()),
+    }
+}
+
+/// Keeps all that the database said about an error: its own text is the message alone.
+fn described(error: &QueryError) -> Cause {
+    let QueryError::DatabaseError(kind, information) = error else { return error.to_string().into() };
+    let parts = [information.details(), information.hint(), information.constraint_name()];
+    let text =
+        parts.into_iter().flatten().fold(information.message().to_owned(), |text, part| text + "; " + part);
+    format!("{text} ({kind:?})").into()
+}
+
+/// Says what it means to the caller that there is no connection.
+pub(super) fn pool_error(error: PoolError) -> StoreError {
+    match error {
+        PoolError::Timeout(_) | PoolError::Backend(_) | PoolError::Closed => {
+            StoreError::Unavailable(error.into())
+        }
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => StoreError::Other(error.into()),
+    }
+}
+
+impl From<QueryError> for StoreError {
+    fn from(error: QueryError) -> Self {
+        query_error(error)
+    }
+}
+
+impl From<QueryError> for CommitError {
+    fn from(error: QueryError) -> Self {
+        Self::Store(query_error(error))
     }
 }

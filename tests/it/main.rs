@@ -1,6 +1,7 @@
-//! Integration tests: the rooms, the cases, real gRPC, real HTTP.
+//! Integration tests.
 
 mod cases;
+mod country;
 mod gateway;
 mod index;
 mod resolver;

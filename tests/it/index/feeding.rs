@@ -1,5 +1,6 @@
 //! Records in any order, in pieces, again and again: the same index.
 
+use proptest::{collection::vec, prelude::*};
 use smartlinks::{
     domain::{
         condition::{Condition, Predicate},
@@ -10,7 +11,10 @@ use smartlinks::{
     index::{Counts, PartnerState, Record, Writer},
 };
 
-use super::world::{Ask, World, code, destination, partner, shop_id, slug};
+use super::{
+    random,
+    world::{Ask, World, code, destination, partner, shop_id, slug},
+};
 
 fn link(revision: i64, to: &str) -> Record {
     Record::Link {
@@ -191,4 +195,74 @@ fn records_survive_their_written_form() {
     lines.sort();
     again.sort();
     assert_eq!(again, lines);
+}
+
+/// What a random history writes: of which object, and whether it is deleted or broken by it.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    object: u8,
+    gone: bool,
+}
+
+/// Makes a history of records, one revision each.
+fn history(writes: &[Write]) -> Vec<Record> {
+    let world = World::to("/s").fallback("https://help.example/");
+    let numbered = (1_i64..).zip(writes);
+    let record = |(revision, write): (i64, &Write)| match (write.object, write.gone) {
+        (0, gone) => shop(revision, (!gone).then_some(&world)),
+        (1, gone) => {
+            let alias = format!("an{revision}");
+            let (_, state) =
+                partner("anna", &[&alias], (revision % 2 == 0).then_some("gold"), &[], revision % 3 > 0);
+            anna(revision, (!gone).then_some(state))
+        }
+        (_, true) => broken(revision),
+        (_, false) => link(revision, &format!("/s{revision}")),
+    };
+    numbered.map(record).collect()
+}
+
+proptest! {
+    #[test]
+    fn order_and_pieces_do_not_matter(
+        writes in vec((0_u8..4, prop::bool::weighted(0.3)).prop_map(|(object, gone)| Write { object, gone }), 1..12),
+        keys in vec(any::<u32>(), 12),
+        piece in 1_usize..5,
+    ) {
+        let records = history(&writes);
+        let end = Revision(i64::try_from(records.len()).unwrap());
+        let mut at_once = Writer::new();
+        at_once.apply(records.clone(), end);
+        let mut one_by_one = Writer::new();
+        for (revision, record) in (1..).zip(&records) {
+            one_by_one.apply([record.clone()], Revision(revision));
+        }
+        let mut shuffled: Vec<_> = keys.iter().zip(records.clone()).collect();
+        shuffled.sort_by_key(|(key, _)| **key);
+        let mut in_pieces = Writer::new();
+        for chunk in shuffled.chunks(piece) {
+            in_pieces.apply(chunk.iter().map(|(_, record)| record.clone()), end);
+        }
+        let mut copy = Writer::new();
+        copy.apply(at_once.snapshot().records(), end);
+        let aliases = (1..=records.len()).map(|revision| format!("an{revision}"));
+        let asks: Vec<_> = aliases.chain(["anna".into(), String::new()]).map(|name| Ask::partner(&name)).collect();
+        for other in [&one_by_one, &in_pieces, &copy] {
+            for ask in &asks {
+                prop_assert_eq!(ask.resolve(at_once.snapshot()), ask.resolve(other.snapshot()));
+            }
+            prop_assert_eq!(at_once.snapshot().counts(), other.snapshot().counts());
+            prop_assert!(at_once.snapshot().broken().eq(other.snapshot().broken()));
+        }
+    }
+
+    #[test]
+    fn copy_by_records_answers_alike(rules in random::rules(1..10), visits in vec(random::visit(), 1..10)) {
+        let world = World::to("/s").with(|world| world.routing.rules = rules);
+        let snapshot = world.snapshot();
+        let copy = Writer::new().apply(snapshot.records(), snapshot.revision());
+        for case in visits {
+            prop_assert_eq!(case.ask.resolve(&snapshot), case.ask.resolve(&copy));
+        }
+    }
 }

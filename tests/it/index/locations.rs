@@ -219,6 +219,8 @@ fn l37_semicolon_is_no_separator() {
 fn l47_query_that_is_left_empty_goes_with_its_question_mark() {
     assert_eq!(to("/s?ref=x#f"), "https://shop.example/s#f");
     assert_eq!(to("/s?ref=x&click_id"), "https://shop.example/s");
+    assert_eq!(to("/s?ref=x&"), "https://shop.example/s", "an empty piece alone is nothing");
+    assert_eq!(visited("/s", "ref=x&"), "https://shop.example/s");
     assert_eq!(visited("/s?ref=x", "a=1"), "https://shop.example/s?a=1");
     let world = World::to("/s?ref=x");
     assert_eq!(world.answer(&Ask::partner("anna")).location, "https://shop.example/s?ref=anna");

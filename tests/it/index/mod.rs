@@ -3,7 +3,10 @@
 mod conditions;
 mod credit;
 mod feeding;
+mod laws;
 mod locations;
+mod naive;
+mod random;
 mod states;
 mod utm;
 mod world;

@@ -25,22 +25,22 @@ use smartlinks::{
 };
 
 /// The time of every click unless a test says otherwise.
-pub const NOW: &str = "2026-06-01T12:00:00Z";
+pub(super) const NOW: &str = "2026-06-01T12:00:00Z";
 
 /// What a test varies.
 #[derive(Clone, Debug)]
-pub struct World {
-    pub shop: ShopSettings,
-    pub partners: Vec<(PartnerCode, PartnerState)>,
-    pub state: LinkState,
-    pub sharing: Sharing,
-    pub routing: Routing,
+pub(super) struct World {
+    pub(super) shop: ShopSettings,
+    pub(super) partners: Vec<(PartnerCode, PartnerState)>,
+    pub(super) state: LinkState,
+    pub(super) sharing: Sharing,
+    pub(super) routing: Routing,
 }
 
 impl World {
     /// The shop `acme` with the partners anna (program gold, tag vip, alias annie), ben (no program), zoe (inactive), and
     /// the link `sale` to a destination.
-    pub fn to(text: &str) -> Self {
+    pub(super) fn to(text: &str) -> Self {
         Self {
             shop: ShopSettings {
                 base_url: Origin::parse("https://shop.example").unwrap(),
@@ -65,55 +65,55 @@ impl World {
         }
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
     /// Adds a rule that leads to `/{id}`.
-    pub fn rule(self, id: &str, when: Condition) -> Self {
+    pub(super) fn rule(self, id: &str, when: Condition) -> Self {
         self.with(|world| world.routing.rules.push(rule(id, when)))
     }
 
-    pub fn utm(self, values: &[(&str, &str)]) -> Self {
+    pub(super) fn utm(self, values: &[(&str, &str)]) -> Self {
         self.with(|world| world.routing.utm = utm(values))
     }
 
-    pub fn policy(self, change: impl FnOnce(&mut QueryPolicy)) -> Self {
+    pub(super) fn policy(self, change: impl FnOnce(&mut QueryPolicy)) -> Self {
         self.with(|world| change(&mut world.shop.query_policy))
     }
 
-    pub fn on_conflict(self, conflict: QueryConflict) -> Self {
+    pub(super) fn on_conflict(self, conflict: QueryConflict) -> Self {
         self.policy(|policy| policy.on_conflict = conflict)
     }
 
-    pub fn listed(self, names: &[&str]) -> Self {
+    pub(super) fn listed(self, names: &[&str]) -> Self {
         let names = names.iter().map(|name| (*name).into()).collect();
         self.policy(|policy| policy.pass = QueryPass::Listed(names))
     }
 
-    pub fn overridden(self, name: &str, conflict: QueryConflict) -> Self {
+    pub(super) fn overridden(self, name: &str, conflict: QueryConflict) -> Self {
         self.policy(|policy| policy.overrides.push((name.into(), conflict)))
     }
 
-    pub fn accepting(self, params: &[&str]) -> Self {
+    pub(super) fn accepting(self, params: &[&str]) -> Self {
         self.with(|world| {
             world.shop.accepted_partner_params = params.iter().map(|name| own(name)).collect();
         })
     }
 
-    pub fn fallback(self, url: &str) -> Self {
+    pub(super) fn fallback(self, url: &str) -> Self {
         self.with(|world| world.shop.fallback_url = Some(destination(url)))
     }
 
-    pub fn window(self, start: Option<&str>, expire: Option<&str>) -> Self {
+    pub(super) fn window(self, start: Option<&str>, expire: Option<&str>) -> Self {
         self.with(|world| {
             world.routing.start_time = start.map(time);
             world.routing.expire_time = expire.map(time);
         })
     }
 
-    pub fn records(&self) -> Vec<Record> {
+    pub(super) fn records(&self) -> Vec<Record> {
         let shop = shop_id();
         let revision = Revision(1);
         let link = Record::Link {
@@ -139,42 +139,42 @@ impl World {
         [row, link].into_iter().chain(partners).collect()
     }
 
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         Writer::new().apply(self.records(), Revision(1))
     }
 
-    pub fn resolve(&self, ask: &Ask) -> Result<Resolution, Nowhere> {
+    pub(super) fn resolve(&self, ask: &Ask) -> Result<Resolution, Nowhere> {
         ask.resolve(&self.snapshot())
     }
 
-    pub fn answer(&self, ask: &Ask) -> Resolution {
+    pub(super) fn answer(&self, ask: &Ask) -> Resolution {
         self.resolve(ask).unwrap()
     }
 
     /// The location of a lookup with this query, without a partner.
-    pub fn location(&self, query: &str) -> String {
+    pub(super) fn location(&self, query: &str) -> String {
         self.answer(&Ask::query(query)).location
     }
 }
 
 /// A visit that owns what it holds.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    pub host: Option<String>,
-    pub slug: String,
-    pub partner: String,
-    pub query: String,
-    pub time: Timestamp,
-    pub click_id: Option<ClickId>,
-    pub address: Fact<IpAddr>,
-    pub country: Fact<Country>,
-    pub agent: UserAgent,
-    pub hints: Hints,
-    pub has_headers: bool,
-    pub accept_language: Option<String>,
-    pub referer: Option<String>,
-    pub purpose: Option<String>,
-    pub attributes: HashMap<String, String>,
+pub(super) struct Ask {
+    pub(super) host: Option<String>,
+    pub(super) slug: String,
+    pub(super) partner: String,
+    pub(super) query: String,
+    pub(super) time: Timestamp,
+    pub(super) click_id: Option<ClickId>,
+    pub(super) address: Fact<IpAddr>,
+    pub(super) country: Fact<Country>,
+    pub(super) agent: UserAgent,
+    pub(super) hints: Hints,
+    pub(super) has_headers: bool,
+    pub(super) accept_language: Option<String>,
+    pub(super) referer: Option<String>,
+    pub(super) purpose: Option<String>,
+    pub(super) attributes: HashMap<String, String>,
 }
 
 impl Default for Ask {
@@ -200,21 +200,21 @@ impl Default for Ask {
 }
 
 impl Ask {
-    pub fn query(query: &str) -> Self {
+    pub(super) fn query(query: &str) -> Self {
         Self { query: query.into(), ..Self::default() }
     }
 
-    pub fn partner(code: &str) -> Self {
+    pub(super) fn partner(code: &str) -> Self {
         Self { partner: code.into(), ..Self::default() }
     }
 
     /// The click of [`click_id`].
-    pub fn click(mut self) -> Self {
+    pub(super) fn click(mut self) -> Self {
         self.click_id = Some(click_id());
         self
     }
 
-    pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolution, Nowhere> {
+    pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Resolution, Nowhere> {
         snapshot.resolve(&Visit {
             site: self.host.as_deref().map_or(Site::Shop("acme"), Site::Host),
             slug: &self.slug,
@@ -236,39 +236,39 @@ impl Ask {
     }
 }
 
-pub fn click_id() -> ClickId {
+pub(super) fn click_id() -> ClickId {
     ClickId::new(time(NOW), [7; 10])
 }
 
-pub fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub fn shop_id() -> ShopId {
+pub(super) fn shop_id() -> ShopId {
     ShopId::parse("acme").unwrap()
 }
 
-pub fn slug(text: &str) -> Slug {
+pub(super) fn slug(text: &str) -> Slug {
     Slug::parse(text).unwrap()
 }
 
-pub fn own(name: &str) -> OwnParam {
+pub(super) fn own(name: &str) -> OwnParam {
     OwnParam::parse(name).unwrap()
 }
 
-pub fn destination(text: &str) -> Destination {
+pub(super) fn destination(text: &str) -> Destination {
     Destination::parse(text).unwrap()
 }
 
-pub fn code(text: &str) -> PartnerCode {
+pub(super) fn code(text: &str) -> PartnerCode {
     PartnerCode::parse(text).unwrap()
 }
 
-pub fn program(text: &str) -> ProgramId {
+pub(super) fn program(text: &str) -> ProgramId {
     ProgramId::parse(text).unwrap()
 }
 
-pub fn partner(
+pub(super) fn partner(
     name: &str,
     aliases: &[&str],
     program_id: Option<&str>,
@@ -284,7 +284,7 @@ pub fn partner(
     (code(name), state)
 }
 
-pub fn rule(id: &str, when: Condition) -> Rule {
+pub(super) fn rule(id: &str, when: Condition) -> Rule {
     Rule {
         id: RuleId::parse(id).unwrap(),
         display_name: None,
@@ -295,7 +295,7 @@ pub fn rule(id: &str, when: Condition) -> Rule {
     }
 }
 
-pub fn utm(values: &[(&str, &str)]) -> Utm {
+pub(super) fn utm(values: &[(&str, &str)]) -> Utm {
     let get = |name: &str| {
         let found = values.iter().find(|(given, _)| *given == name);
         found.map(|(_, value)| Template::parse(value).unwrap())
