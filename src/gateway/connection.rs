@@ -78,10 +78,10 @@ impl Door {
         let activity = Activity::default();
         let service = service_fn(|request| {
             let door = Arc::clone(&self);
-            let _in_flight = activity.begin();
+            let in_flight = activity.begin();
             async move {
                 let response = door.answer(request, peer.ip()).await;
-                drop(_in_flight);
+                drop(in_flight);
                 Ok::<_, Infallible>(response)
             }
         });

@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{intern::Interner, location::Place};
+use super::{
+    facts::Facts,
+    intern::Interner,
+    location::Place,
+    matcher::{Truth, evaluate},
+    shortlist::Shortlist,
+};
 use crate::domain::{
     condition::{Condition, Predicate},
     language::LanguageRange,
@@ -31,6 +37,8 @@ pub(super) struct CompiledLink {
     pub(super) policy: Option<Arc<QueryPolicy>>,
     /// The enabled rules.
     pub(super) rules: Box<[CompiledRule]>,
+    /// Which of many rules a visit can meet; `None` with few of them.
+    pub(super) shortlist: Option<Box<Shortlist>>,
     /// What all language conditions of the enabled rules name together: which language a visitor has depends on it.
     pub(super) languages: Option<Arc<Box<[LanguageRange]>>>,
 }
@@ -69,6 +77,19 @@ impl CompiledLink {
             (start.is_some() || expire.is_some() || routing.expired_destination.is_some()).then(|| {
                 Box::new(Window { start, expire, expired: routing.expired_destination.map(Place::new) })
             });
+        let rules: Box<[_]> = routing
+            .rules
+            .into_iter()
+            .filter(|rule| rule.enabled)
+            .map(|rule| CompiledRule {
+                id: interner.rules.share(rule.id),
+                when: interner.conditions.share(rule.when),
+                then: match rule.then {
+                    Outcome::Destination(to) => Place::new(to),
+                },
+                utm: shared_utm(rule.utm, interner),
+            })
+            .collect();
         Self {
             slug,
             revision,
@@ -80,25 +101,23 @@ impl CompiledLink {
             utm: shared_utm(routing.utm, interner),
             policy: routing.query_policy.map(|policy| interner.policies.share(ordered(policy))),
             languages: (!languages.is_empty()).then(|| interner.languages.share(languages)),
-            rules: routing
-                .rules
-                .into_iter()
-                .filter(|rule| rule.enabled)
-                .map(|rule| CompiledRule {
-                    id: interner.rules.share(rule.id),
-                    when: interner.conditions.share(rule.when),
-                    then: match rule.then {
-                        Outcome::Destination(to) => Place::new(to),
-                    },
-                    utm: shared_utm(rule.utm, interner),
-                })
-                .collect(),
+            shortlist: Shortlist::new(&rules),
+            rules,
         }
     }
 
     /// Returns whom the link is shared with.
     pub(super) fn sharing(&self) -> &Sharing {
         self.sharing.as_deref().unwrap_or(&Sharing::Everyone)
+    }
+
+    /// Returns the first rule that matches.
+    pub(super) fn first_match<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a CompiledRule> {
+        let matches = |rule: &&'a CompiledRule| evaluate(&rule.when, facts) == Truth::True;
+        match &self.shortlist {
+            None => self.rules.iter().find(matches),
+            Some(shortlist) => shortlist.candidates(facts).map(|at| &self.rules[at]).find(matches),
+        }
     }
 
     /// Returns the languages that the visitor's is chosen from.

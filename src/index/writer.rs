@@ -6,7 +6,7 @@ use super::{
     compile::CompiledLink,
     intern::Interner,
     record::{Broken, PartnerState, Record},
-    snapshot::{LinkBySlug, Map, OpenShop, PartnerEntry, ShopEntry, ShopRow, Snapshot},
+    snapshot::{LinkBySlug, OpenShop, PartnerEntry, ShopEntry, ShopRow, Snapshot},
 };
 use crate::domain::{
     host::Host,
@@ -57,7 +57,7 @@ impl Writer {
                 put_shop(next, shop, revision, settings, default_link);
             }
             Record::Partner { shop, code, revision, state } => {
-                put_partner(&mut entry(next, &shop).partners, code, revision, state);
+                put_partner(entry(next, &shop), code, revision, state);
             }
             Record::Link { shop, slug, revision, state, sharing, routing } => {
                 let held = |entry: &Arc<ShopEntry>| entry.link(slug.as_str()).map(|link| link.revision);
@@ -132,23 +132,20 @@ fn is_newest_claim(next: &Snapshot, host: &Host, revision: Revision) -> bool {
     holder.and_then(|entry| entry.row.as_ref()).is_none_or(|row| row.revision <= revision)
 }
 
-fn put_partner(
-    partners: &mut Map<PartnerCode, Arc<PartnerEntry>>,
-    code: PartnerCode,
-    revision: Revision,
-    state: Option<PartnerState>,
-) {
-    let held = partners.get(&code).filter(|held| held.code == code).cloned();
-    if let Some(held) = held {
+fn put_partner(shop: &mut ShopEntry, code: PartnerCode, revision: Revision, state: Option<PartnerState>) {
+    let partners = &mut shop.partners;
+    if let Some(held) = partners.get(&code).filter(|held| held.code == code).cloned() {
         if held.revision > revision {
             return;
         }
+        shop.live_partners -= usize::from(held.state.is_some());
         for alias in held.state.iter().flat_map(|state| &state.aliases) {
             if partners.get(alias).is_some_and(|named| named.code == code) {
                 partners.remove(alias);
             }
         }
     }
+    shop.live_partners += usize::from(state.is_some());
     let partner = Arc::new(PartnerEntry { code: code.clone(), revision, state });
     for alias in partner.state.iter().flat_map(|state| &state.aliases) {
         // A code is stronger than an alias, should stored data ever hold both.

@@ -171,7 +171,9 @@ async fn write_all(
     nowhere.extend(missing?);
     refuse_held(code?, host?)?;
     refuse_loop(destination?, looping?)?;
-    (history?, changes?, remembered?);
+    history?;
+    changes?;
+    remembered?;
     if !commit.allow_missing_references {
         refuse_missing(nowhere)?;
         refuse_in_use(connection, &commit.puts).await?;

@@ -162,6 +162,7 @@ async fn stopping_is_bounded() {
     timeout(PATIENCE, asking).await.unwrap();
     door.stop.send_replace(true);
     timeout(PATIENCE, door.server).await.expect("the gateway did not stop").unwrap();
+    assert_eq!(browser.rest().await, b"", "the connection was not cut");
 }
 
 #[derive(Parser)]

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use smartlinks::{
+    config::Secret,
     gateway::{
         Limits,
         resolver::{Resolver, ResolverSettings},
@@ -57,11 +58,16 @@ impl Door {
 
     /// Opens in front of an address where there may be nobody yet.
     pub(super) async fn open_with(resolver: SocketAddr, times: Times) -> Self {
+        Self::open_as(resolver, None, times).await
+    }
+
+    /// Opens with a token for the resolver.
+    pub(super) async fn open_as(resolver: SocketAddr, token: Option<&str>, times: Times) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let resolver = Resolver::start(&ResolverSettings {
             server: format!("http://{resolver}").parse().unwrap(),
-            token: None,
+            token: token.map(Secret::new),
             connections: 1,
             timeout: times.request,
         });

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use smartlinks::{proto::link_resolver_server::LinkResolverServer, rpc::caller::Caller};
 use tokio::{net::TcpListener, time::timeout};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Status, transport::Server};
 
 use super::fixture::{Door, PATIENCE, Times, Told};
 use crate::resolver::fixture::{Acme, Served};
@@ -84,4 +87,26 @@ async fn resolver_that_stops_ends_the_stream_and_the_gateway_waits_for_the_next(
     let _server = Served::start_at(next.service.clone(), address).await;
     door.is_ready().await;
     assert_eq!(door.get("/plain").await.status, 302);
+}
+
+#[tokio::test]
+async fn token_opens_a_resolver_that_asks_for_one() {
+    let acme = Acme::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let guarded = LinkResolverServer::with_interceptor(acme.service.clone(), |mut request: Request<()>| {
+        let token = request.metadata().get("authorization").map(|token| token.as_bytes());
+        if token != Some(b"Bearer s3cret") {
+            return Err(Status::unauthenticated("no"));
+        }
+        request.extensions_mut().insert(Caller::Token);
+        Ok(request)
+    });
+    let incoming = TcpListenerStream::new(listener);
+    tokio::spawn(Server::builder().add_service(guarded).serve_with_incoming(incoming));
+    let stranger = Door::open_with(address, Times::default()).await;
+    let door = Door::open_as(address, Some("s3cret"), Times::default()).await;
+    door.is_ready().await;
+    assert_eq!(door.get("/plain").await.status, 302);
+    assert_eq!(stranger.get("/plain").await.status, 503);
 }

@@ -4,6 +4,7 @@ use proptest::{collection::vec, prelude::*};
 use smartlinks::{
     domain::{
         condition::{Condition, Predicate},
+        fingerprint::{Fingerprints, IndexedKind},
         link::{LinkState, Routing, Sharing},
         revision::Revision,
         visit::{Attribution, Nowhere},
@@ -197,6 +198,58 @@ fn records_survive_their_written_form() {
     assert_eq!(again, lines);
 }
 
+#[test]
+fn fingerprints_are_of_what_the_tables_hold() {
+    let mut writer = loaded(&World::to("/s"));
+    let mut expected = Fingerprints::new();
+    expected.add(IndexedKind::Shop, "acme", "", Revision(1));
+    for code in ["anna", "ben", "zoe"] {
+        expected.add(IndexedKind::Partner, "acme", code, Revision(1));
+    }
+    expected.add(IndexedKind::Link, "acme", "sale", Revision(1));
+    assert_eq!(writer.snapshot().fingerprints(), expected);
+
+    writer.apply([broken(2), anna(2, None)], Revision(2));
+    expected.remove(IndexedKind::Partner, "acme", "anna", Revision(1));
+    expected.remove(IndexedKind::Link, "acme", "sale", Revision(1));
+    expected.add(IndexedKind::Link, "acme", "sale", Revision(2));
+    assert_eq!(
+        writer.snapshot().fingerprints(),
+        expected,
+        "the row of the table is the one that cannot be read"
+    );
+
+    writer.apply([shop(3, None)], Revision(3));
+    assert_eq!(writer.snapshot().fingerprints(), Fingerprints::new(), "of deleted shops nothing counts");
+
+    let mut never_good = Writer::new();
+    never_good.apply([shop(1, Some(&World::to("/s"))), broken(1)], Revision(1));
+    let mut expected = Fingerprints::new();
+    expected.add(IndexedKind::Shop, "acme", "", Revision(1));
+    expected.add(IndexedKind::Link, "acme", "sale", Revision(1));
+    assert_eq!(never_good.snapshot().fingerprints(), expected);
+}
+
+#[test]
+fn what_was_seen_is_held() {
+    let mut writer = loaded(&World::to("/s"));
+    let snapshot = writer.apply([broken(3)], Revision(3));
+    let world = World::to("/s");
+    for (record, held) in [
+        (shop(1, Some(&world)), true),
+        (shop(2, None), false),
+        (anna(1, None), true),
+        (anna(2, None), false),
+        (link(3, "/x"), true),
+        (link(4, "/x"), false),
+        (broken(3), true),
+        (broken(4), false),
+    ] {
+        assert_eq!(snapshot.holds(&record), held, "{record:?}");
+    }
+    assert!(!Writer::new().snapshot().holds(&link(0, "/x")));
+}
+
 /// What a random history writes: of which object, and whether it is deleted or broken by it.
 #[derive(Clone, Copy, Debug)]
 struct Write {
@@ -252,6 +305,7 @@ proptest! {
                 prop_assert_eq!(ask.resolve(at_once.snapshot()), ask.resolve(other.snapshot()));
             }
             prop_assert_eq!(at_once.snapshot().counts(), other.snapshot().counts());
+            prop_assert_eq!(at_once.snapshot().fingerprints(), other.snapshot().fingerprints());
             prop_assert!(at_once.snapshot().broken().eq(other.snapshot().broken()));
         }
     }
