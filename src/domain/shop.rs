@@ -194,9 +194,10 @@ impl ShopSettings {
     /// Returns whether addresses with this authority belong to the shop.
     fn allows(&self, authority: &Authority) -> bool {
         let base = self.base_url.authority();
+        let port = authority.effective_port();
+        // Only a port that the origin names goes with both schemes; one that goes without saying is its scheme's.
         let own = base.host == authority.host
-            && (authority.effective_port() == base.effective_port()
-                || authority.effective_port() == authority.scheme.default_port());
+            && (port == authority.scheme.default_port() || base.port == Some(port));
         own || self.destination_hosts.iter().any(|listed| listed.allows(authority))
     }
 }
