@@ -447,13 +447,21 @@ impl WeeklyHours {
 
     /// Returns whether the instant is in the window. Hours after midnight belong to the day on which it began.
     pub fn contains(&self, time: Timestamp) -> bool {
-        let local = self.zone.zone.to_datetime(time);
-        let (today, hour) = (local.weekday(), local.hour());
+        self.contains_local(self.zone.weekday_and_hour(time))
+    }
+
+    /// Returns whether weekday and hour on the clock of [`Self::zone`] are in the window.
+    pub fn contains_local(&self, (today, hour): (Weekday, i8)) -> bool {
         let on = |day: Weekday| self.days & 1 << day.to_monday_zero_offset() != 0;
         if self.start < self.end {
             return on(today) && hour >= self.start && hour < self.end;
         }
         (on(today) && hour >= self.start) || (on(today.previous()) && hour < self.end)
+    }
+
+    /// Returns the zone by whose clock the hours are meant.
+    pub fn zone(&self) -> &ZoneName {
+        &self.zone
     }
 
     /// Returns the written form.
@@ -499,6 +507,9 @@ impl ZoneName {
         if text.is_empty() {
             return Err(Problem::required("the time zone"));
         }
+        if text.len() > limits::NAME_BYTES {
+            return Err(Problem::new(Reason::UnknownValue, format!("`{}` is no time zone", shown(text))));
+        }
         if let Ok(zone) = jiff::tz::db().get(text)
             && let Some(name) = zone.iana_name()
         {
@@ -519,6 +530,12 @@ impl ZoneName {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.name
+    }
+
+    /// Returns what the clock there shows.
+    pub fn weekday_and_hour(&self, time: Timestamp) -> (Weekday, i8) {
+        let local = self.zone.to_datetime(time);
+        (local.weekday(), local.hour())
     }
 }
 

@@ -70,6 +70,10 @@ impl ShopSettings {
     pub fn check(&self) -> Faults {
         let mut faults = Faults::new();
         self.check_lengths(&mut faults);
+        if !faults.is_empty() {
+            // What is too long is not looked at further: it may be very long.
+            return faults;
+        }
         self.check_hosts(&mut faults);
         self.check_params(&mut faults);
         self.check_policy(&self.query_policy, "query_policy", &mut faults);

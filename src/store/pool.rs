@@ -126,11 +126,16 @@ pub(super) async fn end<T, E: From<StoreError>>(
             Ok(value)
         }
         Err(error) => {
-            // What went wrong before is the news; a connection that cannot even roll back is thrown away.
-            let _ = AnsiTransactionManager::rollback_transaction(connection).await;
+            // What went wrong before is the news.
+            undo(connection).await;
             Err(error)
         }
     }
+}
+
+/// Ends a transaction without what it wrote. A connection that cannot even roll back is thrown away.
+pub(super) async fn undo(connection: &mut AsyncPgConnection) {
+    let _ = AnsiTransactionManager::rollback_transaction(connection).await;
 }
 
 /// Converts a number of rows for SQL.

@@ -13,7 +13,7 @@ use self::batch::{Batch, Keys};
 use super::{
     Store,
     errors::{CommitError, LoopEnd, MissingReference, StoreError, Taken},
-    pool::{WRITING, begin, end},
+    pool::{WRITING, begin, end, undo},
     references::references_of,
     rows::{PARTNER, PROGRAM},
     types::Reference,
@@ -40,6 +40,8 @@ pub struct Commit {
     /// Whether objects may name what does not exist or is deleted, and what is named may be deleted: for what is
     /// undeleted, rolled back or forced.
     pub allow_missing_references: bool,
+    /// Whether everything is done and then undone: a trial run, whose revision and time mean nothing.
+    pub dry_run: bool,
 }
 
 /// An object that is written.
@@ -105,6 +107,10 @@ impl Store {
         let mut connection = self.connections.get().await?;
         begin(&mut connection, WRITING).await?;
         let outcome = write_all(&mut connection, &commit, &batch).await;
+        if commit.dry_run {
+            undo(&mut connection).await;
+            return outcome;
+        }
         end(&mut connection, outcome).await
     }
 

@@ -212,6 +212,7 @@ async fn history_has_every_object_as_it_was_after_every_write() {
         .commit(Commit {
             actor: "remover".to_owned(),
             allow_missing_references: true,
+            dry_run: false,
             ..commit(vec![
                 Put::Partner(delete(partner("acme", "anna"), made.revision)),
                 Put::Program(delete(program("acme", "gold"), made.revision)),

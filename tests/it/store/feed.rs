@@ -301,6 +301,7 @@ async fn fingerprints_are_those_of_the_rows() {
 
     let forced = smartlinks::store::Commit {
         allow_missing_references: true,
+        dry_run: false,
         ..crate::support::objects::commit(vec![Put::Shop(delete(shop("zeta"), zeta.revision))])
     };
     store.commit(forced).await.unwrap();

@@ -238,6 +238,7 @@ async fn links_are_filtered_by_state_tags_and_sharing() {
     let anna = store.get_partner(&shop_id("acme"), &code("anna")).await.unwrap().unwrap();
     let forced = smartlinks::store::Commit {
         allow_missing_references: true,
+        dry_run: false,
         ..crate::support::objects::commit(vec![Put::Partner(delete(anna.value, anna.revision))])
     };
     store.commit(forced).await.unwrap();

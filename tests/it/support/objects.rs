@@ -146,7 +146,13 @@ pub(crate) fn delete<T>(value: T, read: Revision) -> Write<T> {
 
 /// A commit of these and nothing special.
 pub(crate) fn commit(puts: Vec<Put>) -> Commit {
-    Commit { actor: "tester".to_owned(), puts, request: None, allow_missing_references: false }
+    Commit {
+        actor: "tester".to_owned(),
+        puts,
+        request: None,
+        allow_missing_references: false,
+        dry_run: false,
+    }
 }
 
 /// Writes these.

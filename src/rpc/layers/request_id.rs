@@ -1,0 +1,135 @@
+//! Names every call: takes the caller's `x-request-id` if it is sane, else makes one, and answers with it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderName, HeaderValue, Request, Response};
+use tower::{Layer, Service};
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// The header that carries the id both ways.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Bytes of an id that we take from a caller.
+const MAX_BYTES: usize = 64;
+
+tokio::task_local! {
+    static CURRENT: Arc<str>;
+}
+
+/// Returns the id of the call that this task works for.
+pub fn current() -> Option<Arc<str>> {
+    CURRENT.try_with(Arc::clone).ok()
+}
+
+/// Names every call that passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestIdLayer;
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = RequestId<S>;
+
+    fn layer(&self, inner: S) -> RequestId<S> {
+        RequestId { inner }
+    }
+}
+
+/// See [`RequestIdLayer`].
+#[derive(Clone, Debug)]
+pub struct RequestId<S> {
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for RequestId<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let (id, header) = taken(&request).unwrap_or_else(made);
+        request.headers_mut().insert(HEADER, header.clone());
+        let span = tracing::info_span!("call", request.id = %id, rpc.path = request.uri().path());
+        // `call` runs inside the span and the scope too: a handler may do its work before it returns a future.
+        let answer = CURRENT.sync_scope(Arc::clone(&id), || span.in_scope(|| self.inner.call(request)));
+        let named = async move {
+            let mut response = answer.await?;
+            response.headers_mut().insert(HEADER, header);
+            Ok(response)
+        };
+        Box::pin(CURRENT.scope(id, named.instrument(span)))
+    }
+}
+
+/// Takes the id that the caller sent, if it is one that a log line can hold.
+fn taken<B>(request: &Request<B>) -> Option<(Arc<str>, HeaderValue)> {
+    let header = request.headers().get(HEADER)?;
+    let id = header.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let sane = (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(plain);
+    sane.then(|| (id.into(), header.clone()))
+}
+
+/// Makes an id.
+fn made() -> (Arc<str>, HeaderValue) {
+    let id = Uuid::new_v4().simple().to_string();
+    let header = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"));
+    (id.into(), header)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tower::{ServiceBuilder, ServiceExt, service_fn};
+
+    use super::*;
+
+    async fn answered(sent: Option<&str>) -> (String, String) {
+        let service =
+            ServiceBuilder::new().layer(RequestIdLayer).service(service_fn(|_: Request<()>| async move {
+                Ok::<_, Infallible>(Response::new(current().map(|id| id.to_string()).unwrap_or_default()))
+            }));
+        let mut request = Request::new(());
+        if let Some(id) = sent {
+            request.headers_mut().insert(HEADER, HeaderValue::from_bytes(id.as_bytes()).unwrap());
+        }
+        let response = service.oneshot(request).await.unwrap();
+        let header = response.headers()[HEADER].to_str().unwrap().to_owned();
+        (header, response.into_body())
+    }
+
+    #[tokio::test]
+    async fn sane_id_is_taken_and_answered() {
+        let (header, seen) = answered(Some("Order-7.retry:2")).await;
+        assert_eq!(header, "Order-7.retry:2");
+        assert_eq!(seen, header);
+    }
+
+    #[tokio::test]
+    async fn missing_or_insane_id_is_made() {
+        let long = "x".repeat(65);
+        for sent in [None, Some(""), Some("a b"), Some("a\"b"), Some("é"), Some(long.as_str())] {
+            let (header, seen) = answered(sent).await;
+            assert_eq!(header.len(), 32, "{sent:?} was answered with {header}");
+            assert_eq!(seen, header);
+        }
+    }
+
+    #[test]
+    fn there_is_no_id_outside_a_call() {
+        assert_eq!(current(), None);
+    }
+}
