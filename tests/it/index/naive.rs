@@ -100,10 +100,9 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
                 other => other,
             }
         }
-        Predicate::Language(ranges) => match language(facts) {
-            None => None,
-            Some(chosen) => Some(ranges.iter().any(|range| Some(range.to_string()) == chosen)),
-        },
+        Predicate::Language(ranges) => {
+            language(facts).map(|chosen| ranges.iter().any(|range| Some(range.to_string()) == chosen))
+        }
         Predicate::Country(countries) => {
             fact(ask.country, |it| countries.iter().any(|country| *country == it))
         }
