@@ -255,7 +255,7 @@ fn check(rules: Vec<Rule>, visits: &[random::Case]) -> Result<(), TestCaseError>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn index_agrees_with_the_second_reading(
@@ -267,8 +267,8 @@ proptest! {
 
     #[test]
     fn index_of_many_rules_agrees_with_the_second_reading(
-        rules in random::rules(30..120),
-        visits in prop::collection::vec(random::visit(), 1..8),
+        rules in random::rules(16..80),
+        visits in prop::collection::vec(random::visit(), 1..20),
     ) {
         check(rules, &visits)?;
     }
