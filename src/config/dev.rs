@@ -77,8 +77,8 @@ impl DevArgs {
         let log_format = self.log.format(&mut reader);
         let fetched = self.folder.join("geo").join("country.mmdb");
         let settings = listen.zip(gateway).zip(metrics.zip(site)).zip(log_format);
-        reader.finish(settings.map(|(((listen, gateway_listen), (metrics_listen, site_listen)), log_format)| {
-            DevSettings {
+        reader.finish(settings.map(
+            |(((listen, gateway_listen), (metrics_listen, site_listen)), log_format)| DevSettings {
                 folder: self.folder.clone(),
                 pg_bin: self.pg_bin.clone(),
                 listen,
@@ -87,7 +87,7 @@ impl DevArgs {
                 site_listen,
                 geo_db: self.geo_db.clone().or_else(|| fetched.is_file().then_some(fetched)),
                 log_format,
-            }
-        }))
+            },
+        ))
     }
 }

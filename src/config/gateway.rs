@@ -66,6 +66,24 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// The longest that the server lets an item of a stream take.
 const ITEM: Duration = Duration::from_secs(30);
 
+impl GatewaySettings {
+    /// Returns the defaults for a gateway beside its server, without a token.
+    pub fn beside(server: SocketAddr, listen: SocketAddr, log_format: LogFormat) -> Result<Self, String> {
+        let resolver = format!("http://{server}").parse::<Uri>().map_err(|error| error.to_string())?;
+        Ok(Self {
+            listen,
+            resolver,
+            token: None,
+            request_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(3),
+            connections: 10_000,
+            workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            log_format,
+        })
+    }
+}
+
 impl GatewayArgs {
     /// Checks every flag and returns the settings, or all that is wrong with them.
     pub fn read(&self) -> Result<GatewaySettings, SettingFaults> {
@@ -101,16 +119,12 @@ impl GatewayArgs {
         })
     }
 
-    /// Reads the token, if there is a file for it. A token that no header can carry would fail at every click.
+    /// Reads the token, if there is a file for it.
     fn token(&self, reader: &mut Reader) -> Option<Option<Secret>> {
-        let Some(file) = &self.token_file else { return Some(None) };
-        let token = reader.secret_file("SMARTLINKS_TOKEN_FILE", file)?;
-        if token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Some(Some(token));
+        match &self.token_file {
+            Some(file) => reader.token_file("SMARTLINKS_TOKEN_FILE", file).map(Some),
+            None => Some(None),
         }
-        let text = format!("the token in {} is not letters, digits and punctuation only", file.display());
-        reader.fault("SMARTLINKS_TOKEN_FILE", text);
-        None
     }
 }
 

@@ -4,9 +4,9 @@
 //! Everything lives under `.smartlinks/` in the working folder, except sockets, whose paths must be short.
 
 pub mod lock;
+pub mod postgres;
 mod run;
 mod sample;
 mod site;
-pub mod postgres;
 
 pub use run::run;

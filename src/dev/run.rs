@@ -8,7 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::watch, task::spawn_blocking, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tonic::transport::{Channel, Endpoint};
 
 use super::{
@@ -33,10 +39,15 @@ const INDEX_WAIT: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(3);
 
 /// Runs everything until `stop` resolves, and takes it all down again.
-pub async fn run(settings: DevSettings, stop: impl Future<Output = ()>, out: &mut impl Write) -> Result<(), String> {
+pub async fn run(
+    settings: DevSettings,
+    stop: impl Future<Output = ()>,
+    out: &mut impl Write,
+) -> Result<(), String> {
     let _lock = FolderLock::take(&settings.folder).map_err(|error| error.to_string())?;
     check_ports(&settings)?;
-    let programs = Programs::find(settings.pg_bin.as_deref(), &settings.folder).map_err(|error| error.to_string())?;
+    let programs =
+        Programs::find(settings.pg_bin.as_deref(), &settings.folder).map_err(|error| error.to_string())?;
     let options = ClusterOptions::kept(settings.folder.join("data"));
     let cluster = Cluster::start(&programs, options).await.map_err(|error| error.to_string())?;
     let ran = with_database(&settings, &cluster, stop, out).await;
@@ -70,7 +81,11 @@ async fn with_database(
 }
 
 /// Starts what stands around the server: the sample shop's pages and data, and the gateway.
-async fn around(settings: &DevSettings, server: &Server, stopping: watch::Receiver<bool>) -> Result<(), String> {
+async fn around(
+    settings: &DevSettings,
+    server: &Server,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), String> {
     let site = TcpListener::bind(settings.site_listen).await;
     let site = site.map_err(|error| in_use("SMARTLINKS_SITE_LISTEN", settings.site_listen, &error))?;
     let mut until = stopping.clone();
@@ -80,13 +95,29 @@ async fn around(settings: &DevSettings, server: &Server, stopping: watch::Receiv
     }));
     let channel = connect(server.address()).await?;
     sample::make(channel, settings.site_listen.port(), settings.gateway_listen.port()).await?;
-    let gateway = Gateway::bind(gateway_settings(settings, server.address())).map_err(|error| error.to_string())?;
+    let beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
+    let gateway = Gateway::bind(beside).map_err(|error| error.to_string())?;
     spawn_blocking(move || {
         if let Err(error) = gateway.run(&stopping) {
             tracing::error!(error = %error, "the gateway has ended");
         }
     });
+    while !is_ready(settings.gateway_listen).await {
+        sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
+}
+
+/// Asks the gateway whether it reaches the server.
+async fn is_ready(gateway: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(gateway).await?;
+        stream.write_all(b"GET /-/readyz HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n").await?;
+        let mut status = [0; "HTTP/1.1 200".len()];
+        stream.read_exact(&mut status).await?;
+        Ok::<_, std::io::Error>(status == *b"HTTP/1.1 200")
+    };
+    ask.await.unwrap_or(false)
 }
 
 async fn connect(server: SocketAddr) -> Result<Channel, String> {
@@ -131,10 +162,6 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         drain: DRAIN,
         log_format: settings.log_format,
     }
-}
-
-fn gateway_settings(settings: &DevSettings, server: SocketAddr) -> GatewaySettings {
-    GatewaySettings::local(settings.gateway_listen, server, settings.log_format)
 }
 
 /// Tells what there is to click and to type.

@@ -11,11 +11,12 @@ use crate::proto::json::{self, JsonCodec};
 const CALLS: &str = include_str!("sample.json");
 
 /// Makes what is missing of the sample; what is there stays as it is, with the changes of whoever tried things out.
-pub async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
+pub(super) async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
     let text = CALLS
         .replace("{site_port}", &site_port.to_string())
         .replace("{gateway_port}", &gateway_port.to_string());
-    let calls: Vec<(String, Value)> = serde_json::from_str(&text).map_err(|error| format!("sample data: {error}"))?;
+    let calls: Vec<(String, Value)> =
+        serde_json::from_str(&text).map_err(|error| format!("sample data: {error}"))?;
     for (name, request) in calls {
         match call(channel.clone(), &name, &request).await {
             Ok(_) => {}
@@ -57,7 +58,8 @@ fn failed(name: &str, status: &Status) -> String {
 async fn call(channel: Channel, name: &str, request: &Value) -> Result<DynamicMessage, Status> {
     let method = json::method(name).map_err(Status::internal)?;
     let message = json::parse(&method, &request.to_string()).map_err(Status::internal)?;
-    let path = PathAndQuery::try_from(json::path(&method)).map_err(|error| Status::internal(error.to_string()))?;
+    let path =
+        PathAndQuery::try_from(json::path(&method)).map_err(|error| Status::internal(error.to_string()))?;
     let mut client = Grpc::new(channel);
     client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
     Ok(client.unary(Request::new(message), path, JsonCodec(method)).await?.into_inner())

@@ -20,7 +20,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const PAGE: &str = include_str!("site.html");
 
 /// Serves pages until `stop` resolves.
-pub async fn run(listener: TcpListener, stop: impl Future<Output = ()>) {
+pub(super) async fn run(listener: TcpListener, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(stop);
     loop {
@@ -45,7 +45,9 @@ pub async fn run(listener: TcpListener, stop: impl Future<Output = ()>) {
 
 fn respond(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let mut response = match *request.method() {
-        Method::GET | Method::HEAD => Response::new(Full::from(page(request.uri().path(), request.uri().query()))),
+        Method::GET | Method::HEAD => {
+            Response::new(Full::from(page(request.uri().path(), request.uri().query())))
+        }
         _ => Response::new(Full::from("the sample shop only shows pages\n")),
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -73,7 +75,9 @@ fn page(path: &str, query: Option<&str>) -> String {
         .collect();
     let rows = if rows.is_empty() { "<tr><td>no parameters</td></tr>\n".to_owned() } else { rows };
     let partner = parameters.iter().find(|(name, _)| *name == "ref").map_or("nobody", |(_, partner)| partner);
-    PAGE.replace("{{path}}", &escaped(path)).replace("{{partner}}", &escaped(partner)).replace("{{rows}}", &rows)
+    PAGE.replace("{{path}}", &escaped(path))
+        .replace("{{partner}}", &escaped(partner))
+        .replace("{{rows}}", &rows)
 }
 
 fn escaped(text: &str) -> String {
@@ -99,7 +103,8 @@ mod tests {
     #[test]
     fn page_shows_path_partner_and_parameters() {
         let page = page("/winter/coats", Some("utm_source=newsletter&ref=anna&x"));
-        for part in ["/winter/coats", "<th>utm_source</th><td>newsletter</td>", "anna", "<th>x</th><td></td>"] {
+        for part in ["/winter/coats", "<th>utm_source</th><td>newsletter</td>", "anna", "<th>x</th><td></td>"]
+        {
             assert!(page.contains(part), "{part}");
         }
         assert!(!page.contains("{{"));

@@ -307,7 +307,7 @@ checked_texts! {
     };
 }
 
-/// Checks the length of a text in bytes.
+/// Checks the length of a text in bytes, and that it holds no U+0000, which the database cannot keep.
 fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Problem> {
     if required && text.is_empty() {
         return Err(Problem::required(what));
@@ -315,6 +315,9 @@ fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Pro
     if text.len() > most {
         let text = format!("{what} is {} bytes long, at most {most} are allowed", text.len());
         return Err(Problem::new(Reason::TooLong, text));
+    }
+    if text.contains('\0') {
+        return Err(Problem::new(Reason::Malformed, format!("{what} holds the character U+0000")));
     }
     Ok(())
 }
@@ -504,6 +507,9 @@ impl ZoneName {
         if text.is_empty() {
             return Err(Problem::required("the time zone"));
         }
+        if text.len() > limits::NAME_BYTES {
+            return Err(Problem::new(Reason::UnknownValue, format!("`{}` is no time zone", shown(text))));
+        }
         if let Ok(zone) = jiff::tz::db().get(text)
             && let Some(name) = zone.iana_name()
         {
@@ -591,6 +597,14 @@ mod tests {
         assert!(WeeklyHours::new(&[], 1, 2, utc()).is_err());
         assert!(TimeWindow::new(None, None).is_err());
         assert!(TimeWindow::new(Some(Timestamp::UNIX_EPOCH), Some(Timestamp::UNIX_EPOCH)).is_err());
+    }
+
+    #[test]
+    fn texts_hold_what_the_database_can_keep() {
+        assert_eq!(Value::parse("a\0b").unwrap_err().reason, Reason::Malformed);
+        assert!(Needle::parse("\0").is_err());
+        assert!(ParameterName::parse("a\0").is_err());
+        assert!(Value::parse("a\u{1}b\u{10ffff}").is_ok());
     }
 
     #[test]

@@ -47,7 +47,7 @@ struct End {
 
 /// Why there is no copy to use.
 #[derive(Debug)]
-pub enum CopyError {
+pub(super) enum CopyError {
     /// There is none.
     Missing,
     /// It cannot be read or written.
@@ -78,15 +78,19 @@ impl From<io::Error> for CopyError {
 }
 
 /// What a copy held.
-pub struct Loaded {
+pub(super) struct Loaded {
     /// The index; its writer goes on from there.
-    pub writer: Writer,
+    pub(super) writer: Writer,
     /// When it was last known to be up to date.
-    pub confirmed_at: Option<Timestamp>,
+    pub(super) confirmed_at: Option<Timestamp>,
 }
 
 /// Writes the copy of an index into a folder, which is made if need be; only its owner may read it.
-pub fn save(folder: &Path, snapshot: &Snapshot, confirmed_at: Option<Timestamp>) -> Result<(), CopyError> {
+pub(super) fn save(
+    folder: &Path,
+    snapshot: &Snapshot,
+    confirmed_at: Option<Timestamp>,
+) -> Result<(), CopyError> {
     fs::create_dir_all(folder)?;
     let new = folder.join(NEW_FILE);
     let mut options = OpenOptions::new();
@@ -110,7 +114,7 @@ pub fn save(folder: &Path, snapshot: &Snapshot, confirmed_at: Option<Timestamp>)
 }
 
 /// Reads the copy in a folder.
-pub fn load(folder: &Path) -> Result<Loaded, CopyError> {
+pub(super) fn load(folder: &Path) -> Result<Loaded, CopyError> {
     let mut lines =
         Lines { input: BufReader::with_capacity(1 << 20, File::open(path(folder))?), sum: Hasher::new() };
     let first = lines.next()?.ok_or_else(|| unsound("it is empty"))?;
@@ -141,7 +145,7 @@ pub fn load(folder: &Path) -> Result<Loaded, CopyError> {
 }
 
 /// Returns where the copy is.
-pub fn path(folder: &Path) -> PathBuf {
+pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 

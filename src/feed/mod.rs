@@ -70,7 +70,17 @@ impl Feed {
         reachable: watch::Sender<bool>,
     ) -> Self {
         let writer = Writer::new();
-        Self { store, live, metrics, settings, writer, source: None, reachable, lost_before: false, copied: None }
+        Self {
+            store,
+            live,
+            metrics,
+            settings,
+            writer,
+            source: None,
+            reachable,
+            lost_before: false,
+            copied: None,
+        }
     }
 
     /// Feeds the index until `stop` resolves, then writes the copy a last time. Needs the multi-thread runtime.
@@ -160,7 +170,8 @@ impl Feed {
             }
             Changes::TooOld | Changes::Full => {
                 tracing::warn!(
-                    index.revision = since.0, database.revision = feed.head.0,
+                    index.revision = since.0,
+                    database.revision = feed.head.0,
                     "the index is too old for the changes that PostgreSQL still has, or PostgreSQL was restored",
                 );
                 self.read_all().await
@@ -219,7 +230,9 @@ impl Feed {
         self.metrics.index_loads.get_or_create(&SourceLabels { source }).inc();
         let (snapshot, confirmed) = (self.writer.snapshot(), self.live.status().confirmed_at);
         tracing::info!(
-            index.source = source, index.revision = snapshot.revision().0, index.links = snapshot.counts().links,
+            index.source = source,
+            index.revision = snapshot.revision().0,
+            index.links = snapshot.counts().links,
             index.confirmed_at = confirmed.map(tracing::field::display),
             duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the index is loaded",
@@ -251,7 +264,11 @@ impl Feed {
                 continue;
             }
             let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
-            tracing::error!(object.kind = kind.as_str(), count, "the index had missed changes, they are mended");
+            tracing::error!(
+                object.kind = kind.as_str(),
+                count,
+                "the index had missed changes, they are mended"
+            );
             self.metrics.feed_repairs.inc_by(count);
             self.live.repaired(count);
             let mended = block_in_place(|| self.writer.apply(missed, revision));
@@ -271,7 +288,10 @@ impl Feed {
         }
         let confirmed_at = self.live.status().confirmed_at;
         let written = tokio::task::spawn_blocking(move || copy::save(&folder, &snapshot, confirmed_at)).await;
-        match written.map_err(|error| error.to_string()).and_then(|saved| saved.map_err(|error| error.to_string())) {
+        match written
+            .map_err(|error| error.to_string())
+            .and_then(|saved| saved.map_err(|error| error.to_string()))
+        {
             Ok(()) => {
                 self.metrics.copies.inc();
                 self.copied = Some(revision);

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Makes the record of a row; nothing for an object that cannot be read and that the index has no place to name.
-pub fn record(row: FeedRow) -> Option<Record> {
+pub(super) fn record(row: FeedRow) -> Option<Record> {
     Some(match row {
         FeedRow::Shop(shop) => Record::Shop {
             shop: shop.stored.value.id,

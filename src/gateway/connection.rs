@@ -58,8 +58,7 @@ impl Door {
             .header_read_timeout(idle)
             .max_headers(HEADERS)
             .max_buf_size(HEAD_BYTES)
-            .half_close(false)
-            .pipeline_flush(true);
+            .half_close(false);
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
@@ -79,10 +78,10 @@ impl Door {
         let activity = Activity::default();
         let service = service_fn(|request| {
             let door = Arc::clone(&self);
-            let _in_flight = activity.begin();
+            let in_flight = activity.begin();
             async move {
                 let response = door.answer(request, peer.ip()).await;
-                drop(_in_flight);
+                drop(in_flight);
                 Ok::<_, Infallible>(response)
             }
         });

@@ -15,6 +15,7 @@ use tokio::{
     net::TcpListener,
     runtime,
     sync::{Semaphore, watch},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -144,6 +145,8 @@ pub async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let door = Arc::new(Door::new(resolver, limits.idle));
+    // Dropping it cuts what is left.
+    let mut connections = JoinSet::new();
     loop {
         let accepted = async {
             // The semaphore is never closed. A full house leaves new connections to the system's queue.
@@ -154,12 +157,13 @@ pub async fn serve(
             _ = stop.wait_for(|stop| *stop) => break,
             accepted = accepted => accepted,
         };
+        while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
                 // Answers are small and whole: waiting for more would only delay them.
                 stream.set_nodelay(true).ok();
                 let connection = Arc::clone(&door).serve(stream, peer, stop.clone());
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     connection.await;
                     drop(place);
                 });
@@ -171,11 +175,8 @@ pub async fn serve(
         }
     }
     drop(listener);
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    if timeout(limits.drain, places.acquire_many(all)).await.is_err() {
-        tracing::warn!(
-            connections = limits.connections - places.available_permits(),
-            "closing busy connections"
-        );
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.drain, all_ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "cutting connections that are still busy");
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         visit::{Miss, Nowhere},
     },
     proto::{self, ErrorReason},
+    store::StoreError,
 };
 
 /// The domain of every `ErrorInfo` of ours.
@@ -66,6 +67,11 @@ impl Failure {
             None => "something of ours failed; it was logged".to_owned(),
         };
         Self::new(ErrorReason::Internal, text)
+    }
+
+    /// Fails because others wrote the same object again and again.
+    pub fn conflict() -> Self {
+        Self::new(ErrorReason::WriteConflict, "another write came in between several times; retry")
     }
 
     /// Adds a value from the text for programs to read.
@@ -177,6 +183,20 @@ impl From<Faults> for Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Faults::from(fault).into()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Unavailable(_) => {
+                tracing::warn!(error = %Chain(&error), "the database is away");
+                let text = "the database does not answer or takes no writes; try again later";
+                Failure::new(ErrorReason::DatabaseUnavailable, text)
+            }
+            StoreError::Conflict(_) => Failure::conflict(),
+            StoreError::Corrupt { .. } | StoreError::Other(_) => Failure::internal(&error),
+        }
     }
 }
 

@@ -44,7 +44,9 @@ pub(super) async fn follow(path: PathBuf, classifier: Arc<Classifier>, mut stop:
                 tracing::info!(geo.built_at = %geo.built_at(), "a new country database is in use");
                 classifier.replace_geo(Some(geo));
             }
-            Err(error) => tracing::error!(error, "the new country database cannot be used, the old one stays"),
+            Err(error) => {
+                tracing::error!(error, "the new country database cannot be used, the old one stays")
+            }
         }
     }
 }

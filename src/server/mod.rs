@@ -16,11 +16,21 @@ use tower::ServiceBuilder;
 
 use crate::{
     classify::{Classifier, user_agent::UserAgents},
-    config::serve::{DatabaseSettings, ServeSettings},
+    config::serve::{Authentication, DatabaseSettings, ServeSettings},
     feed::{Feed, FeedSettings},
     live::Live,
-    proto::{self, link_admin_server::LinkAdminServer, link_resolver_server::LinkResolverServer},
-    rpc::{layers, link_admin::LinkAdminService, link_resolver::LinkResolverService},
+    proto::{self, link_resolver_server::LinkResolverServer},
+    rpc::{
+        layers::{
+            self,
+            authentication::AuthenticationLayer,
+            deadline::DeadlineLayer,
+            metrics::{CallMetrics, MetricsLayer},
+            request_id::RequestIdLayer,
+        },
+        link_admin::LinkAdminService,
+        link_resolver::Resolver,
+    },
     store::{Store, StoreConfig, StoreError},
     telemetry::{metrics::Metrics, metrics_server},
 };
@@ -57,7 +67,8 @@ pub fn store(settings: &DatabaseSettings, name: &str) -> Result<Store, ServeErro
         statement_timeout: settings.statement_timeout,
         application_name: name.to_owned(),
     };
-    Store::connect(config).map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
+    Store::connect(&config)
+        .map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
 }
 
 /// Brings the tables of these settings up to date.
@@ -86,7 +97,7 @@ impl Server {
         let metrics_address = metrics_listener.as_ref().map(local).transpose()?;
 
         let (stop, stopping) = watch::channel(false);
-        let (metrics, registry) = Metrics::new();
+        let (metrics, mut registry) = Metrics::new();
         let live = Live::new();
         let classifier = Arc::new(Classifier::new(UserAgents::default(), geo));
         let (database, database_seen) = watch::channel(false);
@@ -106,23 +117,33 @@ impl Server {
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
-        if let Some(listener) = metrics_listener {
-            tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
-        }
-
-        let admin = LinkAdminService::new(store);
-        let resolver = LinkResolverService::new(live.clone(), classifier, metrics.clone(), stopping.clone());
+        let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(|error| ServeError(format!("cannot describe the services: {error}")))?;
-        let layers = layers::stack(&settings.authentication, metrics);
+        let authentication = match &settings.authentication {
+            Authentication::Anyone => AuthenticationLayer::open(),
+            Authentication::Token(token) => AuthenticationLayer::with_token(token.expose()),
+        };
+        // From the outside in; `rpc::layers` says what each is for.
+        let layers = ServiceBuilder::new()
+            .layer(RequestIdLayer)
+            .layer(MetricsLayer::new(CallMetrics::register(&mut registry)))
+            // The layer that catches panics wraps every body in a type of its own.
+            .map_response(|response: http::Response<_>| response.map(tonic::body::Body::new))
+            .layer(layers::panics::layer())
+            .layer(DeadlineLayer)
+            .layer(authentication);
+        if let Some(listener) = metrics_listener {
+            tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
+        }
         let serving = tonic::transport::Server::builder()
             .layer(layers)
             .add_service(health_service)
             .add_service(reflection)
-            .add_service(LinkAdminServer::new(admin))
+            .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
             .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped(stopping));
         let serving = tokio::spawn(serving);

@@ -1,6 +1,9 @@
-//! What can go wrong in the store. SQLSTATE is read here and nowhere else.
+//! What can go wrong in the store, and what of it the database told us.
 
 use std::{error::Error, fmt};
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
+use diesel_async::pooled_connection::deadpool::PoolError;
 
 use super::types::{Reference, References};
 use crate::domain::{
@@ -198,5 +201,86 @@ impl fmt::Display for Reference {
 impl From<StoreError> for CommitError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+/// What is wrong when PostgreSQL refuses a statement. diesel names a few SQLSTATEs and drops all others, so those are
+/// known here by how their messages begin; a database that speaks another language than English has them reported as
+/// [`StoreError::Other`].
+const UNAVAILABLE: &[&str] = &[
+    "canceling statement due to", // 57014, 55P03: a timeout, or someone with the right to
+    "terminating connection",     // 57P01, 57P05, 25P03
+    "the database system is",     // 57P03: starting up, shutting down, in recovery
+    "sorry, too many clients",    // 53300
+    "remaining connection slots", // 53300
+    "could not extend file",      // 53100: the disk is full
+    "could not write to file",    // 53100
+    "out of memory",              // 53200
+    "out of shared memory",       // 53200
+];
+/// The same for what another transaction did: 40P01.
+const CONFLICT: &[&str] = &["deadlock detected"];
+/// How messages begin of statements that our side could not send or understand, although the connection works.
+const OURS: &[&str] = &["error serializing", "error deserializing", "unexpected message", "invalid "];
+
+/// Says what an error of a statement means to the caller.
+pub(super) fn query_error(error: QueryError) -> StoreError {
+    if let QueryError::RollbackErrorOnCommit { commit_error, .. } = error {
+        return query_error(*commit_error);
+    }
+    if let QueryError::DeserializationError(cause) = error {
+        return StoreError::Corrupt { object: "row".to_owned(), cause };
+    }
+    if let QueryError::BrokenTransactionManager = error {
+        return StoreError::Unavailable(error.into());
+    }
+    let QueryError::DatabaseError(kind, information) = error else { return StoreError::Other(error.into()) };
+    let cause = described(&kind, information.as_ref());
+    let begins =
+        |beginnings: &[&str]| beginnings.iter().any(|&begin| information.message().starts_with(begin));
+    let is_kind = |kinds: &[DatabaseErrorKind]| {
+        kinds.iter().any(|one| std::mem::discriminant(one) == std::mem::discriminant(&kind))
+    };
+    if is_kind(&[DatabaseErrorKind::UnableToSendCommand]) {
+        return if begins(OURS) { StoreError::Other(cause) } else { StoreError::Unavailable(cause) };
+    }
+    if is_kind(&[DatabaseErrorKind::SerializationFailure]) || begins(CONFLICT) {
+        return StoreError::Conflict(cause);
+    }
+    if is_kind(&[DatabaseErrorKind::ReadOnlyTransaction, DatabaseErrorKind::ClosedConnection])
+        || begins(UNAVAILABLE)
+    {
+        return StoreError::Unavailable(cause);
+    }
+    StoreError::Other(cause)
+}
+
+/// Keeps all that the database said: an error's own text is the message alone.
+fn described(kind: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> Cause {
+    let parts = [information.details(), information.hint(), information.constraint_name()];
+    let text =
+        parts.into_iter().flatten().fold(information.message().to_owned(), |text, part| text + "; " + part);
+    format!("{text} ({kind:?})").into()
+}
+
+/// Says what it means to the caller that there is no connection.
+pub(super) fn pool_error(error: PoolError) -> StoreError {
+    match error {
+        PoolError::Timeout(_) | PoolError::Backend(_) | PoolError::Closed => {
+            StoreError::Unavailable(error.into())
+        }
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => StoreError::Other(error.into()),
+    }
+}
+
+impl From<QueryError> for StoreError {
+    fn from(error: QueryError) -> Self {
+        query_error(error)
+    }
+}
+
+impl From<QueryError> for CommitError {
+    fn from(error: QueryError) -> Self {
+        Self::Store(query_error(error))
     }
 }

@@ -7,8 +7,16 @@
 mod commit;
 mod errors;
 mod feed;
+mod fingerprints;
+mod links;
 mod listen;
-mod reads;
+mod migrate;
+mod objects;
+mod pool;
+mod prune;
+mod references;
+mod rows;
+mod schema;
 mod types;
 
 use std::time::Duration;
@@ -17,6 +25,8 @@ pub use commit::{Commit, Committed, Expect, Put, RequestKey, Write};
 pub use errors::{Cause, CommitError, LoopEnd, MissingReference, StoreError, Taken};
 pub use feed::{Changes, Feed, FeedLink, FeedRow};
 pub use listen::Wakeups;
+use pool::Connections;
+pub use prune::Pruned;
 pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
     Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,
@@ -40,40 +50,19 @@ pub struct StoreConfig {
 
 /// The database. Clones share their connections.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    connections: Connections,
+}
 
 impl Store {
     /// Prepares connections; makes none yet, so the database may be away.
-    pub fn connect(config: StoreConfig) -> Result<Self, StoreError> {
-        todo!()
-    }
-
-    /// Brings the tables up to date, one process at a time. Needs the multi-thread runtime.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Returns whether the tables have every migration that this program knows.
-    pub async fn schema_is_current(&self) -> Result<bool, StoreError> {
-        todo!()
+    pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
+        Ok(Self { connections: Connections::new(config)? })
     }
 
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        todo!()
+        // A connection is asked before it is lent.
+        self.connections.get().await.map(drop)
     }
-
-    /// Forgets changes and request ids that are older than 24 hours, and returns how many. Histories stay.
-    pub async fn prune(&self) -> Result<Pruned, StoreError> {
-        todo!()
-    }
-}
-
-/// What was forgotten.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// How many changes.
-    pub changes: usize,
-    /// How many request ids.
-    pub requests: usize,
 }

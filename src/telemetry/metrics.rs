@@ -1,23 +1,12 @@
-//! The metrics and what each says. Their names are part of the contract with whoever watches us.
+//! The metrics of the index and of resolving, and what each says; `rpc` has those of calls. Their names are part of the contract with whoever watches us.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
-
-/// Labels of a finished call.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CallLabels {
-    /// `LinkAdmin`, `LinkResolver`.
-    pub service: String,
-    /// `CreateLink`.
-    pub method: String,
-    /// The gRPC status code by name, `OK`, `NOT_FOUND`.
-    pub code: &'static str,
-}
 
 /// Labels of a resolved visit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,10 +25,6 @@ pub struct SourceLabels {
 /// Every metric of a server.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Calls that were answered.
-    pub calls: Family<CallLabels, Counter>,
-    /// How long they took, without the code.
-    pub call_seconds: Histogram,
     /// Visits that were resolved, in streams too.
     pub resolved: Family<ResolveLabels, Counter>,
     /// Rules that were passed over because something was unknown.
@@ -69,11 +54,7 @@ pub struct Metrics {
 impl Metrics {
     /// Makes the metrics and the registry that prints them.
     pub fn new() -> (Self, Registry) {
-        // From a tenth of a millisecond to about three seconds.
-        let buckets = prometheus_client::metrics::histogram::exponential_buckets(0.000_1, 2.0, 16);
         let metrics = Self {
-            calls: Family::default(),
-            call_seconds: Histogram::new(buckets),
             resolved: Family::default(),
             rules_undecided: Counter::default(),
             index_revision: Gauge::default(),
@@ -93,9 +74,6 @@ impl Metrics {
     }
 
     fn register(&self, to: &mut Registry) {
-        to.register("calls", "Calls that were answered", self.calls.clone());
-        let seconds = self.call_seconds.clone();
-        to.register_with_unit("call", "How long calls took to their first answer", Unit::Seconds, seconds);
         to.register("resolved", "Visits that were resolved, by reason", self.resolved.clone());
         let undecided = self.rules_undecided.clone();
         to.register(
@@ -142,12 +120,10 @@ mod tests {
         metrics.resolved.get_or_create(&ResolveLabels { reason: "RULE" }).inc();
         // A family is printed from its first label set on.
         metrics.index_loads.get_or_create(&SourceLabels { source: "database" }).inc();
-        let call = CallLabels { service: "LinkAdmin".into(), method: "GetLink".into(), code: "OK" };
-        metrics.calls.get_or_create(&call).inc();
         let text = print(&registry);
         for line in ["smartlinks_index_revision 7", "smartlinks_resolved_total{reason=\"RULE\"} 1", "# EOF"] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 14);
+        assert_eq!(text.matches("# HELP").count(), 12);
     }
 }

@@ -117,6 +117,7 @@ async fn run(client: &mut Client, desk: &Desk) -> Result<bool, Broken> {
         opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("opening the stream took too long")));
     let mut answers = opened.map_err(|status| broken(false, status))?.into_inner();
     desk.open(stream);
+    tracing::info!("the stream to the resolver is open");
     loop {
         match answers.message().await {
             Ok(Some(answer)) => {

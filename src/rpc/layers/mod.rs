@@ -1,3 +1,13 @@
-//! What every call passes before it reaches a handler, one file each.
+//! What every call passes before it reaches a handler, one file each; from the outside in:
+//!
+//! 1. [`request_id`]: names the call, so that all that follows is logged under its name;
+//! 2. [`metrics`]: counts how it ended, a panic included;
+//! 3. [`panics`]: answers INTERNAL where a handler panicked;
+//! 4. [`deadline`]: gives up a little before the caller does;
+//! 5. [`authentication`]: says who calls.
 
+pub mod authentication;
+pub mod deadline;
+pub mod metrics;
+pub mod panics;
 pub mod request_id;

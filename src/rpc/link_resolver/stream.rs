@@ -213,3 +213,56 @@ fn respond(item: u64, outcome: Result<ResolveResponse, Failure>) -> ResolveStrea
     };
     ResolveStreamResponse { item, outcome: Some(outcome) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use futures_util::stream;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        classify::Classifier,
+        index::Writer,
+        live::{Live, Source},
+        proto::{Purpose, resolve_request::Site},
+        telemetry::metrics::Metrics,
+    };
+
+    #[tokio::test]
+    async fn unanswered_items_are_bounded() {
+        let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
+        live.publish(Writer::new().apply([], Revision(1)), Source::Database);
+        let resolver =
+            Resolver::new(live.clone(), Arc::new(Classifier::default()), &Metrics::new().0, stopped);
+        let request = ResolveRequest {
+            purpose: Purpose::Lookup.into(),
+            site: Some(Site::Shop("acme".to_owned())),
+            min_revision: 2,
+            ..ResolveRequest::default()
+        };
+        let read = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&read);
+        let items = stream::iter(0..2_000).map(move |item| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(ResolveStreamRequest { item, request: Some(request.clone()), timeout: None })
+        });
+        let mut answers = Answers::new(items, resolver, Caller::Local);
+
+        let first = poll_fn(|context| Poll::Ready(answers.poll_next_unpin(context))).await;
+        assert!(first.is_pending());
+        assert_eq!(read.load(Ordering::Relaxed), limits::UNANSWERED_ITEMS);
+
+        live.publish(Writer::new().apply([], Revision(2)), Source::Database);
+        let mut answered: Vec<_> = answers.map(|answer| answer.unwrap().item).collect().await;
+        answered.sort_unstable();
+        assert_eq!(answered, (0..2_000).collect::<Vec<_>>());
+    }
+}

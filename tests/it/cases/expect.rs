@@ -39,13 +39,22 @@ pub(super) struct Nowhere(pub(super) String);
 const CLICK_ID: &str = "{click_id}";
 
 impl Expect {
+    /// Returns why the visit must go nowhere.
+    pub(super) fn nowhere(&self) -> Option<&str> {
+        self.nowhere.as_deref()
+    }
+
     /// Says how the answer to a click differs.
     pub(super) fn differs_from_click(&self, came: &Result<Answer, Nowhere>) -> Option<String> {
         self.differs(self.location.as_deref(), came)
     }
 
     /// Says how the answer to a look-up differs.
-    pub(super) fn differs_from_lookup(&self, shop: &ShopSettings, came: &Result<Answer, Nowhere>) -> Option<String> {
+    pub(super) fn differs_from_lookup(
+        &self,
+        shop: &ShopSettings,
+        came: &Result<Answer, Nowhere>,
+    ) -> Option<String> {
         let location = self.lookup.clone().or_else(|| {
             let location = self.location.as_deref()?;
             Some(without_click_id(location, shop.click_id_param.as_ref()))
@@ -55,14 +64,20 @@ impl Expect {
 
     fn differs(&self, location: Option<&str>, came: &Result<Answer, Nowhere>) -> Option<String> {
         match (location, &self.nowhere, came) {
-            (None, Some(expected), Err(Nowhere(got))) => (expected != got).then(|| pair("nowhere", expected, got)),
+            (None, Some(expected), Err(Nowhere(got))) => {
+                (expected != got).then(|| pair("nowhere", expected, got))
+            }
             (None, Some(expected), Ok(got)) => Some(pair("nowhere", expected, &got.location)),
-            (Some(expected), None, Err(Nowhere(got))) => Some(pair("location", expected, &format!("nowhere: {got}"))),
+            (Some(expected), None, Err(Nowhere(got))) => {
+                Some(pair("location", expected, &format!("nowhere: {got}")))
+            }
             (Some(expected), None, Ok(got)) => {
                 let differences = self.differences(expected, got);
                 (!differences.is_empty()).then(|| differences.join("\n"))
             }
-            (Some(_), Some(_), _) | (None, None, _) => Some("  the case says neither or both of location and nowhere".into()),
+            (Some(_), Some(_), _) | (None, None, _) => {
+                Some("  the case says neither or both of location and nowhere".into())
+            }
         }
     }
 
@@ -101,7 +116,9 @@ fn fits(pattern: &str, got: &Answer) -> bool {
     let Some(at) = pattern.find(CLICK_ID) else { return pattern == got.location };
     let Some(id) = got.location.get(at..at + 36) else { return false };
     let is_id = uuid::Uuid::try_parse(id).is_ok_and(|id| id.get_version_num() == 7);
-    is_id && got.click_id.as_deref().is_none_or(|own| own == id) && pattern.replace(CLICK_ID, id) == got.location
+    is_id
+        && got.click_id.as_deref().is_none_or(|own| own == id)
+        && pattern.replace(CLICK_ID, id) == got.location
 }
 
 /// Leaves out the click id parameter, and the ids in campaign values.

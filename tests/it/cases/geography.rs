@@ -27,7 +27,10 @@ pub(super) fn database(defaults: &Defaults) -> Vec<u8> {
     let mut data = Vec::new();
     for (country, blocks) in &defaults.countries {
         let at = data.len();
-        data.extend(map(&[("country_code", text(country)), ("country", map(&[("iso_code", text(country))]))]));
+        data.extend(map(&[
+            ("country_code", text(country)),
+            ("country", map(&[("iso_code", text(country))])),
+        ]));
         for block in blocks {
             insert(&mut tree, block.parse().unwrap(), at);
         }

@@ -2,9 +2,12 @@
 //!
 //! `tests/cases/README.md` says how the files are written.
 
+mod coverage;
 mod expect;
 mod file;
+mod gateway;
 mod geography;
+mod grpc;
 mod refusals;
 mod snapshot;
 mod visit;
@@ -38,6 +41,7 @@ fn every_file_loads_and_its_objects_pass_their_checks() {
 fn names_are_unique() {
     let mut names: Vec<String> = file::load().iter().map(Case::to_string).collect();
     names.sort_unstable();
-    let twice: Vec<String> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()).collect();
+    let twice: Vec<String> =
+        names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()).collect();
     report("cases", names.len(), &twice);
 }

@@ -2,20 +2,23 @@
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use smartlinks::domain::{
-    condition::{Condition, WeeklyHours, WeeklyHoursParts, ZoneName},
-    destination::Destination,
-    fault::{Problem, Reason},
-    geo::Country,
-    host::{DestinationHost, Host, Origin},
-    language::LanguageRange,
-    link::{Description, Link, LinkState, Routing, Sharing},
-    name::{DisplayName, PartnerCode, RuleId, ShopId, Slug, Tag},
-    param::OwnParam,
-    partner::Partner,
-    policy::QueryPolicy,
-    shop::ShopSettings,
-    utm::Template,
+use smartlinks::{
+    domain::{
+        condition::{Condition, WeeklyHours, WeeklyHoursParts, ZoneName},
+        destination::Destination,
+        fault::{Fault, Faults, Problem, Reason},
+        geo::Country,
+        host::{DestinationHost, Host, Origin},
+        language::LanguageRange,
+        link::{Description, Link, LinkState, Routing, Sharing},
+        name::{DisplayName, PartnerCode, RuleId, ShopId, Slug, Tag},
+        param::OwnParam,
+        partner::Partner,
+        shop::ShopSettings,
+        utm::Template,
+    },
+    proto::{self, QueryPass},
+    rpc::convert,
 };
 
 use super::file::{self, Defaults};
@@ -76,7 +79,8 @@ pub(super) fn names() -> Vec<String> {
 
 fn entries(name: &str, file: &file::File) -> Vec<(Entry, bool)> {
     let read = |entry: &Map<String, Value>| -> Entry {
-        serde_json::from_value(Value::Object(entry.clone())).unwrap_or_else(|error| panic!("{name}: {error}: {entry:?}"))
+        serde_json::from_value(Value::Object(entry.clone()))
+            .unwrap_or_else(|error| panic!("{name}: {error}: {entry:?}"))
     };
     let refused = file.refused.iter().map(|entry| (read(entry), false));
     refused.chain(file.accepted.iter().map(|entry| (read(entry), true))).collect()
@@ -127,7 +131,7 @@ fn refusals_of(defaults: &Defaults, object: &Map<String, Value>, at: &str) -> Ve
         "country" => of_text(Country::parse(text())),
         "language" => of_text(LanguageRange::parse(text())),
         "condition" => of_reading::<Condition>(value),
-        "query_policy" => of_reading::<QueryPolicy>(value),
+        "query_policy" => of_faults(&policy(value)),
         "weekly_hours" => {
             let parts: WeeklyHoursParts = serde_json::from_value(value.clone()).unwrap();
             of_problem(WeeklyHours::try_from(parts))
@@ -171,8 +175,24 @@ fn partner(value: &Value) -> Result<Partner, serde_json::Error> {
     serde_json::from_value(partner)
 }
 
-fn of_faults(faults: &smartlinks::domain::fault::Faults) -> Vec<Refusal> {
-    let refusal = |fault: &smartlinks::domain::fault::Fault| Refusal {
+/// Reads a query policy from the wire, where names are checked: `listed` or the names of `overrides`.
+fn policy(value: &Value) -> Faults {
+    let names = |field: &str| -> Vec<String> {
+        value.get(field).map(|names| serde_json::from_value(names.clone()).unwrap()).unwrap_or_default()
+    };
+    let listed = names("listed");
+    let pass = if listed.is_empty() { QueryPass::All } else { QueryPass::Listed };
+    let on_conflict = proto::QueryConflict::Append.into();
+    let overrides =
+        names("overrides").into_iter().map(|name| proto::QueryOverride { name, on_conflict }).collect();
+    let wire = proto::QueryPolicy { pass: pass.into(), listed, overrides, ..proto::QueryPolicy::default() };
+    let mut faults = Faults::new();
+    convert::policy::read(&wire, &convert::Path::root("query_policy"), &mut faults);
+    faults
+}
+
+fn of_faults(faults: &Faults) -> Vec<Refusal> {
+    let refusal = |fault: &Fault| Refusal {
         path: Some(fault.path.clone()),
         reason: Some(reason_name(fault.problem.reason)),
         text: fault.problem.text.clone(),
@@ -217,7 +237,9 @@ fn expanded(value: &Value) -> Value {
             if let Some(member) = fields.get("list_of") {
                 return (0..times).map(|n| numbered(&expanded(member), n)).collect();
             }
-            if let (Some(key), Some(inner)) = (fields.get("nest").and_then(Value::as_str), fields.get("around")) {
+            if let (Some(key), Some(inner)) =
+                (fields.get("nest").and_then(Value::as_str), fields.get("around"))
+            {
                 return (0..times).fold(expanded(inner), |inner, _| serde_json::json!({ key: inner }));
             }
             fields.iter().map(|(key, value)| (key.clone(), expanded(value))).collect::<Map<_, _>>().into()

@@ -68,7 +68,8 @@ impl Visit {
         visit.insert("timed".to_owned(), fields.contains_key("time").into());
         let addressed = fields.contains_key("address") || fields.contains_key("country");
         visit.insert("addressed".to_owned(), addressed.into());
-        let visit: Self = serde_json::from_value(Value::Object(visit)).unwrap_or_else(|error| panic!("{at}: {error}"));
+        let visit: Self =
+            serde_json::from_value(Value::Object(visit)).unwrap_or_else(|error| panic!("{at}: {error}"));
         assert!(visit.url.starts_with('/'), "{at}: the url is a path and a query");
         visit
     }

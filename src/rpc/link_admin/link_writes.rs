@@ -1,0 +1,267 @@
+//! Creates and updates of links, one or many under one revision.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use prost_types::FieldMask;
+
+use super::{
+    Faults, Path, Problem, Reason, check_etag,
+    links::{deleted, no_link},
+    live_shop,
+    refusals::{Place, named_at},
+    shops::new_put,
+    sound,
+    stamp::{Stamp, Stamped},
+    warnings::{self, warning},
+    writes::{Writer, blocking, retrying},
+};
+use crate::{
+    domain::{
+        fault::Fault,
+        link::{Link, LinkState},
+        name::{ShopId, Slug},
+        shop::ShopSettings,
+    },
+    proto::{self, Warning},
+    rpc::{
+        convert::{
+            link::{FIELDS, LinkEdit, write},
+            mask::Fields,
+            take,
+        },
+        status::Failure,
+    },
+    store::{Committed, Expect, MissingReference, Put, Reference, Store, Stored, Write},
+};
+
+/// What became of a write.
+pub(super) struct Written {
+    pub(super) links: Vec<proto::Link>,
+    pub(super) done: Option<Committed>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// A link that is to be made.
+#[derive(Clone)]
+pub(super) struct NewLink {
+    /// Where it stands in the request.
+    path: String,
+    /// As the caller wrote it.
+    wire: proto::Link,
+    /// As it is meant.
+    pub(super) link: Link,
+}
+
+impl NewLink {
+    /// Reads a new link. In a batch the shop may be left out.
+    pub(super) fn read(
+        path: String,
+        wire: proto::Link,
+        batch: Option<&ShopId>,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let root = Path::root(&path);
+        let shop = match batch {
+            Some(shop) => same_shop(&wire, shop, &root, faults),
+            None => take(ShopId::parse(&wire.shop), &root.field("shop"), faults),
+        };
+        let slug = take(Slug::parse(&wire.slug), &root.field("slug"), faults);
+        let edit = LinkEdit::read(&wire, &Fields::all(&FIELDS), &root, faults);
+        let link = edit.create(shop?, slug?)?;
+        Some(Self { path, wire, link })
+    }
+}
+
+/// A change of a link.
+pub(super) struct Change {
+    /// Where it stands in the request.
+    path: String,
+    /// As the caller wrote it.
+    wire: proto::Link,
+    pub(super) slug: Slug,
+    fields: Fields,
+    edit: LinkEdit,
+}
+
+impl Change {
+    /// Reads a change; `mask` comes with its path.
+    pub(super) fn read(
+        path: String,
+        wire: proto::Link,
+        (mask, mask_path): (Option<FieldMask>, String),
+        shop: Option<&ShopId>,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let root = Path::root(&path);
+        let mask = mask.as_ref();
+        let fields = Fields::read(mask, &wire, &FIELDS, &Path::root(&mask_path), faults);
+        let slug = take(Slug::fold(&wire.slug), &root.field("slug"), faults);
+        let edit = LinkEdit::read(&wire, &fields, &root, faults);
+        if let Some(shop) = shop.filter(|_| !wire.shop.is_empty()) {
+            super::immutable_if_named(mask, "shop", &wire.shop, shop.as_str(), &root, faults);
+        }
+        let slug = slug?;
+        super::immutable_if_named(mask, "slug", &wire.slug, slug.as_str(), &root, faults);
+        Some(Self { path, wire, slug, fields, edit })
+    }
+}
+
+/// Checks that a link of a batch is of its shop, if it says one.
+pub(super) fn same_shop(
+    wire: &proto::Link,
+    shop: &ShopId,
+    path: &Path<'_>,
+    faults: &mut Faults,
+) -> Option<ShopId> {
+    if !wire.shop.is_empty() && wire.shop != shop.as_str() {
+        let text = format!("every link of the batch is of the shop `{shop}`");
+        faults.add(path.field("shop").to_string(), Problem::new(Reason::Conflict, text));
+        return None;
+    }
+    Some(shop.clone())
+}
+
+/// Makes new links: all of them or none.
+pub(super) async fn create(
+    store: &Store,
+    writer: &Writer<'_>,
+    shop: &ShopId,
+    new: Vec<NewLink>,
+) -> Result<Written, Failure> {
+    let new: Arc<[NewLink]> = new.into();
+    let prepare = async {
+        let settings = live_shop(store, shop).await?.stored.value.settings;
+        let checked = Arc::clone(&new);
+        let faults = blocking(move || check_new(&checked, &settings)).await?;
+        sound(Some(()), faults)?;
+        Ok(new.iter().map(|new| Put::Link(new_put(new.link.clone()))).collect())
+    };
+    let created_at = async {
+        let Some(first) = new.first() else { return Ok(None) };
+        Ok(store.get_link(shop, &first.link.slug).await?.map(|link| link.create_time))
+    };
+    let places: Vec<_> = new.iter().map(|new| Place::Link(&new.path, &new.wire)).collect();
+    let done = writer.create(prepare, created_at, &places).await?;
+    let now = Timestamp::now();
+    let warnings = new.iter().flat_map(|new| warnings::of_link(&new.link, &new.path, now)).collect();
+    let links = new.iter().map(|new| write(&new.link).stamped(Stamp::new(done))).collect();
+    Ok(Written { links, done, warnings })
+}
+
+fn check_new(new: &[NewLink], settings: &ShopSettings) -> Faults {
+    let mut faults = Faults::new();
+    for new in new {
+        Path::root(&new.path).adopt(new.link.check(settings), &mut faults);
+    }
+    faults
+}
+
+/// Changes links: all of them or none.
+pub(super) async fn update(
+    store: &Store,
+    writer: &Writer<'_>,
+    shop: &ShopId,
+    changes: Vec<Change>,
+) -> Result<Written, Failure> {
+    let changes: Arc<[Change]> = changes.into();
+    retrying(|| update_once(store, writer, shop, &changes)).await
+}
+
+async fn update_once(
+    store: &Store,
+    writer: &Writer<'_>,
+    shop: &ShopId,
+    changes: &Arc<[Change]>,
+) -> Result<Written, Failure> {
+    let settings = live_shop(store, shop).await?.stored.value.settings;
+    let stored = read_all(store, shop, changes).await?;
+    let edit = Arc::clone(changes);
+    let edited = blocking(move || edit_all(stored, &edit, &settings)).await?;
+    let Edited { links, named_before, faults, mut warnings } = edited;
+    sound(Some(()), faults)?;
+
+    let puts = links.iter().map(|link| {
+        let expect = Expect::Revision(link.revision);
+        Put::Link(Write { value: link.value.clone(), expect, deleted: false })
+    });
+    let places: Vec<_> = changes.iter().map(|change| Place::Link(&change.path, &change.wire)).collect();
+    let may_be_missing = |missing: &MissingReference| {
+        named_before.get(missing.put).is_some_and(|named| named.contains(&missing.reference))
+    };
+    let (done, missing) = writer.commit_despite(puts.collect(), may_be_missing, &places).await?;
+    warnings.extend(missing.iter().map(|missing| of_missing(missing, &places)));
+    let links = links.iter().map(|link| write(&link.value).stamped(Stamp::of(link).after(done, false)));
+    Ok(Written { links: links.collect(), done, warnings })
+}
+
+/// Reads the links that are changed, in the order of the changes; all of them are there and as their etags say.
+async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Vec<Stored<Link>>, Failure> {
+    let slugs: Vec<_> = changes.iter().map(|change| change.slug.clone()).collect();
+    let rows = store.get_links(shop, &slugs).await?;
+    let mut rows: HashMap<Slug, Stored<Link>> =
+        rows.into_iter().map(|row| (row.value.slug.clone(), row)).collect();
+    let in_order = changes.iter().map(|change| {
+        let row = rows.remove(&change.slug).ok_or_else(|| no_link(shop, &change.slug))?;
+        if row.value.state == LinkState::Deleted {
+            return Err(deleted(&change.slug));
+        }
+        check_etag(&change.wire.etag, row.revision, &format!("the link `{}`", change.slug))?;
+        Ok(row)
+    });
+    in_order.collect()
+}
+
+/// Links after their edits.
+struct Edited {
+    links: Vec<Stored<Link>>,
+    /// What each of them named before: may be gone by now without this write being at fault.
+    named_before: Vec<HashSet<Reference>>,
+    faults: Faults,
+    warnings: Vec<Warning>,
+}
+
+fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettings) -> Edited {
+    let mut edited =
+        Edited { links: stored, named_before: Vec::new(), faults: Faults::new(), warnings: Vec::new() };
+    let now = Timestamp::now();
+    for (link, change) in edited.links.iter_mut().zip(changes) {
+        let before = link.value.clone();
+        change.edit.apply(&mut link.value);
+        edited.named_before.push(warnings::references(&before));
+        edited.warnings.extend(warnings::of_link(&link.value, &change.path, now));
+        let found = link.value.check(settings);
+        if found.is_empty() {
+            continue;
+        }
+        // A shop's change may have left destinations behind: a write of other fields is not at fault.
+        let before = before.check(settings);
+        let mut new = Faults::new();
+        for fault in found.iter() {
+            if !change.fields.has(top_field(&fault.path)) && before.iter().any(|old| old == fault) {
+                edited.warnings.push(warnings::of_fault(&change.path, fault));
+            } else {
+                new.extend(Fault::clone(fault).into());
+            }
+        }
+        Path::root(&change.path).adopt(new, &mut edited.faults);
+    }
+    edited
+}
+
+/// Returns the field of the link that a path begins with.
+fn top_field(path: &str) -> &str {
+    path.split(['.', '[']).next().unwrap_or_default()
+}
+
+/// Warns of a name that was gone before this write.
+pub(super) fn of_missing(missing: &MissingReference, places: &[Place<'_>]) -> Warning {
+    let field = places.get(missing.put).map(|place| named_at(*place, &missing.reference)).unwrap_or_default();
+    warning(
+        field,
+        format!("{} does not exist, or is deleted: what names it never matches", missing.reference),
+    )
+}

@@ -1,0 +1,180 @@
+//! `LinkAdmin`: shops, programs, partners, links, one file per family.
+
+mod batch;
+mod link_writes;
+mod links;
+mod pages;
+mod partners;
+mod portal;
+mod programs;
+mod refusals;
+mod sharing;
+mod shops;
+mod stamp;
+mod states;
+mod warnings;
+mod writes;
+
+use prost_types::FieldMask;
+use tonic::{Request, Response, Status};
+
+use super::{
+    MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
+    caller::{Caller, Scope},
+    convert::Path,
+    status::Failure,
+};
+use crate::{
+    domain::{
+        fault::{Faults, Problem, Reason},
+        host::shown,
+        limits,
+        name::ShopId,
+        revision::Revision,
+    },
+    proto::{
+        self, ErrorReason,
+        link_admin_server::{LinkAdmin, LinkAdminServer},
+    },
+    store::{Store, StoredShop},
+};
+
+/// The service.
+#[derive(Clone)]
+pub struct LinkAdminService {
+    store: Store,
+}
+
+impl LinkAdminService {
+    /// Makes the service with its limits of message sizes.
+    pub fn server(store: Store) -> LinkAdminServer<Self> {
+        LinkAdminServer::new(Self { store })
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_ANSWER_BYTES)
+    }
+}
+
+/// Says for every call which function answers it.
+macro_rules! calls {
+    ($($call:ident($request:ident) -> $answer:ident = $handler:path;)*) => {
+        #[tonic::async_trait]
+        impl LinkAdmin for LinkAdminService {
+            $(
+                async fn $call(
+                    &self,
+                    request: Request<proto::$request>,
+                ) -> Result<Response<proto::$answer>, Status> {
+                    let caller = Caller::of(&request)?;
+                    let answer = $handler(&self.store, caller, request.into_inner()).await?;
+                    Ok(Response::new(answer))
+                }
+            )*
+        }
+    };
+}
+
+calls! {
+    create_shop(CreateShopRequest) -> CreateShopResponse = shops::create;
+    get_shop(GetShopRequest) -> GetShopResponse = shops::get;
+    list_shops(ListShopsRequest) -> ListShopsResponse = shops::list;
+    update_shop(UpdateShopRequest) -> UpdateShopResponse = shops::update;
+    delete_shop(DeleteShopRequest) -> DeleteShopResponse = shops::delete;
+    create_program(CreateProgramRequest) -> CreateProgramResponse = programs::create;
+    get_program(GetProgramRequest) -> GetProgramResponse = programs::get;
+    list_programs(ListProgramsRequest) -> ListProgramsResponse = programs::list;
+    update_program(UpdateProgramRequest) -> UpdateProgramResponse = programs::update;
+    delete_program(DeleteProgramRequest) -> DeleteProgramResponse = programs::delete;
+    create_partner(CreatePartnerRequest) -> CreatePartnerResponse = partners::create;
+    get_partner(GetPartnerRequest) -> GetPartnerResponse = partners::get;
+    list_partners(ListPartnersRequest) -> ListPartnersResponse = partners::list;
+    update_partner(UpdatePartnerRequest) -> UpdatePartnerResponse = partners::update;
+    delete_partner(DeletePartnerRequest) -> DeletePartnerResponse = partners::delete;
+    move_partners(MovePartnersRequest) -> MovePartnersResponse = partners::move_all;
+    create_link(CreateLinkRequest) -> CreateLinkResponse = links::create;
+    get_link(GetLinkRequest) -> GetLinkResponse = links::get;
+    list_links(ListLinksRequest) -> ListLinksResponse = links::list;
+    update_link(UpdateLinkRequest) -> UpdateLinkResponse = links::update;
+    delete_link(DeleteLinkRequest) -> DeleteLinkResponse = states::delete;
+    undelete_link(UndeleteLinkRequest) -> UndeleteLinkResponse = states::undelete;
+    pause_link(PauseLinkRequest) -> PauseLinkResponse = states::pause;
+    resume_link(ResumeLinkRequest) -> ResumeLinkResponse = states::resume;
+    share_link(ShareLinkRequest) -> ShareLinkResponse = sharing::share;
+    unshare_link(UnshareLinkRequest) -> UnshareLinkResponse = sharing::unshare;
+    list_link_sharing(ListLinkSharingRequest) -> ListLinkSharingResponse = sharing::list;
+    list_partner_links(ListPartnerLinksRequest) -> ListPartnerLinksResponse = portal::list;
+    batch_create_links(BatchCreateLinksRequest) -> BatchCreateLinksResponse = batch::create;
+    batch_update_links(BatchUpdateLinksRequest) -> BatchUpdateLinksResponse = batch::update;
+}
+
+/// Reads the key of an object that a call looks up, capitals made small.
+fn key<T>(text: &str, fold: fn(&str) -> Result<T, Problem>, field: &str) -> Result<T, Failure> {
+    fold(text).map_err(|problem| problem.at(field).into())
+}
+
+/// Ends the reading of a request: what was read, or every fault.
+fn sound<T>(read: Option<T>, faults: Faults) -> Result<T, Failure> {
+    faults.finish(read).map_err(Failure::from)
+}
+
+/// Reads a message that must be there; without it nothing else of the request can be read.
+fn message<M>(message: Option<M>, field: &str) -> Result<M, Failure> {
+    message.ok_or_else(|| Problem::required(&format!("the {field}")).at(field).into())
+}
+
+/// Asks whether the caller may administer the shop.
+fn may(caller: Caller, shop: &ShopId) -> Result<(), Failure> {
+    caller.may(Scope::Admin, Some(shop))
+}
+
+/// Reads a shop that exists and is not deleted.
+async fn live_shop(store: &Store, id: &ShopId) -> Result<StoredShop, Failure> {
+    let shop = store.get_shop(id).await?;
+    shop.filter(|shop| shop.stored.delete_time.is_none()).ok_or_else(|| no_shop(id))
+}
+
+/// Says that there is no such shop.
+fn no_shop(id: &ShopId) -> Failure {
+    Failure::new(ErrorReason::ShopNotFound, format!("there is no shop `{id}`, or it is deleted"))
+        .with("shop", id)
+}
+
+/// Returns the etag that goes with a revision.
+fn etag(revision: Revision) -> String {
+    format!("\"r{revision}\"")
+}
+
+/// Checks that the object is still what the caller read; without an etag any state will do.
+fn check_etag(sent: &str, current: Revision, object: &str) -> Result<(), Failure> {
+    if sent.is_empty() || sent == etag(current) {
+        return Ok(());
+    }
+    let text = format!("{object} changed since its etag was read; read it again, then retry");
+    Err(Failure::new(ErrorReason::StaleEtag, text).with("etag", etag(current)))
+}
+
+/// Refuses an update whose mask names a key with another value than the object has: keys never change.
+fn immutable_if_named(
+    mask: Option<&FieldMask>,
+    key: &str,
+    sent: &str,
+    is: &str,
+    object: &Path<'_>,
+    faults: &mut Faults,
+) {
+    let named = mask.is_some_and(|mask| mask.paths.iter().any(|path| path == key));
+    if named && sent != is {
+        let text = format!("it is `{is}` and never changes, so it cannot become `{}`", shown(sent));
+        faults.add(object.field(key).to_string(), Problem::new(Reason::Immutable, text));
+    }
+}
+
+/// Reads a text to search for; the empty one searches for nothing.
+fn read_search(text: String, faults: &mut Faults) -> Option<Option<String>> {
+    if text.len() > limits::VALUE_BYTES {
+        let most = limits::VALUE_BYTES;
+        let problem = format!("the text is {} bytes long, at most {most} are allowed", text.len());
+        faults.add("search", Problem::new(Reason::TooLong, problem));
+        return None;
+    }
+    Some((!text.is_empty()).then_some(text))
+}

@@ -1,0 +1,126 @@
+//! What a partner's portal shows.
+
+use jiff::Timestamp;
+
+use super::{Faults, Path, live_shop, may, pages::Page, partners::live_partner, sound};
+use crate::{
+    domain::{
+        link::LinkState,
+        name::{PartnerCode, ShopId},
+    },
+    proto,
+    rpc::{
+        caller::Caller,
+        convert::{take, time},
+        status::Failure,
+    },
+    store::{LinkCursor, LinkOrder, ListedLink, Store, Stored},
+};
+
+pub(super) async fn list(
+    store: &Store,
+    caller: Caller,
+    request: proto::ListPartnerLinksRequest,
+) -> Result<proto::ListPartnerLinksResponse, Failure> {
+    let mut faults = Faults::new();
+    let page = Page::read(
+        "partner_links",
+        &request,
+        |list| (&mut list.page_size, &mut list.page_token),
+        &mut faults,
+    );
+    let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
+    let partner = take(PartnerCode::fold(&request.partner), &Path::root("partner"), &mut faults);
+    let search = super::read_search(request.search, &mut faults);
+    let read = page.zip(search).zip(shop.zip(partner));
+    let ((page, search), (shop, partner)) = sound(read, faults)?;
+    may(caller, &shop)?;
+    let settings = live_shop(store, &shop).await?.stored.value.settings;
+    let partner = live_partner(store, &shop, &partner).await?.value;
+    if !partner.active {
+        return Ok(proto::ListPartnerLinksResponse::default());
+    }
+    let (shop, code, search) = (&shop, &partner.code, search.as_deref());
+    let read = |after: Option<LinkCursor>, limit| async move {
+        Ok(store.partner_links(shop, code, search, after.as_ref(), limit).await?)
+    };
+    let cursor = |row: &Stored<ListedLink>| LinkCursor::after(LinkOrder::Slug, row);
+    let (now, public_url) = (Timestamp::now(), settings.public_url.as_str());
+    let write = |row: Stored<ListedLink>| write(row.value, public_url, code, now);
+    let (links, next_page_token) = page.collect(read, cursor, write).await?;
+    Ok(proto::ListPartnerLinksResponse { links, next_page_token })
+}
+
+/// Writes what the partner sees of a link; a link that does not work any more is not shown.
+fn write(
+    link: ListedLink,
+    public_url: &str,
+    code: &PartnerCode,
+    now: Timestamp,
+) -> Option<proto::PartnerLink> {
+    let (start, end) = (link.routing.start_time, link.routing.expire_time);
+    let is_over = end.is_some_and(|end| end <= now);
+    if link.state != LinkState::Active || is_over {
+        return None;
+    }
+    Some(proto::PartnerLink {
+        url: format!("{public_url}/{}/{code}", link.slug),
+        slug: link.slug.to_string(),
+        display_name: link.display_name.as_str().to_owned(),
+        description: link.description.as_str().to_owned(),
+        is_default: link.is_default,
+        live: start.is_none_or(|start| start <= now),
+        start_time: start.map(time::write),
+        expire_time: end.map(time::write),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            destination::Destination,
+            link::{Description, Routing},
+            name::{DisplayName, Slug},
+        },
+        store::SharingSummary,
+    };
+
+    fn seen(state: LinkState, start: Option<i64>, end: Option<i64>) -> Option<proto::PartnerLink> {
+        let time = |second: i64| Timestamp::from_second(second).unwrap();
+        let routing = Routing {
+            start_time: start.map(time),
+            expire_time: end.map(time),
+            ..Routing::to(Destination::parse("").unwrap())
+        };
+        let link = ListedLink {
+            shop: ShopId::parse("acme").unwrap(),
+            slug: Slug::parse("sale").unwrap(),
+            is_default: false,
+            display_name: DisplayName::parse("Sale").unwrap(),
+            description: Description::default(),
+            tags: Vec::new(),
+            state,
+            sharing: SharingSummary { everyone: true, partners: 0, programs: 0 },
+            routing,
+        };
+        write(link, "https://go.acme.example", &PartnerCode::parse("anna").unwrap(), time(100))
+    }
+
+    #[test]
+    fn url_is_the_partners_own() {
+        assert_eq!(seen(LinkState::Active, None, None).unwrap().url, "https://go.acme.example/sale/anna");
+    }
+
+    #[test]
+    fn link_is_live_from_its_start_to_its_end() {
+        let live = |start, end| seen(LinkState::Active, start, end).map(|link| link.live);
+        assert_eq!(live(None, None), Some(true));
+        assert_eq!(live(Some(100), Some(101)), Some(true));
+        assert_eq!(live(Some(101), None), Some(false));
+        assert_eq!(live(None, Some(100)), None);
+        assert_eq!(seen(LinkState::Paused, None, None), None);
+        assert_eq!(seen(LinkState::Deleted, None, None), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! The states of links: deleted and undeleted, paused and resumed.
+
+use jiff::Timestamp;
+
+use super::{
+    Path, check_etag, key,
+    link_writes::of_missing,
+    links::{deleted, find},
+    live_shop, may,
+    refusals::Place,
+    stamp::{Stamp, Stamped},
+    warnings,
+    writes::{References, Writer, retrying, revision_of},
+};
+use crate::{
+    domain::{
+        link::{Link, LinkState},
+        name::{ShopId, Slug},
+        shop::ShopSettings,
+    },
+    proto::{self, ErrorReason, Warning},
+    rpc::{caller::Caller, convert::link::write, status::Failure},
+    store::{Expect, Put, Store, Write},
+};
+
+/// A call that changes the state of a link.
+struct Call {
+    shop: ShopId,
+    slug: Slug,
+    etag: String,
+    validate_only: bool,
+}
+
+impl Call {
+    fn read(shop: &str, slug: &str, etag: String, validate_only: bool) -> Result<Self, Failure> {
+        let shop = key(shop, ShopId::fold, "shop")?;
+        let slug = key(slug, Slug::fold, "slug")?;
+        Ok(Self { shop, slug, etag, validate_only })
+    }
+}
+
+/// The link after the call.
+struct Changed {
+    link: Option<proto::Link>,
+    revision: i64,
+    warnings: Vec<Warning>,
+}
+
+pub(super) async fn delete(
+    store: &Store,
+    caller: Caller,
+    request: proto::DeleteLinkRequest,
+) -> Result<proto::DeleteLinkResponse, Failure> {
+    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Deleted).await?;
+    Ok(proto::DeleteLinkResponse { link, revision })
+}
+
+pub(super) async fn undelete(
+    store: &Store,
+    caller: Caller,
+    request: proto::UndeleteLinkRequest,
+) -> Result<proto::UndeleteLinkResponse, Failure> {
+    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    may(caller, &call.shop)?;
+    let writer = Writer::new(store, caller, call.validate_only);
+    let Changed { link, revision, warnings } = retrying(|| bring_back(store, &writer, &call)).await?;
+    Ok(proto::UndeleteLinkResponse { link, revision, warnings })
+}
+
+pub(super) async fn pause(
+    store: &Store,
+    caller: Caller,
+    request: proto::PauseLinkRequest,
+) -> Result<proto::PauseLinkResponse, Failure> {
+    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Paused).await?;
+    Ok(proto::PauseLinkResponse { link, revision })
+}
+
+pub(super) async fn resume(
+    store: &Store,
+    caller: Caller,
+    request: proto::ResumeLinkRequest,
+) -> Result<proto::ResumeLinkResponse, Failure> {
+    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Active).await?;
+    Ok(proto::ResumeLinkResponse { link, revision })
+}
+
+/// Changes the state of a link that is not deleted.
+async fn change(store: &Store, caller: Caller, call: &Call, to: LinkState) -> Result<Changed, Failure> {
+    may(caller, &call.shop)?;
+    let writer = Writer::new(store, caller, call.validate_only);
+    retrying(|| write_state(store, &writer, call, to)).await
+}
+
+async fn write_state(
+    store: &Store,
+    writer: &Writer<'_>,
+    call: &Call,
+    to: LinkState,
+) -> Result<Changed, Failure> {
+    live_shop(store, &call.shop).await?;
+    let stored = find(store, &call.shop, &call.slug).await?;
+    let name = format!("the link `{}`", call.slug);
+    if stored.value.state == LinkState::Deleted {
+        return Err(deleted(&call.slug));
+    }
+    if to == LinkState::Deleted && stored.value.is_default {
+        let text =
+            format!("{name} is the default partner link of its shop and cannot be deleted; pause it instead");
+        return Err(Failure::new(ErrorReason::DefaultLink, text).with("slug", &call.slug));
+    }
+    check_etag(&call.etag, stored.revision, &name)?;
+    let stamp = Stamp::of(&stored);
+    let is_deleted = to == LinkState::Deleted;
+    let link = Link { state: to, ..stored.value };
+    let answer = write(&link);
+    let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: is_deleted };
+    // What the link names has not changed, so it is not asked whether it is still there.
+    let done = writer.commit(vec![Put::Link(put)], References::MayBeMissing, &[Place::Named(&name)]).await?;
+    let link = Some(answer.stamped(stamp.after(done, is_deleted)));
+    Ok(Changed { link, revision: revision_of(done), warnings: Vec::new() })
+}
+
+/// Brings a deleted link back once: active, whatever is wrong with it by now.
+async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<Changed, Failure> {
+    let settings = live_shop(store, &call.shop).await?.stored.value.settings;
+    let stored = find(store, &call.shop, &call.slug).await?;
+    let name = format!("the link `{}`", call.slug);
+    if stored.value.state != LinkState::Deleted {
+        let text = format!("{name} is not deleted, so it cannot be undeleted");
+        return Err(Failure::new(ErrorReason::NotDeleted, text).with("slug", &call.slug));
+    }
+    check_etag(&call.etag, stored.revision, &name)?;
+    let stamp = Stamp::of(&stored);
+    let link = Link { state: LinkState::Active, ..stored.value };
+    let mut warnings = of_old_link(&link, &settings);
+    let answer = write(&link);
+    let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: false };
+    let place = [Place::Link("link", &answer)];
+    let (done, missing) = writer.commit_despite(vec![Put::Link(put)], |_| true, &place).await?;
+    warnings.extend(missing.iter().map(|missing| of_missing(missing, &place)));
+    let link = Some(answer.stamped(stamp.after(done, false)));
+    Ok(Changed { link, revision: revision_of(done), warnings })
+}
+
+/// Warns of what the shop would not take any more if the link were new.
+fn of_old_link(link: &Link, settings: &ShopSettings) -> Vec<Warning> {
+    let path = Path::root("link").to_string();
+    let faults = link.check(settings);
+    let mut warnings = warnings::of_link(link, &path, Timestamp::now());
+    warnings.extend(faults.iter().map(|fault| warnings::of_fault(&path, fault)));
+    warnings
+}

@@ -1,0 +1,208 @@
+//! Reads of links.
+
+use diesel::{
+    OptionalExtension,
+    dsl::{exists, sql},
+    pg::Pg,
+    prelude::*,
+    sql_types::{Array, Text},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::{
+    Store,
+    commit::HIDDEN,
+    errors::StoreError,
+    pool::limit as rows,
+    rows::{LinkRow, PARTNER, PROGRAM, SHARES, state_text},
+    schema::{link, link_share, partner, partner_code},
+    types::{LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, Stored, folded},
+};
+use crate::domain::{
+    link::{Link, LinkState},
+    name::{PartnerCode, ShopId, Slug},
+};
+
+/// A query for links that filters are added to.
+type Query<'a> = link::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<LinkRow, Pg>>>;
+
+impl Store {
+    /// Returns a link with its sharing, deleted ones included.
+    pub async fn get_link(&self, shop: &ShopId, slug: &Slug) -> Result<Option<Stored<Link>>, StoreError> {
+        let query = link::table
+            .find((shop.as_str(), slug.as_str()))
+            .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES)));
+        let row: Option<(LinkRow, Vec<String>)> =
+            query.first(&mut self.connections.get().await?).await.optional()?;
+        row.map(|(link, shares)| link.read(&shares)).transpose()
+    }
+
+    /// Returns those of the links that there are, by slug, deleted ones included.
+    pub async fn get_links(&self, shop: &ShopId, slugs: &[Slug]) -> Result<Vec<Stored<Link>>, StoreError> {
+        let slugs: Vec<&str> = slugs.iter().map(Slug::as_str).collect();
+        let query = link::table
+            .filter(link::shop.eq(shop.as_str()))
+            .filter(link::slug.eq_any(slugs))
+            .order(link::slug)
+            .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES)));
+        let rows: Vec<(LinkRow, Vec<String>)> = query.load(&mut self.connections.get().await?).await?;
+        rows.into_iter().map(|(link, shares)| link.read(&shares)).collect()
+    }
+
+    /// Lists links; the default partner link comes first.
+    pub async fn list_links(&self, list: &ListLinks) -> Result<Vec<Stored<ListedLink>>, StoreError> {
+        self.list(list, list.filter.search.as_deref().map(containing_folded)).await
+    }
+
+    /// Lists the active and paused links that are shared with a partner, by slug, the default partner link first. The
+    /// search looks at what partners see: slug, name, description.
+    pub async fn partner_links(
+        &self,
+        shop: &ShopId,
+        partner: &PartnerCode,
+        search: Option<&str>,
+        after: Option<&LinkCursor>,
+        limit: usize,
+    ) -> Result<Vec<Stored<ListedLink>>, StoreError> {
+        let filter = LinkFilter { shared_with_partner: Some(partner.clone()), ..LinkFilter::default() };
+        let order = LinkOrder::Slug;
+        let list = ListLinks { shop: shop.clone(), filter, order, after: after.cloned(), limit };
+        self.list(&list, search.map(|text| format!("{}{HIDDEN}%", containing_folded(text)))).await
+    }
+
+    async fn list(
+        &self,
+        list: &ListLinks,
+        pattern: Option<String>,
+    ) -> Result<Vec<Stored<ListedLink>>, StoreError> {
+        let mut connection = self.connections.get().await?;
+        let partner = match &list.filter.shared_with_partner {
+            None => None,
+            Some(code) => match partner_of(&mut connection, &list.shop, code).await? {
+                Some(partner) => Some(partner),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let filtered = || filter(list, pattern.clone(), partner.clone());
+        let mut found: Vec<LinkRow> = Vec::new();
+        if list.after.is_none() && list.limit > 0 {
+            found = filtered().filter(link::is_default).load(&mut connection).await?;
+        }
+        let others =
+            filtered().filter(diesel::dsl::not(link::is_default)).limit(rows(list.limit - found.len()));
+        found.extend(ordered(others, list)?.load(&mut connection).await?);
+        found.into_iter().map(LinkRow::read_listed).collect()
+    }
+}
+
+/// Returns code and program of the partner with this code or alias, if it exists.
+async fn partner_of(
+    connection: &mut AsyncPgConnection,
+    shop: &ShopId,
+    code: &PartnerCode,
+) -> Result<Option<(String, Option<String>)>, StoreError> {
+    let named = partner_code::table.find((shop.as_str(), code.as_str()));
+    let found: Option<(String, Option<String>, Vec<String>)> = partner::table
+        .filter(partner::shop.eq(shop.as_str()))
+        .filter(partner::code.eq_any(named.select(partner_code::partner)))
+        .filter(partner::deleted_at.is_null())
+        .select((partner::code, partner::program, partner::aliases))
+        .first(connection)
+        .await
+        .optional()?;
+    let works = |own: &str, aliases: &[String]| {
+        own == code.as_str() || aliases.iter().any(|alias| alias == code.as_str())
+    };
+    Ok(found.filter(|(own, _, aliases)| works(own, aliases)).map(|(own, program, _)| (own, program)))
+}
+
+fn filter<'a>(
+    list: &'a ListLinks,
+    pattern: Option<String>,
+    partner: Option<(String, Option<String>)>,
+) -> Query<'a> {
+    let filter = &list.filter;
+    let mut query =
+        link::table.select(LinkRow::as_select()).filter(link::shop.eq(list.shop.as_str())).into_boxed();
+    let states: Vec<&str> = match filter.states.as_slice() {
+        [] => [LinkState::Active, LinkState::Paused].map(state_text).to_vec(),
+        states => states.iter().map(|&state| state_text(state)).collect(),
+    };
+    query = query.filter(link::state.eq_any(states));
+    if !filter.tags.is_empty() {
+        let tags: Vec<&str> = filter.tags.iter().map(|tag| tag.as_str()).collect();
+        query = query.filter(link::tags.contains(tags));
+    }
+    if let Some(pattern) = pattern {
+        query = query.filter(link::search_text.like(pattern));
+    }
+    let shares = || {
+        let of_link = link_share::shop.eq(link::shop).and(link_share::slug.eq(link::slug));
+        link_share::table.filter(of_link)
+    };
+    if let Some((code, program)) = partner {
+        let by_code = link_share::kind.eq(PARTNER).and(link_share::name.eq(code));
+        // Without a program there is nothing to compare with: the comparison is never true.
+        let by_program = link_share::kind.eq(PROGRAM).and(link_share::name.nullable().eq(program));
+        let named = shares().filter(by_code.nullable().or(by_program));
+        query = query.filter(link::shared_with_everyone.or(exists(named)));
+    }
+    if let Some(program) = &filter.shared_with_program {
+        let by_program = link_share::kind.eq(PROGRAM).and(link_share::name.eq(program.as_str()));
+        query = query.filter(exists(shares().filter(by_program)));
+    }
+    query
+}
+
+/// Puts the links that are not the default one in order, from where the page before ended.
+fn ordered<'a>(query: Query<'a>, list: &'a ListLinks) -> Result<Query<'a>, StoreError> {
+    let after = list.after.as_ref().filter(|after| !after.is_default);
+    let key = after.map(|after| (&after.key, after.slug.as_str()));
+    let other_order = || StoreError::Other("the cursor is of a list in another order".into());
+    let query = match (list.order, key) {
+        (LinkOrder::Slug, None) => query,
+        (LinkOrder::Slug, Some((LinkKey::Slug, slug))) => query.filter(link::slug.gt(slug)),
+        (LinkOrder::DisplayName, None) => query,
+        (LinkOrder::DisplayName, Some((LinkKey::DisplayName(name), slug))) => {
+            query.filter(link::name_key.ge(name).and(link::name_key.gt(name).or(link::slug.gt(slug))))
+        }
+        (LinkOrder::Newest, None) => query,
+        (LinkOrder::Newest, Some((LinkKey::Newest(microsecond), slug))) => {
+            let time = jiff::Timestamp::from_microsecond(*microsecond);
+            let time = jiff_diesel::Timestamp::from(time.map_err(|error| StoreError::Other(error.into()))?);
+            query.filter(link::created_at.le(time).and(link::created_at.lt(time).or(link::slug.gt(slug))))
+        }
+        (LinkOrder::LastWritten, None) => query,
+        (LinkOrder::LastWritten, Some((LinkKey::LastWritten(revision), slug))) => {
+            query.filter(link::revision.le(revision).and(link::revision.lt(revision).or(link::slug.gt(slug))))
+        }
+        (LinkOrder::Slug, Some(_))
+        | (LinkOrder::DisplayName, Some(_))
+        | (LinkOrder::Newest, Some(_))
+        | (LinkOrder::LastWritten, Some(_)) => return Err(other_order()),
+    };
+    Ok(match list.order {
+        LinkOrder::Slug => query.order(link::slug),
+        LinkOrder::DisplayName => query.order((link::name_key, link::slug)),
+        LinkOrder::Newest => query.order((link::created_at.desc(), link::slug)),
+        LinkOrder::LastWritten => query.order((link::revision.desc(), link::slug)),
+    })
+}
+
+/// Writes a pattern of LIKE for texts that contain this one; its `%`, `_` and `\` mean themselves.
+pub(super) fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn containing_folded(text: &str) -> String {
+    containing(&folded(text))
+}
