@@ -3,6 +3,8 @@
 //! User agents and countries are memoised facts here, as they are for most clicks; everything else is found out per
 //! visit. Links, visitors and addresses differ, because a loop over one of each would measure the cache of the CPU.
 
+#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+
 use std::{collections::HashMap, hint::black_box, net::Ipv4Addr, sync::Arc, time::Instant};
 
 use jiff::{Timestamp, civil::Weekday};
