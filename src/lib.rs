@@ -1,10 +1,40 @@
 //! Smart Links: referral links that send each click to the page that suits the visitor, and can say why.
 //!
 //! The rooms, and what each is for. Data flows one way; `tests/layering.rs` holds who may use whom.
+//!
+//! Pure, without I/O, clock, wire or database:
+//!
+//! - [`domain`]: the words: shops, partners, links, rules, visits, as values that only checks make
+//! - [`classify`]: raw facts of a request → attributes of a visit
+//! - [`index`]: everything that an answer needs, in memory, at one revision
+//!
+//! Edges, each of which hides one outside world:
+//!
+//! - [`store`]: PostgreSQL
+//! - [`live`]: the index in use
+//! - [`proto`]: the contracts
+//! - [`rpc`]: gRPC
+//! - [`gateway`]: browsers
+//! - [`config`], [`telemetry`]: settings; log and metrics
+//!
+//! Running things:
+//!
+//! - [`feed`]: keeps the index up to date
+//! - [`server`]: a whole server
+//! - [`dev`]: everything on one machine
+//! - [`cli`]: verbs for a terminal
 
 pub mod classify;
+pub mod cli;
+pub mod config;
 pub mod dev;
 pub mod domain;
+pub mod feed;
+pub mod gateway;
+pub mod index;
+pub mod live;
 pub mod proto;
 pub mod rpc;
+pub mod server;
 pub mod store;
+pub mod telemetry;

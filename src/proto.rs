@@ -2,6 +2,8 @@
 
 #![allow(clippy::allow_attributes, clippy::doc_markdown, unreachable_pub)]
 
+pub mod json;
+
 tonic::include_proto!("smartlinks.v1");
 
 /// The contracts as an encoded `google.protobuf.FileDescriptorSet`, for server reflection.

@@ -1,3 +1,71 @@
-//! Entry point.
+//! The service and its helpers on the command line.
 
-fn main() {}
+use std::{io::stdout, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use smartlinks::{
+    cli::call::{self, CallArgs},
+    config::{dev::DevArgs, migrate::MigrateArgs, serve::ServeArgs},
+    dev,
+    server::{self, Server},
+    telemetry::{log, signal::stop_signal},
+};
+
+/// Referral links that send each click to the page that suits the visitor.
+#[derive(Parser)]
+#[command(name = "smartlinks", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves LinkAdmin and LinkResolver.
+    Serve(ServeArgs),
+    /// Brings the tables of the database up to date.
+    Migrate(MigrateArgs),
+    /// Runs everything on this machine, with a sample shop and a PostgreSQL of its own.
+    Dev(DevArgs),
+    /// Checks the settings of `serve` and prints those in effect.
+    Check(ServeArgs),
+    /// Calls a running server: JSON in, JSON out.
+    Call(CallArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    match command {
+        Command::Serve(args) => {
+            let settings = args.read()?;
+            log::start(&args.log.log, settings.log_format)?;
+            let stop = stop_signal()?;
+            let server = Server::start(settings).await?;
+            stop.await;
+            server.stop().await;
+        }
+        Command::Migrate(args) => {
+            let settings = args.read()?;
+            log::start(&args.log.log, settings.log_format)?;
+            server::migrate(&settings.database).await?;
+        }
+        Command::Dev(args) => {
+            let settings = args.read()?;
+            log::start(&args.log.log, settings.log_format)?;
+            dev::run(settings, stop_signal()?, &mut stdout()).await?;
+        }
+        Command::Check(args) => args.read()?.print_effective(&mut stdout())?,
+        Command::Call(args) => call::run(args, &mut stdout()).await?,
+    }
+    Ok(())
+}

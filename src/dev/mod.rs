@@ -5,3 +5,8 @@
 
 pub mod lock;
 pub mod postgres;
+mod run;
+mod sample;
+mod site;
+
+pub use run::run;

@@ -307,7 +307,7 @@ checked_texts! {
     };
 }
 
-/// Checks the length of a text in bytes.
+/// Checks the length of a text in bytes, and that it holds no U+0000, which the database cannot keep.
 fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Problem> {
     if required && text.is_empty() {
         return Err(Problem::required(what));
@@ -315,6 +315,9 @@ fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Pro
     if text.len() > most {
         let text = format!("{what} is {} bytes long, at most {most} are allowed", text.len());
         return Err(Problem::new(Reason::TooLong, text));
+    }
+    if text.contains('\0') {
+        return Err(Problem::new(Reason::Malformed, format!("{what} holds the character U+0000")));
     }
     Ok(())
 }
@@ -444,13 +447,21 @@ impl WeeklyHours {
 
     /// Returns whether the instant is in the window. Hours after midnight belong to the day on which it began.
     pub fn contains(&self, time: Timestamp) -> bool {
-        let local = self.zone.zone.to_datetime(time);
-        let (today, hour) = (local.weekday(), local.hour());
+        self.contains_local(self.zone.weekday_and_hour(time))
+    }
+
+    /// Returns whether weekday and hour on the clock of [`Self::zone`] are in the window.
+    pub fn contains_local(&self, (today, hour): (Weekday, i8)) -> bool {
         let on = |day: Weekday| self.days & 1 << day.to_monday_zero_offset() != 0;
         if self.start < self.end {
             return on(today) && hour >= self.start && hour < self.end;
         }
         (on(today) && hour >= self.start) || (on(today.previous()) && hour < self.end)
+    }
+
+    /// Returns the zone by whose clock the hours are meant.
+    pub fn zone(&self) -> &ZoneName {
+        &self.zone
     }
 
     /// Returns the written form.
@@ -496,6 +507,9 @@ impl ZoneName {
         if text.is_empty() {
             return Err(Problem::required("the time zone"));
         }
+        if text.len() > limits::NAME_BYTES {
+            return Err(Problem::new(Reason::UnknownValue, format!("`{}` is no time zone", shown(text))));
+        }
         if let Ok(zone) = jiff::tz::db().get(text)
             && let Some(name) = zone.iana_name()
         {
@@ -516,6 +530,12 @@ impl ZoneName {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.name
+    }
+
+    /// Returns what the clock there shows.
+    pub fn weekday_and_hour(&self, time: Timestamp) -> (Weekday, i8) {
+        let local = self.zone.to_datetime(time);
+        (local.weekday(), local.hour())
     }
 }
 
@@ -577,6 +597,14 @@ mod tests {
         assert!(WeeklyHours::new(&[], 1, 2, utc()).is_err());
         assert!(TimeWindow::new(None, None).is_err());
         assert!(TimeWindow::new(Some(Timestamp::UNIX_EPOCH), Some(Timestamp::UNIX_EPOCH)).is_err());
+    }
+
+    #[test]
+    fn texts_hold_what_the_database_can_keep() {
+        assert_eq!(Value::parse("a\0b").unwrap_err().reason, Reason::Malformed);
+        assert!(Needle::parse("\0").is_err());
+        assert!(ParameterName::parse("a\0").is_err());
+        assert!(Value::parse("a\u{1}b\u{10ffff}").is_ok());
     }
 
     #[test]

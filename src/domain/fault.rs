@@ -78,7 +78,10 @@ pub struct Fault {
     pub problem: Problem,
 }
 
-/// Everything that is wrong with a request: all faults at once, in the order of the request.
+/// How many faults are told at once; who has more learns that there are more.
+const MOST: usize = 100;
+
+/// Everything that is wrong with a request: all faults at once, in the order of the request, the first hundred.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
@@ -90,7 +93,9 @@ impl Faults {
 
     /// Remembers what is wrong with the field at `path`.
     pub fn add(&mut self, path: impl Into<String>, problem: Problem) {
-        self.0.push(problem.at(path));
+        if self.0.len() < MOST {
+            self.0.push(problem.at(path));
+        }
     }
 
     /// Takes the value, or remembers what is wrong with it.
@@ -101,6 +106,7 @@ impl Faults {
     /// Takes over other faults.
     pub fn extend(&mut self, others: Faults) {
         self.0.extend(others.0);
+        self.0.truncate(MOST);
     }
 
     /// Returns whether nothing is wrong.

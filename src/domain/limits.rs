@@ -68,6 +68,8 @@ pub const CLICK_ID_AHEAD_MINUTES: i64 = 5;
 pub const REQUEST_ID_HOURS: i64 = 24;
 /// Seconds that a resolve waits for a revision.
 pub const MIN_REVISION_WAIT_SECONDS: u64 = 2;
+/// Revisions that a resolve may ask for beyond what the index holds: what is further away was never handed out.
+pub const REVISIONS_AHEAD: i64 = 1_000_000;
 /// Seconds that an item of a stream may take.
 pub const ITEM_SECONDS: u64 = 30;
 /// Unanswered items of one stream.

@@ -1,5 +1,7 @@
 //! Links and their rules.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +96,7 @@ pub enum LinkState {
 }
 
 /// Whom a link is shared with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sharing {
     /// Every partner of the shop.
@@ -221,6 +223,7 @@ impl Routing {
         if self.rules.len() > limits::RULES {
             let text = format!("there are {} rules, at most {} are allowed", self.rules.len(), limits::RULES);
             faults.add("rules", Problem::new(Reason::TooLong, text));
+            return;
         }
         if self.retired_rules.len() > limits::RETIRED_RULES {
             let most = limits::RETIRED_RULES;
@@ -229,7 +232,8 @@ impl Routing {
             );
             faults.add("rules", Problem::new(Reason::TooLong, text));
         }
-        let mut seen = std::collections::HashSet::new();
+        let retired: HashSet<&RuleId> = self.retired_rules.iter().collect();
+        let mut seen = HashSet::new();
         for (at, rule) in self.rules.iter().enumerate() {
             let id_path = || format!("rules[{at}].id");
             if !seen.insert(&rule.id) {
@@ -238,7 +242,7 @@ impl Routing {
                     Problem::new(Reason::Duplicate, format!("the rule id `{}` stands twice", rule.id)),
                 );
             }
-            if self.retired_rules.contains(&rule.id) {
+            if retired.contains(&rule.id) {
                 let text =
                     format!("the rule id `{}` was used before and taken away, choose another one", rule.id);
                 faults.add(id_path(), Problem::new(Reason::Duplicate, text));

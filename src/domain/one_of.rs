@@ -41,6 +41,11 @@ impl<T: Ord> OneOf<T> {
 
 impl<T> OneOf<T> {
     /// Returns the values in their order.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// Returns the values in their order.
     pub fn iter(&self) -> std::slice::Iter<'_, T> {
         self.0.iter()
     }

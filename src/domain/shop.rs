@@ -70,6 +70,10 @@ impl ShopSettings {
     pub fn check(&self) -> Faults {
         let mut faults = Faults::new();
         self.check_lengths(&mut faults);
+        if !faults.is_empty() {
+            // What is too long is not looked at further: it may be very long.
+            return faults;
+        }
         self.check_hosts(&mut faults);
         self.check_params(&mut faults);
         self.check_policy(&self.query_policy, "query_policy", &mut faults);
@@ -151,6 +155,10 @@ impl ShopSettings {
         let mut overridden: Vec<&str> = Vec::new();
         for (below, name) in policy.names() {
             let at = format!("{path}.{below}");
+            if name.contains('\0') {
+                let text = "the parameter name holds the character U+0000";
+                faults.add(at.clone(), Problem::new(Reason::Malformed, text));
+            }
             if let Some(own) = self.own_params().find(|own| own.is_named_by(name)) {
                 let text = format!("the parameter `{own}` is set by the service alone");
                 faults.add(at, Problem::new(Reason::Conflict, text));

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod convert;
 pub mod layers;
 pub mod link_admin;
+pub mod link_resolver;
 pub mod status;
 pub mod token;
 

@@ -17,6 +17,11 @@ impl Version {
         Self([major, minor, 0, 0, 0])
     }
 
+    /// Makes a version of its numbers.
+    pub const fn from_parts(parts: [u32; 5]) -> Self {
+        Self(parts)
+    }
+
     /// Reads one to five numbers with dots between them, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = [0; PARTS];

@@ -1,7 +1,7 @@
 //! The table behind [`Country`](super::Country): code, code of three letters, short English name, continent.
 //!
 //! Codes: ISO 3166-1 alpha-2 and alpha-3, as in the `iso-codes` project of 2026-02 (all 249 officially assigned codes).
-//! Names: its common names. Continents: `GeoNames`, `countryInfo.txt` (so Russia and Cyprus are in Europe, Turkey,
+//! Names: its common names. Continents: the table `countryInfo.txt` of `GeoNames` (so Russia and Cyprus are in Europe, Turkey,
 //! Kazakhstan and the Caucasus in Asia, Timor-Leste in Oceania).
 
 use super::Continent::{self, Africa, Antarctica, Asia, Europe, NorthAmerica, Oceania, SouthAmerica};

@@ -1,4 +1,8 @@
-//! What tests share.
+//! What the tests share.
 
 pub(crate) mod database;
+pub(crate) mod http;
 pub(crate) mod objects;
+pub(crate) mod proxy;
+pub(crate) mod requests;
+pub(crate) mod server;

@@ -1,0 +1,3 @@
+//! Client verbs: what a person at a terminal does with a running server.
+
+pub mod call;

@@ -1,0 +1,217 @@
+//! Settings of the gateway.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
+
+use http::Uri;
+
+use super::{LogArgs, LogFormat, Reader, Secret, SettingFaults};
+
+/// Flags of the gateway.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GatewayArgs {
+    /// Where browsers connect.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: String,
+    /// The server that resolves: `http://host:port`.
+    #[arg(long, env = "SMARTLINKS_RESOLVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    pub resolver: String,
+    /// A file with the token that this server asks for.
+    #[arg(long, env = "SMARTLINKS_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How long a click waits for its answer before it gets a 503.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_REQUEST_TIMEOUT", default_value = "2s", value_name = "TIME")]
+    pub request_timeout: String,
+    /// How long a connection may be silent, or take to send its headers.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_IDLE_TIMEOUT", default_value = "30s", value_name = "TIME")]
+    pub idle_timeout: String,
+    /// How long a stop waits for requests under way.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_DRAIN", default_value = "10s", value_name = "TIME")]
+    pub drain: String,
+    /// How many connections of browsers there are at most; further ones wait.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_CONNECTIONS", default_value = "10000", value_name = "COUNT")]
+    pub connections: String,
+    /// Threads, each with one connection to the resolver; default: one per processor.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_WORKERS", value_name = "COUNT")]
+    pub workers: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print them")]
+    pub log: LogArgs,
+}
+
+/// Checked settings of the gateway.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where browsers connect.
+    pub listen: SocketAddr,
+    /// The server that resolves.
+    pub resolver: Uri,
+    /// The token that it asks for.
+    pub token: Option<Secret>,
+    /// How long a click waits for its answer.
+    pub request_timeout: Duration,
+    /// How long a connection may be silent, or take to send its headers.
+    pub idle_timeout: Duration,
+    /// How long a stop waits.
+    pub drain: Duration,
+    /// How many connections of browsers there are at most.
+    pub connections: usize,
+    /// Threads, each with one connection to the resolver.
+    pub workers: usize,
+    /// How the log is written.
+    pub log_format: LogFormat,
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// The longest that the server lets an item of a stream take.
+const ITEM: Duration = Duration::from_secs(30);
+
+impl GatewaySettings {
+    /// Returns the defaults for a gateway beside its server, without a token.
+    pub fn beside(server: SocketAddr, listen: SocketAddr, log_format: LogFormat) -> Result<Self, String> {
+        let resolver = format!("http://{server}").parse::<Uri>().map_err(|error| error.to_string())?;
+        Ok(Self {
+            listen,
+            resolver,
+            token: None,
+            request_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(3),
+            connections: 10_000,
+            workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            log_format,
+        })
+    }
+}
+
+impl GatewayArgs {
+    /// Checks every flag and returns the settings, or all that is wrong with them.
+    pub fn read(&self) -> Result<GatewaySettings, SettingFaults> {
+        let mut reader = Reader::default();
+        let settings = self.checked(&mut reader);
+        reader.finish(settings)
+    }
+
+    fn checked(&self, reader: &mut Reader) -> Option<GatewaySettings> {
+        let listen = reader.address("SMARTLINKS_GATEWAY_LISTEN", &self.listen);
+        let resolver = resolver(&self.resolver, reader);
+        let token = self.token(reader);
+        let timeout = &self.request_timeout;
+        let timeout = reader.duration("SMARTLINKS_GATEWAY_REQUEST_TIMEOUT", timeout, MILLISECOND, ITEM);
+        let idle = reader.duration("SMARTLINKS_GATEWAY_IDLE_TIMEOUT", &self.idle_timeout, MILLISECOND, HOUR);
+        let drain = reader.duration("SMARTLINKS_GATEWAY_DRAIN", &self.drain, Duration::ZERO, HOUR);
+        let connections = reader.number("SMARTLINKS_GATEWAY_CONNECTIONS", &self.connections, 1..=1_000_000);
+        let workers = match &self.workers {
+            Some(text) => reader.number("SMARTLINKS_GATEWAY_WORKERS", text, 1..=1_024),
+            None => u64::try_from(thread::available_parallelism().map_or(1, NonZeroUsize::get)).ok(),
+        };
+        let log_format = self.log.format(reader);
+        Some(GatewaySettings {
+            listen: listen?,
+            resolver: resolver?,
+            token: token?,
+            request_timeout: timeout?,
+            idle_timeout: idle?,
+            drain: drain?,
+            connections: usize::try_from(connections?).ok()?,
+            workers: usize::try_from(workers?).ok()?,
+            log_format: log_format?,
+        })
+    }
+
+    /// Reads the token, if there is a file for it.
+    fn token(&self, reader: &mut Reader) -> Option<Option<Secret>> {
+        match &self.token_file {
+            Some(file) => reader.token_file("SMARTLINKS_TOKEN_FILE", file).map(Some),
+            None => Some(None),
+        }
+    }
+}
+
+/// Reads where the resolver is.
+fn resolver(text: &str, reader: &mut Reader) -> Option<Uri> {
+    let origin = |uri: &Uri| {
+        uri.scheme_str() == Some("http")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.path_and_query().is_none_or(|rest| rest == "/")
+            && !text.contains(['@', '#'])
+    };
+    let uri = text.trim().parse::<Uri>().ok().filter(origin);
+    if uri.is_none() {
+        let text =
+            format!("`{text}` is not an address such as `http://127.0.0.1:50051`; https is not supported");
+        reader.fault("SMARTLINKS_RESOLVER", text);
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: GatewayArgs,
+    }
+
+    fn read(flags: &[&str]) -> Result<GatewaySettings, String> {
+        let flags = ["smartlinks-gateway"].iter().chain(flags);
+        Command::parse_from(flags).args.read().map_err(|faults| faults.to_string())
+    }
+
+    #[test]
+    fn every_fault_is_told_and_names_its_setting() {
+        let faults = read(&[
+            "--listen=here",
+            "--resolver=https://r:1",
+            "--token-file=/nowhere/token",
+            "--request-timeout=31s",
+            "--idle-timeout=0s",
+            "--drain=x",
+            "--connections=0",
+            "--workers=x",
+            "--log-format=xml",
+        ]);
+        let faults = faults.unwrap_err();
+        let named: Vec<_> = faults.lines().filter_map(|line| line.split(':').next()).collect();
+        let expected = [
+            "SMARTLINKS_GATEWAY_LISTEN",
+            "SMARTLINKS_RESOLVER",
+            "SMARTLINKS_TOKEN_FILE",
+            "SMARTLINKS_GATEWAY_REQUEST_TIMEOUT",
+            "SMARTLINKS_GATEWAY_IDLE_TIMEOUT",
+            "SMARTLINKS_GATEWAY_DRAIN",
+            "SMARTLINKS_GATEWAY_CONNECTIONS",
+            "SMARTLINKS_GATEWAY_WORKERS",
+            "SMARTLINKS_LOG_FORMAT",
+        ];
+        assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn resolver_is_an_origin() {
+        let resolver = |text| read(&["--resolver", text]);
+        for good in ["http://127.0.0.1:1", "http://resolver", "http://[::1]:50051/"] {
+            assert!(resolver(good).is_ok(), "{good}");
+        }
+        for bad in ["127.0.0.1:1", "http://", "http://a/b", "http://a?b", "http://u@a", "grpc://a"] {
+            assert!(resolver(bad).unwrap_err().starts_with("SMARTLINKS_RESOLVER: "), "{bad}");
+        }
+    }
+
+    #[test]
+    fn token_fits_into_a_header_and_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let flag = format!("--token-file={}", file.display());
+        std::fs::write(&file, " s3cret\n").unwrap();
+        let settings = read(&[&flag]).unwrap();
+        assert_eq!(settings.token.as_ref().map(Secret::expose), Some("s3cret"));
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        std::fs::write(&file, "two words").unwrap();
+        assert!(read(&[&flag]).unwrap_err().starts_with("SMARTLINKS_TOKEN_FILE: "));
+    }
+}

@@ -1,0 +1,204 @@
+//! Settings: flags and `SMARTLINKS_*` variables, read and checked whole before anything starts.
+//!
+//! Every setting is a flag with an environment variable of the same name. All faults are reported at once, each with the
+//! name of its setting and what to write. Tokens come from files only, and so may the URL of the database.
+
+use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+
+pub mod dev;
+pub mod gateway;
+pub mod migrate;
+pub mod serve;
+
+/// What is wrong with the settings: a line for each.
+#[derive(Debug, Default)]
+pub struct SettingFaults(Vec<String>);
+
+impl fmt::Display for SettingFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for SettingFaults {}
+
+/// Reads settings one after the other and collects what is wrong with them.
+#[derive(Debug, Default)]
+pub struct Reader {
+    faults: Vec<String>,
+}
+
+impl Reader {
+    /// Remembers what is wrong with a setting.
+    pub fn fault(&mut self, setting: &str, text: impl fmt::Display) {
+        self.faults.push(format!("{setting}: {text}"));
+    }
+
+    /// Reads a value of the kind that `what` names, for example "a number from 1 to 100".
+    pub fn parse<T: FromStr>(&mut self, setting: &str, text: &str, what: &str) -> Option<T> {
+        let value = text.trim().parse().ok();
+        if value.is_none() {
+            self.fault(setting, format!("`{text}` is not {what}"));
+        }
+        value
+    }
+
+    /// Reads an address to listen on, `127.0.0.1:8080`.
+    pub fn address(&mut self, setting: &str, text: &str) -> Option<SocketAddr> {
+        self.parse(setting, text, "an address with a port, such as `127.0.0.1:8080` or `[::]:8080`")
+    }
+
+    /// Reads a whole number in a range.
+    pub fn number(&mut self, setting: &str, text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let value = text.trim().parse().ok().filter(|number| range.contains(number));
+        if value.is_none() {
+            self.fault(
+                setting,
+                format!("`{text}` is not a number from {} to {}", range.start(), range.end()),
+            );
+        }
+        value
+    }
+
+    /// Reads a span of time, `500ms`, `2s`, `5m`, within bounds.
+    pub fn duration(
+        &mut self,
+        setting: &str,
+        text: &str,
+        least: Duration,
+        most: Duration,
+    ) -> Option<Duration> {
+        let value =
+            text.trim().parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        let value = value.filter(|span| (least..=most).contains(span));
+        if value.is_none() {
+            self.fault(
+                setting,
+                format!("`{text}` is not a time from {least:?} to {most:?}, such as `2s` or `5m`"),
+            );
+        }
+        value
+    }
+
+    /// Reads a secret from a file; white space around it is dropped.
+    pub fn secret_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
+        match fs::read_to_string(path) {
+            Ok(text) if text.trim().is_empty() => {
+                self.fault(setting, format!("the file {} is empty", path.display()))
+            }
+            Ok(text) => return Some(Secret(text.trim().to_owned())),
+            Err(error) => self.fault(setting, format!("cannot read the file {}: {error}", path.display())),
+        }
+        None
+    }
+
+    /// Reads a token from a file: letters, digits and punctuation, which a header can carry.
+    pub fn token_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
+        let token = self.secret_file(setting, path)?;
+        if token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(token);
+        }
+        self.fault(
+            setting,
+            format!("the file {} holds more than letters, digits and punctuation", path.display()),
+        );
+        None
+    }
+
+    /// Returns the settings if nothing is wrong with them.
+    pub fn finish<T>(self, settings: Option<T>) -> Result<T, SettingFaults> {
+        match settings {
+            Some(settings) if self.faults.is_empty() => Ok(settings),
+            _ => Err(SettingFaults(self.faults)),
+        }
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Flags of the log, the same for every command.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LogArgs {
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, also by module, `info,smartlinks::feed=debug`.
+    #[arg(long, env = "SMARTLINKS_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How it is written: `text` or `json`.
+    #[arg(long, env = "SMARTLINKS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: String,
+}
+
+impl LogArgs {
+    /// Reads the format; the filter is checked where the log is set up.
+    pub fn format(&self, reader: &mut Reader) -> Option<LogFormat> {
+        match self.log_format.as_str() {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            other => {
+                reader.fault("SMARTLINKS_LOG_FORMAT", format!("`{other}` is not `text` or `json`"));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_faults_come_at_once_and_name_their_setting() {
+        let mut reader = Reader::default();
+        reader.address("A", "localhost");
+        reader.number("B", "0", 1..=9);
+        reader.duration("C", "never", Duration::ZERO, Duration::MAX);
+        reader.secret_file("D", Path::new("/does/not/exist"));
+        let text = reader.finish(Some(())).unwrap_err().to_string();
+        let settings: Vec<_> = text.lines().map(|line| &line[..2]).collect();
+        assert_eq!(settings, ["A:", "B:", "C:", "D:"]);
+    }
+
+    #[test]
+    fn times_are_written_with_a_unit() {
+        let mut reader = Reader::default();
+        let mut read = |text| reader.duration("X", text, Duration::from_millis(1), Duration::from_secs(3600));
+        assert_eq!(read("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(read("5m"), Some(Duration::from_secs(300)));
+        assert_eq!(read("5"), None);
+        assert_eq!(read("2h"), None);
+        assert_eq!(read("-2s"), None);
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        assert_eq!(format!("{:?}", Secret::new("x")), "(secret)");
+    }
+}

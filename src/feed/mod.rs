@@ -1,0 +1,311 @@
+//! Keeps the index in use up to date with PostgreSQL.
+//!
+//! A notification wakes, asking every few seconds is the fallback, and a comparison of everything every few minutes
+//! mends what both have missed; its counter should stay 0. Each read is one transaction and becomes visible at once,
+//! as exactly the revision that it read. Without PostgreSQL the index stays as it is; a server that starts then uses
+//! its copy on disk and loads everything anew when PostgreSQL is back.
+
+mod copy;
+mod rows;
+
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::watch,
+    task::block_in_place,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    domain::{fingerprint::IndexedKind, revision::Revision},
+    index::{Snapshot, Writer},
+    live::{Live, Source},
+    store::{Changes, FeedRow, Store, StoreError},
+    telemetry::metrics::{Metrics, SourceLabels},
+};
+
+/// How often changes and request ids that are too old are forgotten.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How the feed works.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// How often PostgreSQL is asked for changes, besides its notifications.
+    pub poll_interval: Duration,
+    /// How often everything is compared.
+    pub compare_interval: Duration,
+    /// The folder of the copy on disk; without it there is none.
+    pub copy_folder: Option<PathBuf>,
+    /// How often the copy is written, if anything changed.
+    pub copy_interval: Duration,
+}
+
+/// The feed. It alone writes the index.
+pub struct Feed {
+    store: Store,
+    live: Live,
+    metrics: Metrics,
+    settings: FeedSettings,
+    writer: Writer,
+    /// Where the index in use came from; `None` = there is none yet.
+    source: Option<Source>,
+    /// Whether PostgreSQL answered last time, for those who follow.
+    reachable: watch::Sender<bool>,
+    /// Whether it was logged that PostgreSQL does not answer.
+    lost_before: bool,
+    /// The revision of the copy on disk.
+    copied: Option<Revision>,
+}
+
+impl Feed {
+    /// Prepares a feed; nothing is read yet.
+    ///
+    /// `reachable` is told whether PostgreSQL answers.
+    pub fn new(
+        store: Store,
+        live: Live,
+        metrics: Metrics,
+        settings: FeedSettings,
+        reachable: watch::Sender<bool>,
+    ) -> Self {
+        let writer = Writer::new();
+        Self {
+            store,
+            live,
+            metrics,
+            settings,
+            writer,
+            source: None,
+            reachable,
+            lost_before: false,
+            copied: None,
+        }
+    }
+
+    /// Feeds the index until `stop` resolves, then writes the copy a last time. Needs the multi-thread runtime.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        // Interest comes before the first read: what is committed after that read wakes us.
+        let mut wakeups = self.store.listen();
+        let (mut compared, mut copied, mut pruned) = (Instant::now(), Instant::now(), Instant::now());
+        loop {
+            tokio::select! {
+                () = self.follow() => {}
+                () = &mut stop => break,
+            }
+            if compared.elapsed() >= self.settings.compare_interval && self.is_current() {
+                self.compare().await;
+                compared = Instant::now();
+            }
+            if self.copied.is_none() || copied.elapsed() >= self.settings.copy_interval {
+                self.copy().await;
+                copied = Instant::now();
+            }
+            if pruned.elapsed() >= PRUNE_INTERVAL {
+                self.prune().await;
+                pruned = Instant::now();
+            }
+            tokio::select! {
+                () = wakeups.woken() => {}
+                () = sleep(self.settings.poll_interval) => {}
+                () = &mut stop => break,
+            }
+        }
+        self.copy().await;
+    }
+
+    /// Returns whether the index came from PostgreSQL and PostgreSQL answered last time.
+    fn is_current(&self) -> bool {
+        *self.reachable.borrow() && self.source == Some(Source::Database)
+    }
+
+    /// Reads what is new, or everything if there is nothing to go on from.
+    async fn follow(&mut self) {
+        let since = (self.source == Some(Source::Database)).then(|| self.writer.snapshot().revision());
+        let read = match since {
+            Some(since) => self.read_since(since).await,
+            None => self.read_all().await,
+        };
+        match read {
+            Ok(()) => {
+                self.live.confirm(Timestamp::now());
+                self.metrics.index_confirmed.set(Timestamp::now().as_duration().as_secs_f64());
+                if std::mem::take(&mut self.lost_before) {
+                    tracing::info!("PostgreSQL answers again");
+                }
+                self.tell(true);
+            }
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    /// Notes that PostgreSQL did not answer; without any index, falls back on the copy.
+    fn lost(&mut self, error: &StoreError) {
+        self.metrics.feed_failures.inc();
+        if !std::mem::replace(&mut self.lost_before, true) {
+            tracing::warn!(error = %error, "cannot read changes from PostgreSQL, the index stays as it is");
+        }
+        self.tell(false);
+        if self.source.is_none() {
+            self.read_copy();
+        }
+    }
+
+    fn tell(&self, is_reachable: bool) {
+        self.reachable.send_if_modified(|before| std::mem::replace(before, is_reachable) != is_reachable);
+    }
+
+    async fn read_since(&mut self, since: Revision) -> Result<(), StoreError> {
+        let mut read: Vec<FeedRow> = Vec::new();
+        let feed = self.store.head_and_changes(Some(since), |mut piece| read.append(&mut piece)).await?;
+        match feed.changes {
+            Changes::Since if feed.head == since => Ok(()),
+            Changes::Since => {
+                self.metrics.feed_changes.inc_by(u64::try_from(read.len()).unwrap_or(u64::MAX));
+                let records = read.into_iter().filter_map(rows::record);
+                let snapshot = block_in_place(|| self.writer.apply(records, feed.head));
+                self.publish(snapshot, Source::Database);
+                Ok(())
+            }
+            Changes::TooOld | Changes::Full => {
+                tracing::warn!(
+                    index.revision = since.0,
+                    database.revision = feed.head.0,
+                    "the index is too old for the changes that PostgreSQL still has, or PostgreSQL was restored",
+                );
+                self.read_all().await
+            }
+        }
+    }
+
+    /// Reads everything beside the index in use, then puts it in its place.
+    async fn read_all(&mut self) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let mut writer = Writer::new();
+        let take = |piece: Vec<FeedRow>| {
+            // Compiling many links takes a while: other tasks of this thread move to another one.
+            block_in_place(|| writer.apply(piece.into_iter().filter_map(rows::record), Revision::default()));
+        };
+        let feed = self.store.head_and_changes(None, take).await?;
+        let snapshot = writer.apply([], feed.head);
+        self.writer = writer;
+        self.publish(snapshot, Source::Database);
+        self.loaded("database", began);
+        Ok(())
+    }
+
+    fn read_copy(&mut self) {
+        let Some(folder) = &self.settings.copy_folder else { return };
+        let began = Instant::now();
+        match block_in_place(|| copy::load(folder)) {
+            Ok(copy::Loaded { writer, confirmed_at }) => {
+                self.writer = writer;
+                self.copied = Some(self.writer.snapshot().revision());
+                if let Some(confirmed_at) = confirmed_at {
+                    self.live.confirm(confirmed_at);
+                    self.metrics.index_confirmed.set(confirmed_at.as_duration().as_secs_f64());
+                }
+                self.publish(Arc::clone(self.writer.snapshot()), Source::Disk);
+                self.loaded("disk", began);
+            }
+            Err(copy::CopyError::Missing) => {}
+            Err(error) => {
+                tracing::error!(file = %copy::path(folder).display(), error = %error, "cannot use the copy of the index");
+            }
+        }
+    }
+
+    fn publish(&mut self, snapshot: Arc<Snapshot>, source: Source) {
+        let counts = snapshot.counts();
+        let broken = snapshot.broken().count();
+        self.metrics.index_revision.set(snapshot.revision().0);
+        self.metrics.index_links.set(i64::try_from(counts.links).unwrap_or(i64::MAX));
+        self.metrics.index_broken_links.set(i64::try_from(broken).unwrap_or(i64::MAX));
+        self.source = Some(source);
+        self.live.publish(snapshot, source);
+    }
+
+    fn loaded(&self, source: &'static str, began: Instant) {
+        self.metrics.index_loads.get_or_create(&SourceLabels { source }).inc();
+        let (snapshot, confirmed) = (self.writer.snapshot(), self.live.status().confirmed_at);
+        tracing::info!(
+            index.source = source,
+            index.revision = snapshot.revision().0,
+            index.links = snapshot.counts().links,
+            index.confirmed_at = confirmed.map(tracing::field::display),
+            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the index is loaded",
+        );
+    }
+
+    /// Compares the index with PostgreSQL whole, and reads again what differs.
+    async fn compare(&mut self) {
+        if let Err(error) = self.mend().await {
+            self.metrics.feed_failures.inc();
+            tracing::warn!(error = %error, "cannot compare the index with PostgreSQL");
+        }
+    }
+
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        let (revision, theirs) = self.store.fingerprints().await?;
+        let snapshot = Arc::clone(self.writer.snapshot());
+        if snapshot.revision() != revision {
+            // Something was committed in between: the next time is soon enough.
+            return Ok(());
+        }
+        let ours = block_in_place(|| snapshot.fingerprints());
+        let differing: Vec<(IndexedKind, u8)> = ours.differing(&theirs).collect();
+        for (kind, bucket) in differing {
+            let (_, read) = self.store.rows_of_bucket(kind, bucket).await?;
+            let missed = read.into_iter().filter_map(rows::record).filter(|record| !snapshot.holds(record));
+            let missed: Vec<_> = missed.collect();
+            if missed.is_empty() {
+                continue;
+            }
+            let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
+            tracing::error!(
+                object.kind = kind.as_str(),
+                count,
+                "the index had missed changes, they are mended"
+            );
+            self.metrics.feed_repairs.inc_by(count);
+            self.live.repaired(count);
+            let mended = block_in_place(|| self.writer.apply(missed, revision));
+            self.publish(mended, Source::Database);
+        }
+        Ok(())
+    }
+
+    /// Writes the copy on disk if there is something new.
+    async fn copy(&mut self) {
+        let Some(folder) = self.settings.copy_folder.clone() else { return };
+        let snapshot = Arc::clone(self.writer.snapshot());
+        let revision = snapshot.revision();
+        // What came from the disk is there already.
+        if self.source != Some(Source::Database) || self.copied == Some(revision) {
+            return;
+        }
+        let confirmed_at = self.live.status().confirmed_at;
+        let written = tokio::task::spawn_blocking(move || copy::save(&folder, &snapshot, confirmed_at)).await;
+        match written
+            .map_err(|error| error.to_string())
+            .and_then(|saved| saved.map_err(|error| error.to_string()))
+        {
+            Ok(()) => {
+                self.metrics.copies.inc();
+                self.copied = Some(revision);
+            }
+            Err(error) => {
+                self.metrics.copy_failures.inc();
+                tracing::error!(error, "cannot write the copy of the index, check SMARTLINKS_STATE_DIR");
+            }
+        }
+    }
+
+    async fn prune(&self) {
+        if let Err(error) = self.store.prune().await {
+            tracing::warn!(error = %error, "cannot forget old changes");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One connection of a browser: HTTP/1.1, or HTTP/2 by prior knowledge.
+
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::TcpStream,
+    pin,
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::{
+    page::{self, Body},
+    reply,
+    resolver::Resolver,
+    route::Route,
+    visit::{self, NoHost},
+};
+
+/// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
+const HEAD_BYTES: usize = 64 * 1_024;
+/// Bytes of a request's headers over HTTP/2.
+const HEADER_LIST_BYTES: u32 = 32 * 1_024;
+/// Headers of a request.
+const HEADERS: usize = 100;
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+/// How long a connection may take to close once it was told to.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Answers requests; one per worker.
+pub(super) struct Door {
+    http: auto::Builder<TokioExecutor>,
+    resolver: Resolver,
+    idle: Duration,
+}
+
+impl Door {
+    /// Makes a door that closes connections which are silent for so long.
+    pub(super) fn new(resolver: Resolver, idle: Duration) -> Self {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(idle)
+            .max_headers(HEADERS)
+            .max_buf_size(HEAD_BYTES)
+            .half_close(false);
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEADER_LIST_BYTES)
+            .keep_alive_interval(idle)
+            .keep_alive_timeout(idle);
+        Self { http, resolver, idle }
+    }
+
+    /// Serves one connection until it ends, is silent for too long, or everything stops.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let activity = Activity::default();
+        let service = service_fn(|request| {
+            let door = Arc::clone(&self);
+            let in_flight = activity.begin();
+            async move {
+                let response = door.answer(request, peer.ip()).await;
+                drop(in_flight);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        pin!(connection);
+        let mut seen = activity.requests();
+        let told_to_close = loop {
+            tokio::select! {
+                // Browsers leave in many ways; none of them is news.
+                _ = connection.as_mut() => break false,
+                _ = stop.wait_for(|stop| *stop) => break true,
+                () = sleep(self.idle) => {
+                    let now = activity.requests();
+                    if now == seen && activity.is_quiet() {
+                        break true;
+                    }
+                    seen = now;
+                }
+            }
+        };
+        if !told_to_close {
+            return;
+        }
+        connection.as_mut().graceful_shutdown();
+        // A request that is being answered is finished: the resolver's deadline bounds it.
+        loop {
+            if timeout(CLOSING, connection.as_mut()).await.is_ok() || activity.is_quiet() {
+                return;
+            }
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        match Route::of(request.method(), request.uri()) {
+            Route::Link { slug, partner } => match visit::of(&request, peer, slug, partner) {
+                Ok(visit) => reply::of(self.resolver.ask(visit).await),
+                Err(NoHost) => page::plain(StatusCode::BAD_REQUEST, "The request names no host.\n"),
+            },
+            Route::Health => page::plain(StatusCode::OK, "ok\n"),
+            Route::Ready if self.resolver.answers().await => page::plain(StatusCode::OK, "ready\n"),
+            Route::Ready => page::try_again("The resolver does not answer.\n"),
+            Route::Miss => page::plain(StatusCode::NOT_FOUND, "There is no such page.\n"),
+            Route::WrongMethod => page::wrong_method(),
+            Route::TooLong => page::plain(StatusCode::URI_TOO_LONG, "This address is too long.\n"),
+        }
+    }
+}
+
+/// What goes on over a connection.
+#[derive(Clone, Default)]
+struct Activity(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Activity {
+    fn begin(&self) -> InFlight {
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(&self.0))
+    }
+
+    fn requests(&self) -> u64 {
+        self.0.begun.load(Ordering::Relaxed)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.0.ended.load(Ordering::Relaxed) == self.requests()
+    }
+}
+
+/// A request that is being answered, or whose browser left.
+struct InFlight(Arc<Counts>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}

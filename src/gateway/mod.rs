@@ -1,0 +1,13 @@
+//! The door for browsers: makes a visit of an HTTP request, asks the resolver, and makes HTTP of its answer.
+//!
+//! It decides nothing: which link, partner and location are meant is the resolver's business.
+
+mod connection;
+mod page;
+mod reply;
+pub mod resolver;
+mod route;
+mod serve;
+mod visit;
+
+pub use serve::{Gateway, GatewayError, Limits, serve};

@@ -1,0 +1,150 @@
+//! Makes a visit of a request.
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Method, Request, header};
+
+use crate::proto::{Purpose, RequestHeaders, ResolveRequest, resolve_request::Site};
+
+/// Bytes of one header that are passed on: what the resolver takes. No visitor is refused for a long Referer.
+const HEADER_BYTES: usize = 8 * 1_024;
+/// How browsers mark what they load ahead; the first that was sent counts.
+const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/// Says that a request does not name exactly one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoHost;
+
+/// Makes a visit of a request whose target was read already.
+pub(super) fn of<B>(
+    request: &Request<B>,
+    peer: IpAddr,
+    slug: String,
+    partner: String,
+) -> Result<ResolveRequest, NoHost> {
+    let purpose = if request.method() == Method::HEAD { Purpose::Lookup } else { Purpose::Click };
+    let headers = request.headers();
+    let purpose_header = PURPOSE_HEADERS.iter().find_map(|name| headers.get(*name));
+    Ok(ResolveRequest {
+        purpose: purpose.into(),
+        site: Some(Site::Host(host(request)?)),
+        slug,
+        partner,
+        query: query(request.uri().query().unwrap_or_default()),
+        client_address: peer.to_canonical().to_string(),
+        headers: Some(RequestHeaders {
+            user_agent: text(headers.get(header::USER_AGENT)),
+            accept_language: text(headers.get(header::ACCEPT_LANGUAGE)),
+            referer: text(headers.get(header::REFERER)),
+            purpose: text(purpose_header),
+        }),
+        ..ResolveRequest::default()
+    })
+}
+
+/// Returns the host: of the target if it names one (HTTP/2 and proxies do), else of the one Host header.
+fn host<B>(request: &Request<B>) -> Result<String, NoHost> {
+    if let Some(authority) = request.uri().authority() {
+        return plain_host(authority.as_str());
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => plain_host(host.to_str().map_err(|_| NoHost)?),
+        _ => Err(NoHost),
+    }
+}
+
+fn plain_host(host: &str) -> Result<String, NoHost> {
+    let plain = !host.is_empty() && !host.contains(['@', '/', '?', '#', '\\', ' ', '\t', ',']);
+    if plain { Ok(host.to_owned()) } else { Err(NoHost) }
+}
+
+/// Returns the raw query so that it arrives as it came: the resolver drops one leading `?`.
+fn query(raw: &str) -> String {
+    if raw.starts_with('?') { format!("?{raw}") } else { raw.to_owned() }
+}
+
+/// Returns a header as text: bytes that are no UTF-8 are replaced, what is over the limit is cut.
+fn text(value: Option<&HeaderValue>) -> Option<String> {
+    let mut text = String::from_utf8_lossy(value?.as_bytes()).into_owned();
+    text.truncate(text.floor_char_boundary(HEADER_BYTES));
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn visit(request: http::request::Builder) -> Result<ResolveRequest, NoHost> {
+        of(&request.body(()).unwrap(), PEER, "sale".to_owned(), String::new())
+    }
+
+    #[test]
+    fn head_only_asks() {
+        let ask = |method| visit(Request::builder().method(method).uri("http://a/sale")).unwrap().purpose();
+        assert_eq!(ask("GET"), Purpose::Click);
+        assert_eq!(ask("HEAD"), Purpose::Lookup);
+    }
+
+    #[test]
+    fn target_names_the_host_before_the_header() {
+        let host = |request| visit(request).map(|visit| visit.site);
+        let absolute = Request::builder().uri("http://a.example:81/sale").header("host", "b.example");
+        assert_eq!(host(absolute), Ok(Some(Site::Host("a.example:81".to_owned()))));
+        let origin = Request::builder().uri("/sale").header("host", "b.example:8080");
+        assert_eq!(host(origin), Ok(Some(Site::Host("b.example:8080".to_owned()))));
+    }
+
+    #[test]
+    fn request_without_one_plain_host_is_refused() {
+        assert_eq!(visit(Request::builder().uri("/sale")), Err(NoHost));
+        assert_eq!(visit(Request::builder().uri("/sale").header("host", "")), Err(NoHost));
+        assert_eq!(visit(Request::builder().uri("/sale").header("host", "u@a")), Err(NoHost));
+        assert_eq!(
+            visit(Request::builder().uri("/sale").header("host", "a").header("host", "b")),
+            Err(NoHost)
+        );
+    }
+
+    #[test]
+    fn query_passes_as_it_came() {
+        let query = |target: &str| visit(Request::builder().uri(target)).unwrap().query;
+        assert_eq!(query("http://a/s"), "");
+        assert_eq!(query("http://a/s?"), "");
+        assert_eq!(query("http://a/s?a=%zz&&b=+;%2B&a="), "a=%zz&&b=+;%2B&a=");
+        // The resolver drops the first.
+        assert_eq!(query("http://a/s??a=1"), "??a=1");
+    }
+
+    #[test]
+    fn absent_headers_stay_absent() {
+        let headers = |request| visit(request).unwrap().headers.unwrap();
+        assert_eq!(headers(Request::builder().uri("http://a/s")), RequestHeaders::default());
+        let long = "x".repeat(HEADER_BYTES + 1);
+        let sent = Request::builder()
+            .uri("http://a/s")
+            .header("user-agent", HeaderValue::from_bytes(b"caf\xe9").unwrap())
+            .header("referer", &long)
+            .header("accept-language", "")
+            .header("x-moz", "prefetch")
+            .header("purpose", "preview");
+        let expected = RequestHeaders {
+            user_agent: Some("caf\u{fffd}".to_owned()),
+            accept_language: Some(String::new()),
+            referer: Some(long[..HEADER_BYTES].to_owned()),
+            purpose: Some("preview".to_owned()),
+        };
+        assert_eq!(headers(sent), expected);
+    }
+
+    #[test]
+    fn mapped_addresses_are_the_addresses_inside() {
+        let peer = "::ffff:192.0.2.7".parse().unwrap();
+        let request =
+            Request::builder().uri("http://a/s").header("x-forwarded-for", "198.51.100.1").body(()).unwrap();
+        let visit = of(&request, peer, String::new(), String::new()).unwrap();
+        assert_eq!(visit.client_address, "192.0.2.7");
+    }
+}

@@ -1,0 +1,186 @@
+//! Turns links and shops into the forms that answers are made of: all thinking that does not depend on the visit.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    facts::Facts,
+    intern::Interner,
+    location::Place,
+    matcher::{Truth, evaluate},
+    shortlist::Shortlist,
+};
+use crate::domain::{
+    condition::{Condition, Predicate},
+    language::LanguageRange,
+    link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
+    name::{RuleId, Slug},
+    policy::{QueryPass, QueryPolicy},
+    revision::Revision,
+    utm::Utm,
+};
+
+/// A link, ready to answer. Independent of its shop's settings, so that an edit of the shop leaves it alone.
+#[derive(Debug)]
+pub(super) struct CompiledLink {
+    pub(super) slug: Slug,
+    pub(super) revision: Revision,
+    pub(super) state: LinkState,
+    pub(super) redirect: RedirectKind,
+    /// `None` = everyone.
+    pub(super) sharing: Option<Arc<Sharing>>,
+    pub(super) default: Place,
+    /// Few links have one; the box keeps the others small.
+    pub(super) window: Option<Box<Window>>,
+    pub(super) utm: Option<Arc<Utm>>,
+    pub(super) policy: Option<Arc<QueryPolicy>>,
+    /// The enabled rules.
+    pub(super) rules: Box<[CompiledRule]>,
+    /// Which of many rules a visit can meet; `None` with few of them.
+    pub(super) shortlist: Option<Box<Shortlist>>,
+    /// What all language conditions of the enabled rules name together: which language a visitor has depends on it.
+    pub(super) languages: Option<Arc<Box<[LanguageRange]>>>,
+}
+
+/// When a link works.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) start: Option<Timestamp>,
+    pub(super) expire: Option<Timestamp>,
+    pub(super) expired: Option<Place>,
+}
+
+/// A rule, ready to answer.
+#[derive(Debug)]
+pub(super) struct CompiledRule {
+    pub(super) id: Arc<RuleId>,
+    pub(super) when: Arc<Condition>,
+    pub(super) then: Place,
+    pub(super) utm: Option<Arc<Utm>>,
+}
+
+impl CompiledLink {
+    /// Compiles a link.
+    pub(super) fn new(
+        slug: Slug,
+        revision: Revision,
+        state: LinkState,
+        sharing: Sharing,
+        routing: Routing,
+        interner: &mut Interner,
+    ) -> Self {
+        let enabled = || routing.rules.iter().filter(|rule| rule.enabled);
+        let languages = named_languages(enabled().map(|rule| &rule.when));
+        let (start, expire) = (routing.start_time, routing.expire_time);
+        let window =
+            (start.is_some() || expire.is_some() || routing.expired_destination.is_some()).then(|| {
+                Box::new(Window { start, expire, expired: routing.expired_destination.map(Place::new) })
+            });
+        let rules: Box<[_]> = routing
+            .rules
+            .into_iter()
+            .filter(|rule| rule.enabled)
+            .map(|rule| CompiledRule {
+                id: interner.rules.share(rule.id),
+                when: interner.conditions.share(rule.when),
+                then: match rule.then {
+                    Outcome::Destination(to) => Place::new(to),
+                },
+                utm: shared_utm(rule.utm, interner),
+            })
+            .collect();
+        Self {
+            slug,
+            revision,
+            state,
+            redirect: routing.redirect,
+            sharing: (sharing != Sharing::Everyone).then(|| interner.sharings.share(sharing)),
+            default: Place::new(routing.default_destination),
+            window,
+            utm: shared_utm(routing.utm, interner),
+            policy: routing.query_policy.map(|policy| interner.policies.share(ordered(policy))),
+            languages: (!languages.is_empty()).then(|| interner.languages.share(languages)),
+            shortlist: Shortlist::new(&rules),
+            rules,
+        }
+    }
+
+    /// Returns whom the link is shared with.
+    pub(super) fn sharing(&self) -> &Sharing {
+        self.sharing.as_deref().unwrap_or(&Sharing::Everyone)
+    }
+
+    /// Returns the first rule that matches.
+    pub(super) fn first_match<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a CompiledRule> {
+        let matches = |rule: &&'a CompiledRule| evaluate(&rule.when, facts) == Truth::True;
+        match &self.shortlist {
+            None => self.rules.iter().find(matches),
+            Some(shortlist) => shortlist.candidates(facts).map(|at| &self.rules[at]).find(matches),
+        }
+    }
+
+    /// Returns the languages that the visitor's is chosen from.
+    pub(super) fn languages(&self) -> &[LanguageRange] {
+        self.languages.as_deref().map_or(&[], |languages| languages)
+    }
+
+    /// Returns a routing that gives the same answers; names and disabled rules are not kept.
+    pub(super) fn routing(&self) -> Routing {
+        let utm = |utm: &Option<Arc<Utm>>| utm.as_deref().cloned().unwrap_or_default();
+        let window = self.window.as_deref();
+        Routing {
+            rules: self
+                .rules
+                .iter()
+                .map(|rule| Rule {
+                    id: (*rule.id).clone(),
+                    display_name: None,
+                    when: (*rule.when).clone(),
+                    then: Outcome::Destination(rule.then.destination().clone()),
+                    utm: utm(&rule.utm),
+                    enabled: true,
+                })
+                .collect(),
+            utm: utm(&self.utm),
+            query_policy: self.policy.as_deref().cloned(),
+            redirect: self.redirect,
+            start_time: window.and_then(|window| window.start),
+            expire_time: window.and_then(|window| window.expire),
+            expired_destination: window
+                .and_then(|window| window.expired.as_ref())
+                .map(|place| place.destination().clone()),
+            ..Routing::to(self.default.destination().clone())
+        }
+    }
+}
+
+fn shared_utm(utm: Utm, interner: &mut Interner) -> Option<Arc<Utm>> {
+    (!utm.is_unset()).then(|| interner.utms.share(utm))
+}
+
+/// Returns all languages that conditions name, each once.
+fn named_languages<'a>(conditions: impl Iterator<Item = &'a Condition>) -> Box<[LanguageRange]> {
+    let mut languages = Vec::new();
+    for condition in conditions {
+        condition.for_each_predicate(&mut |predicate| {
+            if let Predicate::Language(ranges) = predicate {
+                languages.extend(ranges.iter().copied());
+            }
+        });
+    }
+    languages.sort_unstable();
+    languages.dedup();
+    languages.into()
+}
+
+/// Puts the names of a policy in order, so that a query with thousands of parameters cannot make a look-up slow.
+pub(super) fn ordered(mut policy: QueryPolicy) -> QueryPolicy {
+    if let QueryPass::Listed(names) = &mut policy.pass {
+        names.sort_unstable();
+    }
+    // Stable, and the first of equal names stays: that is the one that counts.
+    policy.overrides.sort_by(|(left, _), (right, _)| left.cmp(right));
+    policy.overrides.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    policy
+}

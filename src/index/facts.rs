@@ -1,0 +1,106 @@
+//! The facts of one visit that conditions look at; what costs something is found out when first asked for, and once.
+
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell},
+};
+
+use ipnet::IpNet;
+use jiff::civil::Weekday;
+
+use super::snapshot::PartnerEntry;
+use crate::{
+    classify::{
+        language, referrer,
+        traffic::{self, Hints, PurposeHeaders, Signals},
+    },
+    domain::{
+        client::{TrafficClass, UserAgent},
+        condition::ZoneName,
+        fact::Fact,
+        language::LanguageRange,
+        visit::Visit,
+    },
+};
+
+/// The facts of one visit to one link.
+pub(super) struct Facts<'a> {
+    pub(super) visit: &'a Visit<'a>,
+    /// The credited partner.
+    pub(super) partner: Option<&'a PartnerEntry>,
+    pub(super) traffic: TrafficClass,
+    supported: &'a [LanguageRange],
+    language: OnceCell<Fact<LanguageRange>>,
+    referrer_host: OnceCell<Fact<Cow<'a, str>>>,
+    clocks: Cell<[Option<Clock<'a>>; ZONES]>,
+}
+
+/// How many time zones a visit remembers the clock of; more of them in one link are rare.
+const ZONES: usize = 4;
+
+/// A time zone and what its clock shows.
+type Clock<'a> = (&'a ZoneName, (Weekday, i8));
+
+impl<'a> Facts<'a> {
+    /// Takes what is known from the start, and the languages that the visitor's is chosen from.
+    pub(super) fn new(
+        visit: &'a Visit<'a>,
+        partner: Option<&'a PartnerEntry>,
+        traffic: TrafficClass,
+        supported: &'a [LanguageRange],
+    ) -> Self {
+        Self {
+            visit,
+            partner,
+            traffic,
+            supported,
+            language: OnceCell::new(),
+            referrer_host: OnceCell::new(),
+            clocks: Cell::default(),
+        }
+    }
+
+    /// Returns the supported language that suits the visitor best; absent if none does.
+    pub(super) fn language(&self) -> Fact<LanguageRange> {
+        *self.language.get_or_init(|| {
+            let header = self.visit.headers.and_then(|headers| headers.accept_language);
+            language::best(header, self.supported).copied()
+        })
+    }
+
+    /// Returns weekday and hour in a time zone; many rules ask for few zones.
+    pub(super) fn weekday_and_hour(&self, zone: &'a ZoneName) -> (Weekday, i8) {
+        let mut clocks = self.clocks.get();
+        if let Some((_, shown)) = clocks.iter().flatten().find(|(known, _)| *known == zone) {
+            return *shown;
+        }
+        let shown = zone.weekday_and_hour(self.visit.time);
+        clocks.rotate_right(1);
+        clocks[0] = Some((zone, shown));
+        self.clocks.set(clocks);
+        shown
+    }
+
+    /// Returns the host of the referring page.
+    pub(super) fn referrer_host(&self) -> Fact<&str> {
+        let host = self.referrer_host.get_or_init(|| {
+            let headers = self.visit.headers;
+            referrer::host(headers.and_then(|headers| headers.referer), headers.is_some())
+        });
+        host.as_ref().map(AsRef::as_ref)
+    }
+}
+
+/// Returns the class of traffic.
+pub(super) fn traffic(visit: &Visit<'_>, internal_addresses: &[IpNet]) -> TrafficClass {
+    let signals = Signals {
+        automation: visit.agent.automation.as_ref(),
+        user_agent_missing: visit.headers.is_some() && *visit.agent == UserAgent::default(),
+        // Which header it was does not matter here: this one's list of words holds those of the others.
+        purpose: PurposeHeaders { purpose: visit.purpose_header, ..PurposeHeaders::default() },
+        address: visit.address.known(),
+        internal_addresses,
+        hints: Hints { internal: visit.hints.internal, prefetch: visit.hints.prefetch },
+    };
+    traffic::class(&signals).0
+}

@@ -1,0 +1,23 @@
+//! The index: everything that resolving a visit needs, in memory, at one revision.
+//!
+//! A [`Writer`] makes [`Snapshot`]s from [`Record`]s; [`Snapshot::resolve`] is a function of snapshot and visit, and of
+//! nothing else: no clock, no I/O, no chance.
+
+mod campaign;
+mod comparison;
+mod compile;
+mod credit;
+mod facts;
+mod intern;
+mod location;
+mod matcher;
+mod own;
+mod record;
+mod resolve;
+mod shortlist;
+mod snapshot;
+mod writer;
+
+pub use record::{Broken, Counts, PartnerState, Record};
+pub use snapshot::Snapshot;
+pub use writer::Writer;

@@ -1,0 +1,174 @@
+//! Answers a visit: shop, link, state, window, partner, rules, location, in this order.
+
+use std::borrow::Cow;
+
+use super::{
+    campaign::{Campaign, Filling},
+    compile::{CompiledLink, CompiledRule},
+    credit::{credit, folded},
+    facts::{self, Facts},
+    location::{self, Ingredients, Place},
+    snapshot::{OpenShop, PartnerEntry, ShopEntry, Snapshot},
+};
+use crate::domain::{
+    click_id::ClickId,
+    client::TrafficClass,
+    host::{Host, split_port},
+    link::{LinkState, RedirectKind},
+    visit::{Miss, Nowhere, Resolution, ResolveReason, Site, Visit},
+};
+
+impl Snapshot {
+    /// Answers a visit. The same snapshot and visit give the same answer, byte for byte.
+    pub fn resolve(&self, visit: &Visit<'_>) -> Result<Resolution, Nowhere> {
+        let shop = self.shop(visit.site).ok_or(Nowhere::NoShop)?;
+        let row = shop.row.as_ref().ok_or(Nowhere::NoShop)?;
+        let open = row.open.as_ref().ok_or(Nowhere::NoShop)?;
+        let link = match visit.slug {
+            "" => shop.link(row.default_link.as_str()),
+            slug => shop.link(&folded(slug)),
+        };
+        let traffic = facts::traffic(visit, &open.settings.internal_addresses);
+        let question = Question { snapshot: self, shop, open, visit, traffic };
+        match link {
+            None => question.fallback(None, Miss::NotFound),
+            Some(link) => match miss(link, visit) {
+                None => Ok(question.answer(link)),
+                Some(miss) => question.missed(link, miss),
+            },
+        }
+    }
+
+    fn shop(&self, site: Site<'_>) -> Option<&ShopEntry> {
+        let shop = match site {
+            Site::Shop(id) => self.shops.get(folded(id).as_ref()),
+            Site::Host(host) => self.shops.get(self.hosts.get(host_name(host).as_ref())?),
+        };
+        shop.map(|shop| &**shop)
+    }
+}
+
+/// Returns a host as shops list it: in small letters, without port and final dot, IPv6 in its one form in brackets.
+fn host_name(host: &str) -> Cow<'_, str> {
+    let is_v6 = host.bytes().filter(|&byte| byte == b':').nth(1).is_some();
+    // Without brackets there is no port: every colon belongs to the address.
+    let name = if is_v6 && !host.starts_with('[') { host } else { split_port(host).0 };
+    if is_v6 {
+        return Host::parse(name).map_or(Cow::Borrowed(name), |host| host.as_str().to_owned().into());
+    }
+    folded(name.strip_suffix('.').unwrap_or(name))
+}
+
+/// Returns why a link does not decide itself: its state, else its window.
+fn miss(link: &CompiledLink, visit: &Visit<'_>) -> Option<Miss> {
+    match link.state {
+        LinkState::Deleted => return Some(Miss::Deleted),
+        LinkState::Paused => return Some(Miss::Paused),
+        LinkState::Active => {}
+    }
+    let window = link.window.as_deref()?;
+    if window.start.is_some_and(|start| visit.time < start) {
+        return Some(Miss::NotStarted);
+    }
+    window.expire.is_some_and(|expire| visit.time >= expire).then_some(Miss::Expired)
+}
+
+/// A visit to a shop.
+struct Question<'a> {
+    snapshot: &'a Snapshot,
+    shop: &'a ShopEntry,
+    open: &'a OpenShop,
+    visit: &'a Visit<'a>,
+    traffic: TrafficClass,
+}
+
+impl Question<'_> {
+    /// Answers by the link's rules.
+    fn answer(&self, link: &CompiledLink) -> Resolution {
+        let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
+        let facts = Facts::new(self.visit, partner, self.traffic, link.languages());
+        let rule = link.first_match(&facts);
+        Resolution {
+            location: self.location(link, rule, rule.map_or(&link.default, |rule| &rule.then), partner),
+            redirect: link.redirect,
+            reason: if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default },
+            rule: rule.map(|rule| (*rule.id).clone()),
+            partner: partner.map(|partner| partner.code.clone()),
+            attribution,
+            shop: self.shop.id.clone(),
+            slug: Some(link.slug.clone()),
+            traffic: self.traffic,
+            revision: self.snapshot.revision,
+        }
+    }
+
+    /// Answers for a link that does not decide itself. Only an expired one has a destination for this.
+    fn missed(&self, link: &CompiledLink, miss: Miss) -> Result<Resolution, Nowhere> {
+        let expired = link.window.as_deref().and_then(|window| window.expired.as_ref());
+        let (Miss::Expired, Some(place)) = (miss, expired) else { return self.fallback(Some(link), miss) };
+        let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
+        Ok(Resolution {
+            location: self.location(link, None, place, partner),
+            redirect: link.redirect,
+            reason: ResolveReason::Missed(miss),
+            rule: None,
+            partner: partner.map(|partner| partner.code.clone()),
+            attribution,
+            shop: self.shop.id.clone(),
+            slug: Some(link.slug.clone()),
+            traffic: self.traffic,
+            revision: self.snapshot.revision,
+        })
+    }
+
+    /// Answers with the shop's fallback as it stands. Who sent the visitor is told all the same.
+    fn fallback(&self, link: Option<&CompiledLink>, miss: Miss) -> Result<Resolution, Nowhere> {
+        let fallback = self.open.settings.fallback_url.as_ref().ok_or(Nowhere::NoFallback(miss))?;
+        let mut location = String::with_capacity(fallback.as_str().len());
+        location::push_ascii(&mut location, fallback.as_str(), fallback.as_str().is_ascii());
+        let (partner, attribution) = credit(self.shop, &self.open.own, link, self.visit);
+        Ok(Resolution {
+            location,
+            redirect: RedirectKind::default(),
+            reason: ResolveReason::Missed(miss),
+            rule: None,
+            partner: partner.map(|partner| partner.code.clone()),
+            attribution,
+            shop: self.shop.id.clone(),
+            slug: link.map(|link| link.slug.clone()),
+            traffic: self.traffic,
+            revision: self.snapshot.revision,
+        })
+    }
+
+    fn location(
+        &self,
+        link: &CompiledLink,
+        rule: Option<&CompiledRule>,
+        place: &Place,
+        partner: Option<&PartnerEntry>,
+    ) -> String {
+        let mut buffer = [0; ClickId::TEXT_BYTES];
+        let click_id = self.visit.click_id.map_or("", |id| id.write(&mut buffer));
+        let filling = Filling {
+            partner: partner.map_or("", |partner| partner.code.as_str()),
+            program: partner.and_then(PartnerEntry::program).map_or("", |program| program.as_str()),
+            slug: link.slug.as_str(),
+            rule: rule.map_or("", |rule| rule.id.as_str()),
+            country: self.visit.country.known().map_or("", |country| country.as_str()),
+            device: self.visit.agent.device.known().map_or("", |device| device.as_str()),
+            click_id,
+        };
+        let of_rule = rule.and_then(|rule| rule.utm.as_deref());
+        location::build(&Ingredients {
+            origin: self.open.settings.base_url.as_str(),
+            own: &self.open.own,
+            policy: link.policy.as_deref().unwrap_or(&self.open.policy),
+            place,
+            query: self.visit.query,
+            utm: &Campaign::new(link.utm.as_deref(), of_rule, filling),
+            partner: partner.map(|partner| &partner.code),
+            click_id,
+        })
+    }
+}

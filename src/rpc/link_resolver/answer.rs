@@ -1,0 +1,65 @@
+//! Writes answers.
+
+use super::question::Question;
+use crate::{
+    domain::{
+        click_id::ClickId,
+        name::Slug,
+        visit::{Attribution, Miss, Nowhere, Resolution, ResolveReason},
+    },
+    proto::{self, ResolveResponse},
+    rpc::{convert::choice::Choice, status::Failure},
+};
+
+/// Writes where a visit goes.
+pub(super) fn write(resolution: Resolution, click_id: Option<ClickId>) -> ResolveResponse {
+    let text = |name: Option<&str>| name.map(str::to_owned).unwrap_or_default();
+    ResolveResponse {
+        location: resolution.location,
+        redirect: resolution.redirect.number(),
+        reason: reason(resolution.reason).into(),
+        rule_id: text(resolution.rule.as_ref().map(|rule| rule.as_str())),
+        partner: text(resolution.partner.as_ref().map(|partner| partner.as_str())),
+        attribution: attribution(resolution.attribution).into(),
+        click_id: click_id.map(|id| id.to_string()).unwrap_or_default(),
+        revision: resolution.revision.0,
+        shop: resolution.shop.as_str().to_owned(),
+        slug: text(resolution.slug.as_ref().map(|slug| slug.as_str())),
+        traffic_class: resolution.traffic.number(),
+    }
+}
+
+/// Writes why a visit goes nowhere. What the caller made up is not repeated: only names that there could be.
+pub(super) fn nowhere(nowhere: Nowhere, question: &Question<'_>) -> Failure {
+    let mut failure = Failure::from(nowhere);
+    if let Some(shop) = question.shop() {
+        failure = failure.with("shop", shop);
+    }
+    match Slug::fold(question.slug()) {
+        Ok(slug) => failure.with("slug", slug),
+        Err(_) => failure,
+    }
+}
+
+/// Returns the reason as it stands in the contract.
+pub(super) fn reason(reason: ResolveReason) -> proto::ResolveReason {
+    match reason {
+        ResolveReason::Rule => proto::ResolveReason::Rule,
+        ResolveReason::Default => proto::ResolveReason::Default,
+        ResolveReason::Missed(Miss::Expired) => proto::ResolveReason::LinkExpired,
+        ResolveReason::Missed(Miss::Paused) => proto::ResolveReason::LinkPaused,
+        ResolveReason::Missed(Miss::NotStarted) => proto::ResolveReason::LinkNotStarted,
+        ResolveReason::Missed(Miss::Deleted) => proto::ResolveReason::LinkDeleted,
+        ResolveReason::Missed(Miss::NotFound) => proto::ResolveReason::LinkNotFound,
+    }
+}
+
+fn attribution(attribution: Attribution) -> proto::Attribution {
+    match attribution {
+        Attribution::Credited => proto::Attribution::Credited,
+        Attribution::NoPartner => proto::Attribution::NoPartner,
+        Attribution::UnknownPartner => proto::Attribution::UnknownPartner,
+        Attribution::InactivePartner => proto::Attribution::InactivePartner,
+        Attribution::NotShared => proto::Attribution::NotShared,
+    }
+}

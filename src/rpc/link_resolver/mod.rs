@@ -1,0 +1,182 @@
+//! `LinkResolver`: answers from memory where visits go, with or without the database.
+
+mod answer;
+mod question;
+mod stream;
+mod tally;
+
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming};
+
+use self::{question::Question, stream::Answers, tally::Tally};
+use super::{
+    caller::{Caller, Scope},
+    convert,
+    status::Failure,
+};
+use crate::{
+    classify::Classifier,
+    domain::{fault::Faults, limits, revision::Revision},
+    index::Broken,
+    live::{Live, Source},
+    proto::{
+        self, ErrorReason, GetIndexStatusRequest, GetIndexStatusResponse, ResolveRequest, ResolveResponse,
+        ResolveStreamRequest, link_resolver_server::LinkResolver,
+    },
+    telemetry::metrics::Metrics,
+};
+
+/// Broken links that the state of the index names.
+const BROKEN_LINKS: usize = 100;
+/// How long a visit waits for a revision.
+const MIN_REVISION_WAIT: Duration = Duration::from_secs(limits::MIN_REVISION_WAIT_SECONDS);
+
+/// The service. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    live: Live,
+    classifier: Arc<Classifier>,
+    tally: Arc<Tally>,
+    /// True when the server is about to stop: streams then finish what is there and end.
+    stop: watch::Receiver<bool>,
+}
+
+impl Resolver {
+    /// Makes the service. When `stop` becomes true, or its sender is gone, streams finish what is there and end.
+    pub fn new(
+        live: Live,
+        classifier: Arc<Classifier>,
+        metrics: &Metrics,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { live, classifier, tally: Arc::new(Tally::new(metrics)), stop }
+    }
+
+    /// Answers from the index in use.
+    fn answer(&self, question: &Question<'_>) -> Result<ResolveResponse, Failure> {
+        let loaded = self.live.load();
+        let snapshot = loaded.as_ref().ok_or_else(not_loaded)?;
+        let visit = question.visit(&self.classifier);
+        match snapshot.resolve(&visit) {
+            Ok(resolution) => {
+                self.tally.count(resolution.reason);
+                Ok(answer::write(resolution, visit.click_id))
+            }
+            Err(nowhere) => {
+                self.tally.count_nowhere();
+                Err(answer::nowhere(nowhere, question))
+            }
+        }
+    }
+
+    /// Returns the revision that must be waited for, if any; refuses one that cannot have been handed out.
+    fn missing(&self, min_revision: Revision) -> Result<Option<Revision>, Faults> {
+        if min_revision == Revision::default() {
+            return Ok(None);
+        }
+        let has = self.live.load().as_ref().map(|snapshot| snapshot.revision());
+        match has {
+            Some(has) if min_revision <= has => Ok(None),
+            Some(has) if min_revision.0 - has.0 > limits::REVISIONS_AHEAD => {
+                Err(question::no_such_revision(min_revision, has))
+            }
+            Some(_) | None => Ok(Some(min_revision)),
+        }
+    }
+
+    /// Waits for a revision, as long as waiting is allowed.
+    async fn wait(&self, revision: Revision) -> Result<(), Failure> {
+        self.live.wait_for(revision, MIN_REVISION_WAIT).await.map_err(|behind| match behind.has {
+            Some(has) => {
+                let text = format!("{behind}; ask again, or without `min_revision`");
+                Failure::new(ErrorReason::IndexBehind, text).with("revision", has)
+            }
+            None => not_loaded(),
+        })
+    }
+
+    fn index_status(&self) -> Result<GetIndexStatusResponse, Failure> {
+        let snapshot = self.live.snapshot().ok_or_else(not_loaded)?;
+        let (status, counts) = (self.live.status(), snapshot.counts());
+        let source = match status.source {
+            None => proto::IndexSource::Unspecified,
+            Some(Source::Database) => proto::IndexSource::Database,
+            Some(Source::Disk) => proto::IndexSource::Disk,
+        };
+        let (broken_links, broken_link_count) = broken(snapshot.broken());
+        Ok(GetIndexStatusResponse {
+            revision: snapshot.revision().0,
+            source: source.into(),
+            confirm_time: status.confirmed_at.map(convert::time::write),
+            shops: number(counts.shops),
+            partners: number(counts.partners),
+            links: number(counts.links),
+            repairs: i64::try_from(status.repairs).unwrap_or(i64::MAX),
+            broken_links,
+            broken_link_count,
+            geo_build_time: self.classifier.geo().map(|geo| convert::time::write(geo.built_at())),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl LinkResolver for Resolver {
+    type ResolveStreamStream = Answers<Streaming<ResolveStreamRequest>>;
+
+    async fn resolve(&self, request: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let message = request.into_inner();
+        let question = Question::read(&message, Timestamp::now()).map_err(Failure::from)?;
+        caller.may(Scope::Resolve, question.shop().as_ref())?;
+        if let Some(revision) = self.missing(question.min_revision).map_err(Failure::from)? {
+            self.wait(revision).await?;
+        }
+        Ok(Response::new(self.answer(&question)?))
+    }
+
+    async fn resolve_stream(
+        &self,
+        request: Request<Streaming<ResolveStreamRequest>>,
+    ) -> Result<Response<Self::ResolveStreamStream>, Status> {
+        let caller = Caller::of(&request)?;
+        caller.may(Scope::Resolve, None)?;
+        Ok(Response::new(Answers::new(request.into_inner(), self.clone(), caller)))
+    }
+
+    async fn get_index_status(
+        &self,
+        request: Request<GetIndexStatusRequest>,
+    ) -> Result<Response<GetIndexStatusResponse>, Status> {
+        Caller::of(&request)?.may(Scope::Resolve, None)?;
+        Ok(Response::new(self.index_status()?))
+    }
+}
+
+fn not_loaded() -> Failure {
+    Failure::new(ErrorReason::IndexNotLoaded, "the index has not been loaded yet; ask again in a moment")
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Returns the first broken links by shop and slug, and how many there are.
+fn broken<'a>(all: impl Iterator<Item = &'a Broken>) -> (Vec<proto::BrokenLink>, i64) {
+    let mut count = 0;
+    let mut first = BinaryHeap::with_capacity(BROKEN_LINKS + 1);
+    for link in all {
+        count += 1;
+        first.push((&link.shop, &link.slug, Reverse(link.revision), &link.problem));
+        if first.len() > BROKEN_LINKS {
+            first.pop();
+        }
+    }
+    let links = first.into_sorted_vec().into_iter().map(|(shop, slug, Reverse(revision), problem)| {
+        let (shop, slug) = (shop.to_string(), slug.to_string());
+        proto::BrokenLink { shop, slug, revision: revision.0, problem: problem.clone() }
+    });
+    (links.collect(), count)
+}

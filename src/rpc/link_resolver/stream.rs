@@ -1,0 +1,268 @@
+//! `ResolveStream`: many visits over one stream, answered where they are read.
+//!
+//! Nothing is spawned: an item is resolved by whoever asks for the next answer, so a caller that does not read its
+//! answers is not read from either. Only an item that has to wait for a revision is put aside.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::{MIN_REVISION_WAIT, Resolver, question::Question};
+use crate::{
+    domain::{
+        fault::{Faults, Problem, Reason},
+        limits,
+        revision::Revision,
+    },
+    proto::{
+        ErrorReason, ResolveRequest, ResolveResponse, ResolveStreamRequest, ResolveStreamResponse,
+        resolve_stream_response::Outcome,
+    },
+    rpc::{
+        caller::{Caller, Scope},
+        convert::Path,
+        status::Failure,
+    },
+};
+
+/// How long an item may take: the default and the most.
+const ITEM_TIMEOUT: Duration = Duration::from_secs(limits::ITEM_SECONDS);
+
+/// The answers to a stream of items.
+pub struct Answers<S> {
+    items: S,
+    desk: Desk,
+    /// Items that wait for a revision.
+    waiting: FuturesUnordered<BoxFuture<'static, ResolveStreamResponse>>,
+    /// Becomes ready when the server is about to stop.
+    stop: BoxFuture<'static, ()>,
+    /// Whether more items are taken.
+    is_reading: bool,
+}
+
+impl<S> Answers<S> {
+    /// Answers the items of a caller who may ask.
+    pub(super) fn new(items: S, resolver: Resolver, caller: Caller) -> Self {
+        let mut stop = resolver.stop.clone();
+        let stop = Box::pin(async move {
+            // A server that is gone has stopped.
+            stop.wait_for(|stop| *stop).await.ok();
+        });
+        let desk = Desk { resolver, caller };
+        Self { items, desk, waiting: FuturesUnordered::new(), stop, is_reading: true }
+    }
+}
+
+impl<S> Stream for Answers<S>
+where
+    S: Stream<Item = Result<ResolveStreamRequest, Status>> + Unpin,
+{
+    type Item = Result<ResolveStreamResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if !this.waiting.is_empty()
+            && let Poll::Ready(Some(answer)) = this.waiting.poll_next_unpin(context)
+        {
+            return Poll::Ready(Some(Ok(answer)));
+        }
+        while this.is_reading && this.waiting.len() < limits::UNANSWERED_ITEMS {
+            match this.items.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(item))) => match this.desk.take(item) {
+                    Taken::Answered(answer) => return Poll::Ready(Some(Ok(answer))),
+                    Taken::Waiting(later) => this.waiting.push(later),
+                },
+                Poll::Ready(Some(Err(broken))) => {
+                    this.is_reading = false;
+                    this.waiting.clear();
+                    return Poll::Ready(Some(Err(broken)));
+                }
+                Poll::Ready(None) => this.is_reading = false,
+                // Nothing is there to be finished: so this is the moment to stop.
+                Poll::Pending if this.stop.as_mut().poll(context).is_ready() => this.is_reading = false,
+                Poll::Pending => break,
+            }
+        }
+        // What was put aside just now has not been asked yet.
+        match this.waiting.poll_next_unpin(context) {
+            Poll::Ready(Some(answer)) => Poll::Ready(Some(Ok(answer))),
+            Poll::Ready(None) if !this.is_reading => Poll::Ready(None),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// What became of an item at once.
+enum Taken {
+    Answered(ResolveStreamResponse),
+    Waiting(BoxFuture<'static, ResolveStreamResponse>),
+}
+
+/// Answers items.
+struct Desk {
+    resolver: Resolver,
+    caller: Caller,
+}
+
+impl Desk {
+    /// Answers an item, or puts it aside until its revision is there.
+    fn take(&self, message: ResolveStreamRequest) -> Taken {
+        let ResolveStreamRequest { item, request, timeout } = message;
+        let now = Timestamp::now();
+        let missing = self.first_look(request.as_ref(), timeout.as_ref(), now);
+        let outcome = match missing {
+            Ok(First::Answer(answer)) => Ok(answer),
+            Ok(First::Wait { revision, most }) => {
+                let resolver = self.resolver.clone();
+                return Taken::Waiting(Box::pin(async move {
+                    let request = request.unwrap_or_default();
+                    respond(item, resolver.answer_later(&request, now, revision, most).await)
+                }));
+            }
+            Err(failure) => Err(failure),
+        };
+        Taken::Answered(respond(item, outcome))
+    }
+
+    fn first_look(
+        &self,
+        request: Option<&ResolveRequest>,
+        timeout: Option<&prost_types::Duration>,
+        now: Timestamp,
+    ) -> Result<First, Failure> {
+        let within = Path::root("request");
+        let mut faults = Faults::new();
+        let question = match request.map(|request| Question::read(request, now)) {
+            Some(Ok(question)) => Some(question),
+            Some(Err(inside)) => {
+                within.adopt(inside, &mut faults);
+                None
+            }
+            None => {
+                faults.add("request", Problem::required("the visit"));
+                None
+            }
+        };
+        let most = item_timeout(timeout, &mut faults);
+        let (question, most) = faults.finish(question.zip(most))?;
+        self.caller.may(Scope::Resolve, question.shop().as_ref())?;
+        match self.resolver.missing(question.min_revision) {
+            Ok(None) => self.resolver.answer(&question).map(First::Answer),
+            Ok(Some(revision)) => Ok(First::Wait { revision, most }),
+            Err(inside) => {
+                let mut faults = Faults::new();
+                within.adopt(inside, &mut faults);
+                Err(faults.into())
+            }
+        }
+    }
+}
+
+/// What the first look at an item says.
+enum First {
+    Answer(ResolveResponse),
+    Wait { revision: Revision, most: Duration },
+}
+
+impl Resolver {
+    /// Answers a visit of the past moment `then`, once its revision is there.
+    async fn answer_later(
+        &self,
+        request: &ResolveRequest,
+        then: Timestamp,
+        revision: Revision,
+        most: Duration,
+    ) -> Result<ResolveResponse, Failure> {
+        let too_late = || {
+            let text = format!("the index did not reach revision {revision} within the item's {most:?}");
+            Failure::new(ErrorReason::DeadlineExceeded, text)
+        };
+        let wait = self.wait(revision);
+        if most < MIN_REVISION_WAIT {
+            timeout(most, wait).await.unwrap_or_else(|_| Err(too_late()))?;
+        } else {
+            wait.await?;
+        }
+        let question = Question::read(request, then)?;
+        self.answer(&question)
+    }
+}
+
+/// Reads how long an item may take.
+fn item_timeout(wire: Option<&prost_types::Duration>, faults: &mut Faults) -> Option<Duration> {
+    let Some(wire) = wire else { return Some(ITEM_TIMEOUT) };
+    let span = Duration::try_from(*wire).ok().filter(|span| !span.is_zero() && *span <= ITEM_TIMEOUT);
+    if span.is_none() {
+        let text = format!("an item may take more than 0 and at most {} seconds", limits::ITEM_SECONDS);
+        faults.add("timeout", Problem::new(Reason::OutOfRange, text));
+    }
+    span
+}
+
+fn respond(item: u64, outcome: Result<ResolveResponse, Failure>) -> ResolveStreamResponse {
+    let outcome = match outcome {
+        Ok(answer) => Outcome::Answer(answer),
+        Err(failure) => Outcome::Failure(failure.into_item()),
+    };
+    ResolveStreamResponse { item, outcome: Some(outcome) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use futures_util::stream;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::{
+        classify::Classifier,
+        index::Writer,
+        live::{Live, Source},
+        proto::{Purpose, resolve_request::Site},
+        telemetry::metrics::Metrics,
+    };
+
+    #[tokio::test]
+    async fn unanswered_items_are_bounded() {
+        let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
+        live.publish(Writer::new().apply([], Revision(1)), Source::Database);
+        let resolver =
+            Resolver::new(live.clone(), Arc::new(Classifier::default()), &Metrics::new().0, stopped);
+        let request = ResolveRequest {
+            purpose: Purpose::Lookup.into(),
+            site: Some(Site::Shop("acme".to_owned())),
+            min_revision: 2,
+            ..ResolveRequest::default()
+        };
+        let read = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&read);
+        let items = stream::iter(0..2_000).map(move |item| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(ResolveStreamRequest { item, request: Some(request.clone()), timeout: None })
+        });
+        let mut answers = Answers::new(items, resolver, Caller::Local);
+
+        let first = poll_fn(|context| Poll::Ready(answers.poll_next_unpin(context))).await;
+        assert!(first.is_pending());
+        assert_eq!(read.load(Ordering::Relaxed), limits::UNANSWERED_ITEMS);
+
+        live.publish(Writer::new().apply([], Revision(2)), Source::Database);
+        let mut answered: Vec<_> = answers.map(|answer| answer.unwrap().item).collect().await;
+        answered.sort_unstable();
+        assert_eq!(answered, (0..2_000).collect::<Vec<_>>());
+    }
+}

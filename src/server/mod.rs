@@ -1,0 +1,195 @@
+//! A server: store, feed, index, services, health and metrics, wired together and started and stopped as one.
+
+mod geo;
+mod health;
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+use tonic::transport::server::TcpIncoming;
+use tower::ServiceBuilder;
+
+use crate::{
+    classify::{Classifier, user_agent::UserAgents},
+    config::serve::{Authentication, DatabaseSettings, ServeSettings},
+    feed::{Feed, FeedSettings},
+    live::Live,
+    proto::{self, link_resolver_server::LinkResolverServer},
+    rpc::{
+        layers::{
+            self,
+            authentication::AuthenticationLayer,
+            deadline::DeadlineLayer,
+            metrics::{CallMetrics, MetricsLayer},
+            request_id::RequestIdLayer,
+        },
+        link_admin::LinkAdminService,
+        link_resolver::Resolver,
+    },
+    store::{Store, StoreConfig, StoreError},
+    telemetry::{metrics::Metrics, metrics_server},
+};
+
+/// Why a server does not start. Every text names the setting at fault.
+#[derive(Debug)]
+pub struct ServeError(String);
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
+    live: Live,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    drain: std::time::Duration,
+}
+
+/// Opens the database of these settings; makes no connection yet.
+pub fn store(settings: &DatabaseSettings, name: &str) -> Result<Store, ServeError> {
+    let config = StoreConfig {
+        url: settings.url.expose().to_owned(),
+        pool_size: settings.connections,
+        wait_timeout: settings.wait,
+        statement_timeout: settings.statement_timeout,
+        application_name: name.to_owned(),
+    };
+    Store::connect(&config)
+        .map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
+}
+
+/// Brings the tables of these settings up to date.
+pub async fn migrate(settings: &DatabaseSettings) -> Result<(), ServeError> {
+    let migrated = store(settings, "smartlinks migrate")?.migrate().await;
+    migrated.map_err(|error| ServeError(format!("SMARTLINKS_DATABASE_URL: cannot migrate: {error}")))
+}
+
+impl Server {
+    /// Starts a server. It answers as soon as it has an index, from PostgreSQL or from its copy on disk.
+    ///
+    /// PostgreSQL may be away; a port in use, a country database that cannot be read and the like may not.
+    pub async fn start(settings: ServeSettings) -> Result<Self, ServeError> {
+        let store = store(&settings.database, "smartlinks serve")?;
+        let geo = settings.geo_db.as_ref().map(geo::read).transpose();
+        let geo = geo.map_err(|error| ServeError(format!("SMARTLINKS_GEO_DB: {error}")))?;
+        let listener = bind("SMARTLINKS_LISTEN", settings.listen).await?;
+        let metrics_listener = match settings.metrics_listen {
+            Some(address) => Some(bind("SMARTLINKS_METRICS_LISTEN", address).await?),
+            None => None,
+        };
+        let local = |listener: &TcpListener| {
+            listener.local_addr().map_err(|error| ServeError(format!("cannot tell the port: {error}")))
+        };
+        let address = local(&listener)?;
+        let metrics_address = metrics_listener.as_ref().map(local).transpose()?;
+
+        let (stop, stopping) = watch::channel(false);
+        let (metrics, mut registry) = Metrics::new();
+        let live = Live::new();
+        let classifier = Arc::new(Classifier::new(UserAgents::default(), geo));
+        let (database, database_seen) = watch::channel(false);
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        health::begin(&reporter).await;
+
+        let mut tasks = JoinSet::new();
+        let feed_settings = FeedSettings {
+            poll_interval: settings.poll_interval,
+            compare_interval: settings.compare_interval,
+            copy_folder: settings.state_dir.clone(),
+            copy_interval: settings.copy_interval,
+        };
+        let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
+        tasks.spawn(feed.run(stopped(stopping.clone())));
+        tasks.spawn(health::follow(reporter, live.clone(), database_seen, stopping.clone()));
+        if let Some(path) = settings.geo_db.clone() {
+            tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
+        }
+        let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(|error| ServeError(format!("cannot describe the services: {error}")))?;
+        let authentication = match &settings.authentication {
+            Authentication::Anyone => AuthenticationLayer::open(),
+            Authentication::Token(token) => AuthenticationLayer::with_token(token.expose()),
+        };
+        // From the outside in; `rpc::layers` says what each is for.
+        let layers = ServiceBuilder::new()
+            .layer(RequestIdLayer)
+            .layer(MetricsLayer::new(CallMetrics::register(&mut registry)))
+            // The layer that catches panics wraps every body in a type of its own.
+            .map_response(|response: http::Response<_>| response.map(tonic::body::Body::new))
+            .layer(layers::panics::layer())
+            .layer(DeadlineLayer)
+            .layer(authentication);
+        if let Some(listener) = metrics_listener {
+            tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
+        }
+        let serving = tonic::transport::Server::builder()
+            .layer(layers)
+            .add_service(health_service)
+            .add_service(reflection)
+            .add_service(LinkAdminService::server(store))
+            .add_service(LinkResolverServer::new(resolver))
+            .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped(stopping));
+        let serving = tokio::spawn(serving);
+        tracing::info!(server.address = %address, "serving gRPC");
+        Ok(Self { address, metrics_address, live, stop, tasks, serving, drain: settings.drain })
+    }
+
+    /// Returns where gRPC is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns where metrics are served.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// Returns the index in use.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Stops: takes no new calls, lets those under way finish, writes the copy of the index; no longer than the drain
+    /// time for each.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if timeout(self.drain, &mut self.serving).await.is_err() {
+            tracing::warn!(drain = ?self.drain, "calls were still under way when the time was up");
+            self.serving.abort();
+        }
+        let rest = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(self.drain.max(LEAST_DRAIN), rest).await.is_err() {
+            tracing::warn!("background work was still under way when the time was up");
+        }
+    }
+}
+
+/// What the copy of the index gets at the end, however short the drain time.
+const LEAST_DRAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| ServeError(format!("{setting}: cannot listen on {address}: {error}")))
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // A sender that is gone cannot say stop any more: the server is gone too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

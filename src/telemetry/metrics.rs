@@ -1,0 +1,129 @@
+//! The metrics of the index and of resolving, and what each says; `rpc` has those of calls. Their names are part of the contract with whoever watches us.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+/// Labels of a resolved visit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResolveLabels {
+    /// `RULE`, `DEFAULT`, `LINK_EXPIRED`, …; `NOWHERE` if there was no answer.
+    pub reason: &'static str,
+}
+
+/// Labels of a load of the index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceLabels {
+    /// `database` or `disk`.
+    pub source: &'static str,
+}
+
+/// Every metric of a server.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Visits that were resolved, in streams too.
+    pub resolved: Family<ResolveLabels, Counter>,
+    /// Rules that were passed over because something was unknown.
+    pub rules_undecided: Counter,
+    /// The revision that the index holds.
+    pub index_revision: Gauge<i64, AtomicI64>,
+    /// When the index was last known to be up to date, in seconds since 1970.
+    pub index_confirmed: Gauge<f64, AtomicU64>,
+    /// Links in the index.
+    pub index_links: Gauge<i64, AtomicI64>,
+    /// Links whose newest form could not be read.
+    pub index_broken_links: Gauge<i64, AtomicI64>,
+    /// Whole loads of the index.
+    pub index_loads: Family<SourceLabels, Counter>,
+    /// Changes that the feed has published.
+    pub feed_changes: Counter,
+    /// Reads of the feed that failed.
+    pub feed_failures: Counter,
+    /// Differences that the periodic comparison mended; should stay 0.
+    pub feed_repairs: Counter,
+    /// Copies of the index written to disk.
+    pub copies: Counter,
+    /// Copies that could not be written.
+    pub copy_failures: Counter,
+}
+
+impl Metrics {
+    /// Makes the metrics and the registry that prints them.
+    pub fn new() -> (Self, Registry) {
+        let metrics = Self {
+            resolved: Family::default(),
+            rules_undecided: Counter::default(),
+            index_revision: Gauge::default(),
+            index_confirmed: Gauge::default(),
+            index_links: Gauge::default(),
+            index_broken_links: Gauge::default(),
+            index_loads: Family::default(),
+            feed_changes: Counter::default(),
+            feed_failures: Counter::default(),
+            feed_repairs: Counter::default(),
+            copies: Counter::default(),
+            copy_failures: Counter::default(),
+        };
+        let mut registry = Registry::with_prefix("smartlinks");
+        metrics.register(&mut registry);
+        (metrics, registry)
+    }
+
+    fn register(&self, to: &mut Registry) {
+        to.register("resolved", "Visits that were resolved, by reason", self.resolved.clone());
+        let undecided = self.rules_undecided.clone();
+        to.register(
+            "rules_undecided",
+            "Rules that were passed over because something was unknown",
+            undecided,
+        );
+        to.register("index_revision", "The revision that the index holds", self.index_revision.clone());
+        let confirmed = self.index_confirmed.clone();
+        let help = "When the index was last known to be up to date, since 1970";
+        to.register_with_unit("index_confirmed_timestamp", help, Unit::Seconds, confirmed);
+        to.register("index_links", "Links in the index, deleted ones included", self.index_links.clone());
+        let broken = self.index_broken_links.clone();
+        to.register("index_broken_links", "Links whose newest form could not be read", broken);
+        to.register("index_loads", "Whole loads of the index, by source", self.index_loads.clone());
+        to.register("feed_changes", "Changes that the feed has published", self.feed_changes.clone());
+        to.register("feed_failures", "Reads of the feed that failed", self.feed_failures.clone());
+        to.register(
+            "feed_repairs",
+            "Differences that the comparison mended; should stay 0",
+            self.feed_repairs.clone(),
+        );
+        to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
+        to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
+    }
+}
+
+/// Prints a registry in the OpenMetrics text format.
+pub fn print(registry: &Registry) -> String {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = encode(&mut text, registry);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_printed_with_its_help() {
+        let (metrics, registry) = Metrics::new();
+        metrics.index_revision.set(7);
+        metrics.resolved.get_or_create(&ResolveLabels { reason: "RULE" }).inc();
+        // A family is printed from its first label set on.
+        metrics.index_loads.get_or_create(&SourceLabels { source: "database" }).inc();
+        let text = print(&registry);
+        for line in ["smartlinks_index_revision 7", "smartlinks_resolved_total{reason=\"RULE\"} 1", "# EOF"] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert_eq!(text.matches("# HELP").count(), 12);
+    }
+}

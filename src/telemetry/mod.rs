@@ -1,0 +1,6 @@
+//! What can be seen from outside: the log and the metrics.
+
+pub mod log;
+pub mod metrics;
+pub mod metrics_server;
+pub mod signal;

@@ -1,0 +1,97 @@
+//! Visits as the files write them.
+
+use std::collections::HashMap;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use smartlinks::domain::query::decode;
+
+use super::file::Defaults;
+
+/// A visit.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Visit {
+    /// Path and query.
+    pub(super) url: String,
+    pub(super) host: String,
+    pub(super) time: Timestamp,
+    /// Whether the case itself says the time.
+    #[serde(default)]
+    pub(super) timed: bool,
+    /// `None` = the caller does not tell.
+    #[serde(default)]
+    pub(super) address: Option<String>,
+    /// Whether the case itself says the address.
+    #[serde(default)]
+    pub(super) addressed: bool,
+    /// `None` = the caller sends no headers at all.
+    #[serde(default)]
+    pub(super) headers: Option<Headers>,
+    #[serde(default)]
+    pub(super) attributes: HashMap<String, String>,
+    #[serde(default)]
+    pub(super) internal: bool,
+    #[serde(default)]
+    pub(super) prefetch: bool,
+}
+
+/// Headers; `None` = not sent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Headers {
+    pub(super) user_agent: Option<String>,
+    pub(super) accept_language: Option<String>,
+    pub(super) referer: Option<String>,
+    pub(super) purpose: Option<String>,
+}
+
+const HEADERS: [&str; 4] = ["user_agent", "accept_language", "referer", "purpose"];
+
+impl Visit {
+    /// Lays the fields of a case over the default visit.
+    pub(super) fn new(defaults: &Defaults, fields: &Map<String, Value>, at: &str) -> Self {
+        let mut visit = defaults.visit_with(fields);
+        let country = visit.remove("country").and_then(|country| Some(country.as_str()?.to_owned()));
+        if !fields.contains_key("address") {
+            let country = country.unwrap_or_else(|| panic!("{at}: the country is a code"));
+            visit.insert("address".to_owned(), Value::String(defaults.address_in(&country, at)));
+        }
+        let headers: Map<String, Value> =
+            HEADERS.into_iter().filter_map(|name| Some((name.to_owned(), visit.remove(name)?))).collect();
+        match visit.remove("headers") {
+            None => drop(visit.insert("headers".to_owned(), Value::Object(headers))),
+            Some(none) => assert_eq!(none, "none", "{at}: `headers` is `none` or not there"),
+        }
+        visit.insert("timed".to_owned(), fields.contains_key("time").into());
+        let addressed = fields.contains_key("address") || fields.contains_key("country");
+        visit.insert("addressed".to_owned(), addressed.into());
+        let visit: Self =
+            serde_json::from_value(Value::Object(visit)).unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert!(visit.url.starts_with('/'), "{at}: the url is a path and a query");
+        visit
+    }
+
+    /// Cuts the url into slug, partner and query, the first two decoded; `None` if the path has further segments, which
+    /// only the gateway can answer.
+    pub(super) fn parts(&self) -> Option<(String, String, &str)> {
+        let (path, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let path = path.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments = path.split('/').map(|segment| decode(&segment.replace('+', "%2B")).into_owned());
+        let (slug, partner) = (segments.next()?, segments.next().unwrap_or_default());
+        segments.next().is_none().then_some((slug, partner, query))
+    }
+}
+
+impl Defaults {
+    /// Returns the first address of the country's first block.
+    fn address_in(&self, country: &str, at: &str) -> String {
+        let blocks = self.countries.get(country).unwrap_or_else(|| panic!("{at}: no address in {country}"));
+        let block: IpNet = blocks[0].parse().unwrap();
+        let mut hosts = block.hosts();
+        hosts.next().unwrap().to_string()
+    }
+}

@@ -1,0 +1,181 @@
+//! `smartlinks dev` as a newcomer runs it: the real program, a terminal's signals, a browser's requests.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::support::http;
+
+const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                      Version/18.5 Mobile/15E148 Safari/604.1";
+const DESKTOP: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 \
+                       Safari/537.36";
+
+struct Dev {
+    child: Child,
+    ports: [u16; 4],
+}
+
+fn free_ports() -> [u16; 4] {
+    // All are held until all are known, so that they differ.
+    let listeners: [_; 4] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn command(folder: &Path, ports: [u16; 4]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smartlinks"));
+    command.arg("dev").arg("--folder").arg(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let settings = ["LISTEN", "GATEWAY_LISTEN", "METRICS_LISTEN", "SITE_LISTEN"];
+    for (setting, port) in settings.into_iter().zip(ports) {
+        command.env(format!("SMARTLINKS_{setting}"), format!("127.0.0.1:{port}"));
+    }
+    command
+}
+
+impl Dev {
+    /// Starts and waits until it says that Ctrl-C stops it.
+    fn start(folder: &Path, ports: [u16; 4]) -> Self {
+        let mut child = command(folder, ports).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        if !lines.any(|line| line.unwrap().starts_with("Ctrl-C stops everything")) {
+            let mut log = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+            panic!("it did not start:\n{log}");
+        }
+        // What it prints later must not block it.
+        std::thread::spawn(move || lines.count());
+        let mut log = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, ports }
+    }
+
+    fn door(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports[1])
+    }
+
+    fn call(&self, method: &str, request: &str) -> std::process::Output {
+        let server = format!("http://127.0.0.1:{}", self.ports[0]);
+        Command::new(env!("CARGO_BIN_EXE_smartlinks"))
+            .args(["call", "--server", &server, method, request])
+            .output()
+            .unwrap()
+    }
+
+    /// Does what Ctrl-C in a terminal does, and waits for the end.
+    fn interrupt(mut self) {
+        let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(30), "it did not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // A test that failed must not leave it behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the processes whose command line names the folder.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let listed = Command::new("ps").args(["-eo", "pid,args"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    listed.lines().filter(|line| line.contains(name) && !line.contains("ps -eo")).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_walk() {
+    let folder = tempfile::Builder::new().prefix("dev-walk-").tempdir().unwrap();
+    let ports = free_ports();
+    let dev = Dev::start(folder.path(), ports);
+    let shop = format!("http://localhost:{}", ports[3]);
+
+    // A phone and a desktop are sent to different pages, both with campaign and partner.
+    for (user_agent, page) in
+        [(IPHONE, "/sale/summer/app?utm_source=anna"), (DESKTOP, "/sale/summer?tab=all&utm_source=anna")]
+    {
+        let answer = http::get(&dev.door("/summer-sale/anna?x=%20y"), &[("user-agent", user_agent)]).await;
+        assert_eq!(answer.status, 302);
+        let location = answer.header("location");
+        assert!(location.starts_with(&format!("{shop}/sale/summer")), "{location}");
+        let begins = page.split_once("utm").unwrap().0;
+        assert!(location.starts_with(&format!("{shop}{begins}")), "{location}");
+        for part in ["x=%20y", "utm_source=anna", "utm_campaign=summer", "ref=anna", "click_id="] {
+            assert!(location.contains(part), "{location} has no {part}");
+        }
+        // The page is real and shows what arrived.
+        let landed = http::get(location, &[]).await;
+        assert_eq!(landed.status, 200);
+        assert!(landed.body.contains("<span class=\"partner\">anna</span>"));
+        assert!(landed.body.contains("utm_campaign"));
+    }
+
+    // The link is changed, and the next click goes elsewhere.
+    let update = r#"{"link":{"shop":"sample","slug":"summer-sale","default_destination":"sale/autumn"},
+                     "update_mask":"defaultDestination"}"#;
+    let updated = dev.call("UpdateLink", update);
+    assert!(updated.status.success(), "{updated:?}");
+    let answer: serde_json::Value = serde_json::from_slice(&updated.stdout).unwrap();
+    let lookup = format!(
+        r#"{{"purpose":"PURPOSE_LOOKUP","shop":"sample","slug":"summer-sale","min_revision":{}}}"#,
+        answer["revision"]
+    );
+    assert!(dev.call("Resolve", &lookup).status.success());
+    let changed = http::get(&dev.door("/summer-sale/anna"), &[("user-agent", DESKTOP)]).await;
+    assert!(changed.header("location").starts_with(&format!("{shop}/sale/autumn?")), "{changed:?}");
+
+    // The metrics tell of it.
+    let metrics = http::get(&format!("http://127.0.0.1:{}/metrics", ports[2]), &[]).await;
+    assert!(metrics.body.contains("smartlinks_index_revision"));
+
+    // A second start says what runs already.
+    let second = command(folder.path(), free_ports()).output().unwrap();
+    assert!(!second.status.success());
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(told.contains(&dev.child.id().to_string()), "{told}");
+
+    // Ports in use are named by their settings, all at once.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let refused = command(elsewhere.path(), ports).output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    for setting in [
+        "SMARTLINKS_LISTEN",
+        "SMARTLINKS_GATEWAY_LISTEN",
+        "SMARTLINKS_METRICS_LISTEN",
+        "SMARTLINKS_SITE_LISTEN",
+    ] {
+        assert!(told.contains(setting), "{told}");
+    }
+
+    // Ctrl-C leaves no process; the data survives a restart, on other ports too.
+    dev.interrupt();
+    assert_eq!(processes_of(folder.path()), Vec::<String>::new());
+    let other_ports = free_ports();
+    let again = Dev::start(folder.path(), other_ports);
+    let kept = http::get(&again.door("/summer-sale/anna"), &[("user-agent", DESKTOP)]).await;
+    let shop = format!("http://localhost:{}", other_ports[3]);
+    assert!(kept.header("location").starts_with(&format!("{shop}/sale/autumn?")), "{kept:?}");
+    again.interrupt();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_dev_leaves_nothing_that_stops_the_next_one() {
+    let folder = tempfile::Builder::new().prefix("dev-kill-").tempdir().unwrap();
+    let dev = Dev::start(folder.path(), free_ports());
+    drop(dev);
+    let again = Dev::start(folder.path(), free_ports());
+    let answer = http::get(&again.door("/?ref=anna"), &[("user-agent", DESKTOP)]).await;
+    assert!(answer.header("location").contains("ref=anna"), "{answer:?}");
+    again.interrupt();
+}

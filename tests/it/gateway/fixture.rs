@@ -1,0 +1,238 @@
+//! A gateway, browsers that say exactly what they are told, and a resolver that does so too.
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use smartlinks::{
+    config::Secret,
+    gateway::{
+        Limits,
+        resolver::{Resolver, ResolverSettings},
+        serve,
+    },
+    proto::{
+        GetIndexStatusRequest, GetIndexStatusResponse, ResolveRequest, ResolveResponse, ResolveStreamRequest,
+        ResolveStreamResponse, link_resolver_server::LinkResolver, resolve_stream_response::Outcome,
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_stream::{Stream, StreamExt, wrappers::UnboundedReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A gateway in this process.
+pub(super) struct Door {
+    pub(super) address: SocketAddr,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) server: JoinHandle<()>,
+}
+
+/// What differs between tests.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) request: Duration,
+    pub(super) idle: Duration,
+    pub(super) drain: Duration,
+    pub(super) connections: usize,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { request: PATIENCE, idle: PATIENCE, drain: PATIENCE, connections: 100 }
+    }
+}
+
+impl Door {
+    /// Opens in front of a resolver, and waits until the two have met.
+    pub(super) async fn open(resolver: SocketAddr) -> Self {
+        let door = Self::open_with(resolver, Times::default()).await;
+        door.is_ready().await;
+        door
+    }
+
+    /// Opens in front of an address where there may be nobody yet.
+    pub(super) async fn open_with(resolver: SocketAddr, times: Times) -> Self {
+        Self::open_as(resolver, None, times).await
+    }
+
+    /// Opens with a token for the resolver.
+    pub(super) async fn open_as(resolver: SocketAddr, token: Option<&str>, times: Times) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let resolver = Resolver::start(&ResolverSettings {
+            server: format!("http://{resolver}").parse().unwrap(),
+            token: token.map(Secret::new),
+            connections: 1,
+            timeout: times.request,
+        });
+        let limits = Limits { connections: times.connections, idle: times.idle, drain: times.drain };
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, resolver, limits, stopped));
+        Self { address, stop, server }
+    }
+
+    /// Waits until the resolver answers.
+    pub(super) async fn is_ready(&self) {
+        self.has_status("/-/readyz", 200).await;
+    }
+
+    /// Asks again and again until an answer has this status.
+    pub(super) async fn has_status(&self, target: &str, status: u16) {
+        let asking = async { while self.get(target).await.status != status {} };
+        timeout(PATIENCE, asking).await.expect("the status did not come");
+    }
+
+    /// Connects.
+    pub(super) async fn connect(&self) -> Browser {
+        Browser(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// Asks for a target of the shop `acme` over a connection of its own.
+    pub(super) async fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, "").await
+    }
+
+    /// Asks with further header lines, each with its line break.
+    pub(super) async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
+        let host = crate::resolver::fixture::HOST;
+        self.say(format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n{headers}connection: close\r\n\r\n"))
+            .await
+    }
+
+    /// Sends bytes over a connection of their own and returns the answer.
+    pub(super) async fn say(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut browser = self.connect().await;
+        browser.send(bytes).await;
+        browser.last_answer().await
+    }
+}
+
+/// A connection on which every byte is chosen.
+pub(super) struct Browser(TcpStream);
+
+impl Browser {
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Reads until the gateway closes.
+    pub(super) async fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A gateway that closes with bytes unread resets: what came before counts.
+        timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await.expect("the gateway did not close").ok();
+        bytes
+    }
+
+    /// Reads the answer before the close.
+    pub(super) async fn last_answer(&mut self) -> Answer {
+        Answer::read(&self.rest().await)
+    }
+
+    /// Reads one answer that has no body.
+    pub(super) async fn answer_without_body(&mut self) -> Answer {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            bytes.push(timeout(PATIENCE, self.0.read_u8()).await.expect("no answer").unwrap());
+        }
+        Answer::read(&bytes)
+    }
+}
+
+/// An answer over HTTP/1.1.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    fn read(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer but {text:?}"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Returns the one header of this name.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        let mut found = lines.filter(|(is, _)| is.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        let value = found.next();
+        assert_eq!(found.next(), None, "{name} stands twice");
+        value
+    }
+}
+
+/// A resolver that hands every item to the test, which answers when and as it likes.
+#[derive(Clone)]
+pub(super) struct Told(Arc<mpsc::UnboundedSender<Item>>);
+
+/// An item that waits for the test.
+pub(super) struct Item {
+    item: u64,
+    pub(super) request: ResolveRequest,
+    answers: mpsc::UnboundedSender<Result<ResolveStreamResponse, Status>>,
+}
+
+impl Item {
+    pub(super) fn answer(self, location: &str) {
+        let answer = ResolveResponse { location: location.to_owned(), ..ResolveResponse::default() };
+        self.end(Outcome::Answer(answer));
+    }
+
+    pub(super) fn end(self, outcome: Outcome) {
+        let answer = ResolveStreamResponse { item: self.item, outcome: Some(outcome) };
+        self.answers.send(Ok(answer)).unwrap();
+    }
+
+    /// Breaks the stream that the item came on.
+    pub(super) fn break_stream(self) {
+        self.answers.send(Err(Status::internal("told to break"))).unwrap();
+    }
+}
+
+impl Told {
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Item>) {
+        let (items, receiver) = mpsc::unbounded_channel();
+        (Self(Arc::new(items)), receiver)
+    }
+}
+
+#[tonic::async_trait]
+impl LinkResolver for Told {
+    type ResolveStreamStream = Pin<Box<dyn Stream<Item = Result<ResolveStreamResponse, Status>> + Send>>;
+
+    async fn resolve(&self, _: Request<ResolveRequest>) -> Result<Response<ResolveResponse>, Status> {
+        Err(Status::unimplemented("the gateway does not call this"))
+    }
+
+    async fn resolve_stream(
+        &self,
+        request: Request<Streaming<ResolveStreamRequest>>,
+    ) -> Result<Response<Self::ResolveStreamStream>, Status> {
+        let (answers, receiver) = mpsc::unbounded_channel();
+        let (items, mut stream) = (Arc::clone(&self.0), request.into_inner());
+        tokio::spawn(async move {
+            while let Some(Ok(ResolveStreamRequest { item, request, .. })) = stream.next().await {
+                let (request, answers) = (request.unwrap_or_default(), answers.clone());
+                // The test may be over.
+                items.send(Item { item, request, answers }).ok();
+            }
+        });
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver))))
+    }
+
+    async fn get_index_status(
+        &self,
+        _: Request<GetIndexStatusRequest>,
+    ) -> Result<Response<GetIndexStatusResponse>, Status> {
+        Err(Status::unimplemented("the gateway does not call this"))
+    }
+}

@@ -1,0 +1,7 @@
+//! The gateway over real HTTP, in front of the real resolver or of one that does as it is told.
+
+mod answers;
+mod bounds;
+mod fixture;
+mod query;
+mod resolver_away;

@@ -1,0 +1,12 @@
+//! The index from outside: records in, answers out.
+
+mod conditions;
+mod credit;
+mod feeding;
+mod laws;
+mod locations;
+mod naive;
+mod random;
+mod states;
+mod utm;
+mod world;

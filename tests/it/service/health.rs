@@ -1,0 +1,79 @@
+//! Ready before and after the first index, with and without PostgreSQL.
+
+use smartlinks::proto::ErrorReason;
+use tonic::Code;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_types::StatusExt;
+
+use crate::support::{
+    database::Database,
+    proxy::Proxy,
+    requests::lookup,
+    server::{TestServer, eventually, settings},
+};
+
+const RESOLVER: &str = "smartlinks.v1.LinkResolver";
+const ADMIN: &str = "smartlinks.v1.LinkAdmin";
+
+async fn health(server: &TestServer, service: &str) -> ServingStatus {
+    let request = HealthCheckRequest { service: service.into() };
+    HealthClient::new(server.channel()).check(request).await.unwrap().into_inner().status()
+}
+
+async fn becomes(server: &TestServer, service: &str, status: ServingStatus) {
+    let what = format!("{service} to be {status:?}");
+    eventually(&what, || async { (health(server, service).await == status).then_some(()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_well_before_the_first_index() {
+    let database = Database::create().await;
+    let proxy = Proxy::open(&database).await;
+    proxy.cut();
+    let server = TestServer::start(settings(proxy.url())).await;
+    for service in ["", RESOLVER, ADMIN] {
+        assert_eq!(health(&server, service).await, ServingStatus::NotServing, "{service}");
+    }
+    let refused = server.resolver().resolve(lookup("acme", "sale")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    let details = refused.get_error_details();
+    let reason = ErrorReason::IndexNotLoaded.as_str_name().trim_start_matches("ERROR_REASON_");
+    assert_eq!(details.error_info().unwrap().reason, reason);
+    assert!(details.retry_info().is_some());
+
+    proxy.mend();
+    for service in ["", RESOLVER, ADMIN] {
+        becomes(&server, service, ServingStatus::Serving).await;
+    }
+    // The resolver stays well without PostgreSQL; the admin service does not.
+    proxy.cut();
+    becomes(&server, ADMIN, ServingStatus::NotServing).await;
+    assert_eq!(health(&server, RESOLVER).await, ServingStatus::Serving);
+    assert_eq!(health(&server, "").await, ServingStatus::Serving);
+    proxy.mend();
+    becomes(&server, ADMIN, ServingStatus::Serving).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_found_by_reflection() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let database = Database::create().await;
+    let server = TestServer::ready(database.url()).await;
+    let message_request = Some(MessageRequest::ListServices(String::new()));
+    let request = ServerReflectionRequest { host: String::new(), message_request };
+    let mut client = ServerReflectionClient::new(server.channel());
+    let answers = client.server_reflection_info(tokio_stream::once(request)).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        panic!("no list of services");
+    };
+    let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    for service in [RESOLVER, ADMIN, "grpc.health.v1.Health"] {
+        assert!(names.contains(&service), "{names:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The whole service, as its users see it.
+
+mod faults;
+mod health;
+mod replicas;

@@ -1,0 +1,124 @@
+//! A real server on a port of its own, with clients.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use smartlinks::{
+    config::{
+        LogFormat, Secret,
+        serve::{Authentication, DatabaseSettings, ServeSettings},
+    },
+    domain::revision::Revision,
+    proto::{link_admin_client::LinkAdminClient, link_resolver_client::LinkResolverClient},
+    server::Server,
+};
+use tonic::transport::{Channel, Endpoint};
+
+use super::database::Database;
+
+/// How long anything is waited for before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server of a test.
+pub(crate) struct TestServer {
+    server: Server,
+    channel: Channel,
+}
+
+/// Returns settings for a test: any port, no metrics, everything often.
+pub(crate) fn settings(database_url: &str) -> ServeSettings {
+    ServeSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        metrics_listen: None,
+        database: DatabaseSettings {
+            url: Secret::new(database_url),
+            connections: 8,
+            wait: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(10),
+        },
+        authentication: Authentication::Anyone,
+        geo_db: None,
+        state_dir: None,
+        copy_interval: Duration::from_secs(3_600),
+        poll_interval: Duration::from_millis(200),
+        compare_interval: Duration::from_secs(3_600),
+        drain: Duration::from_secs(5),
+        log_format: LogFormat::Text,
+    }
+}
+
+impl TestServer {
+    /// Starts a server; it may not have an index yet.
+    pub(crate) async fn start(settings: ServeSettings) -> Self {
+        let server = Server::start(settings).await.unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
+        Self { channel: endpoint.connect().await.unwrap(), server }
+    }
+
+    /// Starts a server on a database and waits for its index.
+    pub(crate) async fn ready(database_url: &str) -> Self {
+        let server = Self::start(settings(database_url)).await;
+        server.wait_for(0).await;
+        server
+    }
+
+    /// Starts a server with a folder for its copy.
+    pub(crate) async fn with_copy(database_url: &str, folder: PathBuf) -> Self {
+        let settings = ServeSettings { state_dir: Some(folder), ..settings(database_url) };
+        let server = Self::start(settings).await;
+        server.wait_for(0).await;
+        server
+    }
+
+    /// Waits until the index holds a revision.
+    pub(crate) async fn wait_for(&self, revision: i64) {
+        self.server.live().wait_for(Revision(revision), PATIENCE).await.unwrap();
+    }
+
+    /// Returns the server itself.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Returns the connection, for clients of other services.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Returns a client of LinkAdmin.
+    pub(crate) fn admin(&self) -> LinkAdminClient<Channel> {
+        LinkAdminClient::new(self.channel.clone())
+    }
+
+    /// Returns a client of LinkResolver.
+    pub(crate) fn resolver(&self) -> LinkResolverClient<Channel> {
+        LinkResolverClient::new(self.channel.clone())
+    }
+
+    /// Stops the server as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+/// Asks again and again until the answer is there; a test that waits too long fails.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Runs statements past the service, as nobody should.
+pub(crate) async fn execute(database: &Database, statements: &str) {
+    database.client().await.batch_execute(statements).await.unwrap();
+}
