@@ -1,8 +1,8 @@
 //! Requests that many tests begin with.
 
 use smartlinks::proto::{
-    CreateLinkRequest, CreateShopRequest, Everyone, Link, Purpose,
-    ResolveRequest, Sharing, Shop, UpdateLinkRequest, resolve_request::Site, sharing::With,
+    CreateLinkRequest, CreateShopRequest, Everyone, Link, Purpose, ResolveRequest, Sharing, Shop,
+    UpdateLinkRequest, resolve_request::Site, sharing::With,
 };
 
 /// A shop with its links at `{id}.test`.
