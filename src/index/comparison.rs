@@ -1,13 +1,9 @@
 //! Compares an index with the tables that it was made from.
 
-use super::{
-    record::Record,
-    snapshot::{ShopEntry, Snapshot},
-};
+use super::{record::Record, snapshot::Snapshot};
 use crate::domain::{
     fingerprint::{Fingerprints, IndexedKind},
     name::{ShopId, Slug},
-    revision::Revision,
 };
 
 impl Snapshot {
@@ -40,28 +36,9 @@ impl Snapshot {
         prints
     }
 
-    /// Returns whether the index has seen a record, or a newer one of the same object.
-    pub fn holds(&self, record: &Record) -> bool {
-        let entry = |shop: &ShopId| self.shops.get(shop);
-        let (held, revision) = match record {
-            Record::Shop { shop, revision, .. } => {
-                (entry(shop).and_then(|entry| Some(entry.row.as_ref()?.revision)), revision)
-            }
-            Record::Partner { shop, code, revision, .. } => {
-                let partner = entry(shop).and_then(|entry| entry.partners.get(code));
-                (partner.filter(|held| held.code == *code).map(|held| held.revision), revision)
-            }
-            Record::Link { shop, slug, revision, .. } | Record::BrokenLink { shop, slug, revision, .. } => {
-                (self.link_revision(entry(shop).map(|entry| &**entry), shop, slug), revision)
-            }
-        };
-        held.is_some_and(|held| held >= *revision)
-    }
-
-    /// Returns the newest revision of a link that was seen, readable or not.
-    fn link_revision(&self, entry: Option<&ShopEntry>, shop: &ShopId, slug: &Slug) -> Option<Revision> {
-        let good = entry.and_then(|entry| entry.link(slug.as_str())).map(|link| link.revision);
-        let broken = self.broken.get(&(shop.clone(), slug.clone())).map(|broken| broken.revision);
-        good.max(broken)
+    /// Returns the record of a link in its last good form.
+    pub fn link_record(&self, shop: &ShopId, slug: &Slug) -> Option<Record> {
+        let entry = self.shops.get(shop)?;
+        Some(entry.link(slug.as_str())?.record(shop))
     }
 }

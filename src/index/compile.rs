@@ -9,13 +9,14 @@ use super::{
     intern::Interner,
     location::Place,
     matcher::{Truth, evaluate},
+    record::Record,
     shortlist::Shortlist,
 };
 use crate::domain::{
     condition::{Condition, Predicate},
     language::LanguageRange,
     link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
-    name::{RuleId, Slug},
+    name::{RuleId, ShopId, Slug},
     policy::{QueryPass, QueryPolicy},
     revision::Revision,
     utm::Utm,
@@ -125,6 +126,18 @@ impl CompiledLink {
     /// Returns the languages that the visitor's is chosen from.
     pub(super) fn languages(&self) -> &[LanguageRange] {
         self.languages.as_deref().map_or(&[], |languages| languages)
+    }
+
+    /// Returns the record that it could be made from.
+    pub(super) fn record(&self, shop: &ShopId) -> Record {
+        Record::Link {
+            shop: shop.clone(),
+            slug: self.slug.clone(),
+            revision: self.revision,
+            state: self.state,
+            sharing: self.sharing().clone(),
+            routing: self.routing(),
+        }
     }
 
     /// Returns a routing that gives the same answers; names and disabled rules are not kept.

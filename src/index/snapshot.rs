@@ -157,14 +157,7 @@ impl ShopEntry {
             revision: partner.revision,
             state: partner.state.clone(),
         });
-        let links = self.links().map(|link| Record::Link {
-            shop: shop.clone(),
-            slug: link.slug.clone(),
-            revision: link.revision,
-            state: link.state,
-            sharing: link.sharing().clone(),
-            routing: link.routing(),
-        });
+        let links = self.links().map(|link| link.record(shop));
         row.chain(partners).chain(links)
     }
 }

@@ -2,11 +2,13 @@
 
 use diesel::{
     QueryableByName,
+    dsl::max,
     prelude::*,
     sql_query,
     sql_types::{Array, BigInt, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
@@ -14,7 +16,7 @@ use super::{
     errors::{Cause, StoreError},
     pool::{ONE_INSTANT, begin, end, limit},
     rows::{FeedLinkRow, PartnerRow, SHARES, ShopRow, sharing, state},
-    schema::{installation, shop},
+    schema::{change, installation, shop},
     types::{Stored, StoredShop},
 };
 use crate::domain::{
@@ -35,6 +37,11 @@ pub struct Feed {
     pub installation: Uuid,
     /// The newest revision; everything up to it was read.
     pub head: Revision,
+    /// When the newest revision was committed.
+    pub committed_at: Timestamp,
+    /// When the revision that was asked for was committed, if that is still known: another time than the one it had
+    /// before means that the database was restored and went another way since.
+    pub since_committed_at: Option<Timestamp>,
     /// What the rows are.
     pub changes: Changes,
 }
@@ -102,6 +109,7 @@ pub(super) struct Head {
     pub(super) revision: i64,
     /// Changes up to this revision were forgotten.
     changes_after: i64,
+    committed_at: jiff_diesel::Timestamp,
 }
 
 impl Store {
@@ -127,7 +135,8 @@ impl Store {
 
 /// Reads where the database is.
 pub(super) async fn head(connection: &mut AsyncPgConnection) -> Result<Head, StoreError> {
-    let columns = (installation::id, installation::revision, installation::changes_after);
+    let columns =
+        (installation::id, installation::revision, installation::changes_after, installation::committed_at);
     Ok(installation::table.select(columns).first(connection).await?)
 }
 
@@ -145,7 +154,25 @@ async fn read(
         Some(Revision(since)) if since < head.changes_after || since > head.revision => Changes::TooOld,
         Some(Revision(since)) => read_changes(connection, since, take).await?,
     };
-    Ok(Feed { installation: head.installation, head: Revision(head.revision), changes })
+    let since_committed_at = match since {
+        Some(Revision(since)) if since == head.revision => Some(head.committed_at.to_jiff()),
+        Some(Revision(since)) => time_of(connection, since).await?,
+        None => None,
+    };
+    Ok(Feed {
+        installation: head.installation,
+        head: Revision(head.revision),
+        committed_at: head.committed_at.to_jiff(),
+        since_committed_at,
+        changes,
+    })
+}
+
+/// Returns when a revision was committed, if its changes are still there.
+async fn time_of(connection: &mut AsyncPgConnection, revision: i64) -> Result<Option<Timestamp>, StoreError> {
+    let query = change::table.filter(change::revision.eq(revision)).select(max(change::at));
+    let time: Option<jiff_diesel::Timestamp> = query.first(connection).await?;
+    Ok(time.map(|time| time.to_jiff()))
 }
 
 async fn read_everything(

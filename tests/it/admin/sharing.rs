@@ -13,8 +13,8 @@ use super::fixture::{
     Client, TestServer, create_link, create_partner, everyone, get_link, link, names, reason, selected,
 };
 
-fn share(slug: &str, add: proto::Sharing) -> ShareLinkRequest {
-    ShareLinkRequest { shop: "acme".into(), slug: slug.into(), add: Some(add), ..Default::default() }
+fn share(slug: &str, sharing: proto::Sharing) -> ShareLinkRequest {
+    ShareLinkRequest { shop: "acme".into(), slug: slug.into(), sharing: Some(sharing), ..Default::default() }
 }
 
 async fn portal(client: &mut Client, partner: &str) -> Vec<proto::PartnerLink> {
@@ -28,13 +28,16 @@ async fn trial_run_of_sharing_says_who_gains_and_loses() {
     let (_server, mut client) = TestServer::with_shop().await;
     create_partner(&mut client, "carl", "gold").await;
     let created = create_link(&mut client, link("sale")).await;
-    let request = ShareLinkRequest { validate_only: true, ..share("sale", selected(&["bert"], &[])) };
+    let refused = client.share_link(share("sale", selected(&["bert"], &[]))).await.unwrap_err();
+    assert_eq!(reason(&refused), "SHARED_WITH_EVERYONE", "adding takes from nobody");
+    let alone = || ShareLinkRequest { replace: true, ..share("sale", selected(&["bert"], &[])) };
+    let request = ShareLinkRequest { validate_only: true, ..alone() };
     let answer = client.share_link(request).await.unwrap().into_inner();
     assert_eq!((answer.revision, answer.gain_count, answer.loss_count), (0, 0, 2));
     assert_eq!(answer.losses, ["anna", "carl"]);
     assert_eq!(get_link(&mut client, "sale").await, created);
 
-    let answer = client.share_link(share("sale", selected(&["bert"], &[]))).await.unwrap().into_inner();
+    let answer = client.share_link(alone()).await.unwrap().into_inner();
     assert_eq!(answer.losses, ["anna", "carl"]);
     let answer = client.share_link(share("sale", selected(&[], &["gold"]))).await.unwrap().into_inner();
     assert_eq!((answer.gains.clone(), answer.loss_count), (vec!["anna".to_owned(), "carl".to_owned()], 0));
@@ -83,7 +86,7 @@ async fn ten_thousand_partners_fit_a_link_and_one_more_does_not() {
 
     let status = client.share_link(share("wide", selected(&["p10001"], &[]))).await.unwrap_err();
     assert_eq!(reason(&status), "TOO_LONG");
-    assert!(status.message().starts_with("add.selected.partners: "), "{status}");
+    assert!(status.message().starts_with("sharing.selected.partners: "), "{status}");
     let answer = client.share_link(share("wide", everyone())).await.unwrap().into_inner();
     assert_eq!((answer.gain_count, answer.gains), (3, vec!["anna".into(), "bert".into(), "p10001".into()]));
 }

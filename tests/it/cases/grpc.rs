@@ -182,7 +182,7 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         user_agent: headers.user_agent.clone(),
         accept_language: headers.accept_language.clone(),
         referer: headers.referer.clone(),
-        purpose: headers.purpose.clone(),
+        purpose_header: headers.purpose.clone(),
     };
     Some(ResolveRequest {
         site: Some(Site::Host(visit.host.clone())),

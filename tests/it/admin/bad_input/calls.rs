@@ -186,14 +186,14 @@ pub(super) fn all(token: &str) -> Vec<Case> {
             proto::ShareLinkRequest { shop: "acme".into(), slug: "sale".into(), ..Default::default() }.into(),
             Code::InvalidArgument,
             "REQUIRED",
-            "add",
+            "sharing",
         ),
         case(
             "sharing a deleted link",
             proto::ShareLinkRequest {
                 shop: "acme".into(),
                 slug: "deleted".into(),
-                add: Some(everyone()),
+                sharing: Some(everyone()),
                 ..Default::default()
             }
             .into(),
@@ -206,13 +206,14 @@ pub(super) fn all(token: &str) -> Vec<Case> {
             proto::ShareLinkRequest {
                 shop: "acme".into(),
                 slug: "sale".into(),
-                add: Some(selected(&["bert", "anna", "nope"], &[])),
+                sharing: Some(selected(&["bert", "anna", "nope"], &[])),
+                replace: true,
                 ..Default::default()
             }
             .into(),
             Code::InvalidArgument,
             "UNKNOWN_REFERENCE",
-            "add.selected.partners[2]",
+            "sharing.selected.partners[2]",
         ),
         case(
             "unsharing from nobody",
