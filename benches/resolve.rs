@@ -3,6 +3,8 @@
 //! User agents and countries are memoised facts here, as they are for most clicks; everything else is found out per
 //! visit. Links, visitors and addresses differ, because a loop over one of each would measure the cache of the CPU.
 
+#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+
 use std::{collections::HashMap, hint::black_box, net::Ipv4Addr, sync::Arc, time::Instant};
 
 use jiff::{Timestamp, civil::Weekday};
@@ -218,8 +220,8 @@ fn no_match(number: usize) -> Condition {
     let predicate = match number % 14 {
         0 => Predicate::Device(one([DeviceClass::Mobile, DeviceClass::Tablet][number % 2])),
         1 => Predicate::Country(one(country())),
-        2 => Predicate::Os(one(Os::Ios), VersionRange::default()),
-        3 => Predicate::Browser(one(Browser::Firefox), VersionRange::default()),
+        2 => Predicate::Os { families: one(Os::Ios), versions: VersionRange::default() },
+        3 => Predicate::Browser { families: one(Browser::Firefox), versions: VersionRange::default() },
         4 => Predicate::Language(one(LanguageRange::parse(["ja", "pt", "ko"][number % 3]).unwrap())),
         5 => Predicate::ReferrerHost {
             hosts: one(Host::parse(&format!("news-{number}.example")).unwrap()),
@@ -245,7 +247,7 @@ fn no_match(number: usize) -> Condition {
     let predicate = Condition::Is(predicate);
     match number % 3 {
         0 => predicate,
-        1 => Condition::All(Group::new(vec![predicate, Condition::Is(Predicate::InEu)]).unwrap()),
+        1 => Condition::All(Group::new(vec![predicate, Condition::Is(Predicate::InEu {})]).unwrap()),
         _ => {
             let abroad = Condition::Is(Predicate::Country(one(Country::parse("NZ").unwrap())));
             Condition::Any(Group::new(vec![predicate, abroad]).unwrap())

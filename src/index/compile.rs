@@ -35,12 +35,14 @@ pub(super) struct CompiledLink {
     pub(super) window: Option<Box<Window>>,
     pub(super) utm: Option<Arc<Utm>>,
     pub(super) policy: Option<Arc<QueryPolicy>>,
+    /// The conditions of the enabled rules, apart from the rest: those of rules that do not match are all that is read.
+    conditions: Box<[Arc<Condition>]>,
     /// The enabled rules.
-    pub(super) rules: Box<[CompiledRule]>,
+    rules: Box<[CompiledRule]>,
     /// Which of many rules a visit can meet; `None` with few of them.
-    pub(super) shortlist: Option<Box<Shortlist>>,
+    shortlist: Option<Box<Shortlist>>,
     /// What all language conditions of the enabled rules name together: which language a visitor has depends on it.
-    pub(super) languages: Option<Arc<Box<[LanguageRange]>>>,
+    languages: Option<Arc<Box<[LanguageRange]>>>,
 }
 
 /// When a link works.
@@ -55,7 +57,6 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) struct CompiledRule {
     pub(super) id: Arc<RuleId>,
-    pub(super) when: Arc<Condition>,
     pub(super) then: Place,
     pub(super) utm: Option<Arc<Utm>>,
 }
@@ -77,19 +78,18 @@ impl CompiledLink {
             (start.is_some() || expire.is_some() || routing.expired_destination.is_some()).then(|| {
                 Box::new(Window { start, expire, expired: routing.expired_destination.map(Place::new) })
             });
-        let rules: Box<[_]> = routing
-            .rules
-            .into_iter()
-            .filter(|rule| rule.enabled)
-            .map(|rule| CompiledRule {
+        let mut conditions = Vec::new();
+        let mut rules = Vec::new();
+        for rule in routing.rules.into_iter().filter(|rule| rule.enabled) {
+            conditions.push(interner.conditions.share(rule.when));
+            rules.push(CompiledRule {
                 id: interner.rules.share(rule.id),
-                when: interner.conditions.share(rule.when),
                 then: match rule.then {
                     Outcome::Destination(to) => Place::new(to),
                 },
                 utm: shared_utm(rule.utm, interner),
-            })
-            .collect();
+            });
+        }
         Self {
             slug,
             revision,
@@ -101,8 +101,9 @@ impl CompiledLink {
             utm: shared_utm(routing.utm, interner),
             policy: routing.query_policy.map(|policy| interner.policies.share(ordered(policy))),
             languages: (!languages.is_empty()).then(|| interner.languages.share(languages)),
-            shortlist: Shortlist::new(&rules),
-            rules,
+            shortlist: Shortlist::new(&conditions),
+            conditions: conditions.into(),
+            rules: rules.into(),
         }
     }
 
@@ -113,11 +114,12 @@ impl CompiledLink {
 
     /// Returns the first rule that matches.
     pub(super) fn first_match<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a CompiledRule> {
-        let matches = |rule: &&'a CompiledRule| evaluate(&rule.when, facts) == Truth::True;
-        match &self.shortlist {
-            None => self.rules.iter().find(matches),
-            Some(shortlist) => shortlist.candidates(facts).map(|at| &self.rules[at]).find(matches),
-        }
+        let matches = |at: &usize| evaluate(&self.conditions[*at], facts) == Truth::True;
+        let first = match &self.shortlist {
+            None => (0..self.conditions.len()).find(matches),
+            Some(shortlist) => shortlist.candidates(facts).find(matches),
+        };
+        first.map(|at| &self.rules[at])
     }
 
     /// Returns the languages that the visitor's is chosen from.
@@ -133,10 +135,11 @@ impl CompiledLink {
             rules: self
                 .rules
                 .iter()
-                .map(|rule| Rule {
+                .zip(&self.conditions)
+                .map(|(rule, when)| Rule {
                     id: (*rule.id).clone(),
                     display_name: None,
-                    when: (*rule.when).clone(),
+                    when: (**when).clone(),
                     then: Outcome::Destination(rule.then.destination().clone()),
                     utm: utm(&rule.utm),
                     enabled: true,
@@ -180,7 +183,7 @@ pub(super) fn ordered(mut policy: QueryPolicy) -> QueryPolicy {
         names.sort_unstable();
     }
     // Stable, and the first of equal names stays: that is the one that counts.
-    policy.overrides.sort_by(|(left, _), (right, _)| left.cmp(right));
-    policy.overrides.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    policy.overrides.sort_by(|left, right| left.name.cmp(&right.name));
+    policy.overrides.dedup_by(|later, earlier| later.name == earlier.name);
     policy
 }

@@ -8,16 +8,17 @@
 use std::{
     hash::{BuildHasher, Hash},
     net::IpAddr,
+    sync::Arc,
 };
 
 use foldhash::fast::FixedState;
 use ipnet::IpNet;
 
-use super::{compile::CompiledRule, facts::Facts};
+use super::facts::Facts;
 use crate::{
     classify::address::{normalize, normalize_net},
     domain::{
-        condition::{CallerTest, Condition, Predicate, QueryTest},
+        condition::{CallerTest, Condition, Predicate, QueryTest, TimeWindow, WeeklyHours},
         limits,
         query::pieces,
     },
@@ -36,6 +37,8 @@ enum Kind {
     Traffic,
     InEu,
     Continent,
+    Hours,
+    Time,
     Device,
     Os,
     Browser,
@@ -59,8 +62,14 @@ pub(super) struct Shortlist {
     /// In order; the rule of each clue stands at the same place of `rules`.
     clues: Box<[u32]>,
     rules: Box<[u16]>,
+    /// A bit for each clue: most clues that a visit shows are none of ours, and one look here tells.
+    sieve: Box<[u64]>,
     /// The rules that are asked always.
     always: Rules,
+    /// Windows and hours are no values to look up: each is tested once, however many rules name it.
+    windows: Box<[(TimeWindow, u32)]>,
+    /// In the order of their zones.
+    hours: Box<[(WeeklyHours, u32)]>,
     /// Bit per kind of clue that there is: no other facts are looked at.
     kinds: u32,
 }
@@ -76,35 +85,75 @@ struct Clues {
 
 impl Shortlist {
     /// Files the rules of a link, if there are enough of them.
-    pub(super) fn new(rules: &[CompiledRule]) -> Option<Box<Self>> {
+    pub(super) fn new(conditions: &[Arc<Condition>]) -> Option<Box<Self>> {
         // More than the limit is not written by us; the plain way answers all the same.
-        if !(FROM_RULES..=limits::RULES).contains(&rules.len()) {
+        if !(FROM_RULES..=limits::RULES).contains(&conditions.len()) {
             return None;
         }
         let mut filed = Vec::new();
         let mut always = [0; WORDS];
         let mut kinds = 0;
-        for (at, rule) in (0_u16..).zip(rules) {
-            match clues(&rule.when).filter(|clues| clues.hashes.len() <= MOST_CLUES) {
+        let (mut windows, mut hours) = (Vec::new(), Vec::new());
+        for (at, when) in (0_u16..).zip(conditions) {
+            match clues(when).filter(|clues| clues.hashes.len() <= MOST_CLUES) {
                 None => insert(&mut always, at),
                 Some(clues) => {
                     for (kind, clue) in clues.hashes {
                         kinds |= 1 << kind as u32;
                         filed.push((clue, at));
                     }
+                    when.for_each_predicate(&mut |predicate| match predicate {
+                        Predicate::Time(window) => windows.push((window.clone(), clue(Kind::Time, window))),
+                        Predicate::Weekly(weekly) => hours.push((weekly.clone(), clue(Kind::Hours, weekly))),
+                        Predicate::Device(_)
+                        | Predicate::Os { .. }
+                        | Predicate::Browser { .. }
+                        | Predicate::Language(_)
+                        | Predicate::Country(_)
+                        | Predicate::Continent(_)
+                        | Predicate::InEu {}
+                        | Predicate::ReferrerHost { .. }
+                        | Predicate::Query { .. }
+                        | Predicate::ClientAddress(_)
+                        | Predicate::Traffic(_)
+                        | Predicate::Partner(_)
+                        | Predicate::Program(_)
+                        | Predicate::PartnerTag(_)
+                        | Predicate::Caller { .. } => {}
+                    });
                 }
             }
         }
         filed.sort_unstable();
         filed.dedup();
         let (clues, rules): (Vec<_>, Vec<_>) = filed.into_iter().unzip();
-        Some(Box::new(Self { clues: clues.into(), rules: rules.into(), always, kinds }))
+        // Those that no rule is filed under need no test, others only one.
+        windows.retain(|(_, clue)| clues.binary_search(clue).is_ok());
+        windows.sort_unstable_by_key(|(_, clue)| *clue);
+        windows.dedup();
+        hours.retain(|(_, clue)| clues.binary_search(clue).is_ok());
+        hours.sort_unstable_by(|(left, one), (right, other)| {
+            (left.zone().as_str(), one).cmp(&(right.zone().as_str(), other))
+        });
+        hours.dedup();
+        Some(Box::new(Self {
+            sieve: sieve(&clues),
+            clues: clues.into(),
+            rules: rules.into(),
+            always,
+            windows: windows.into(),
+            hours: hours.into(),
+            kinds,
+        }))
     }
 
     /// Returns the places of the rules that the visit can meet, in order.
-    pub(super) fn candidates(&self, facts: &Facts<'_>) -> impl Iterator<Item = usize> {
+    pub(super) fn candidates<'a>(&'a self, facts: &Facts<'a>) -> impl Iterator<Item = usize> {
         let mut found = self.always;
         self.show(facts, |clue| {
+            if !is_marked(&self.sieve, clue) {
+                return;
+            }
             let start = self.clues.partition_point(|filed| *filed < clue);
             let same = self.clues[start..].iter().take_while(|filed| **filed == clue);
             for (_, rule) in same.zip(&self.rules[start..]) {
@@ -119,10 +168,17 @@ impl Shortlist {
     }
 
     /// Calls `found` with every clue that the visit shows.
-    fn show(&self, facts: &Facts<'_>, mut found: impl FnMut(u32)) {
+    fn show<'a>(&'a self, facts: &Facts<'a>, mut found: impl FnMut(u32)) {
         let visit = facts.visit;
         let agent = &visit.agent;
         let has = |kind: Kind| self.kinds >> kind as u32 & 1 == 1;
+        let in_window = |(window, _): &&(TimeWindow, u32)| window.contains(visit.time);
+        self.windows.iter().filter(in_window).for_each(|(_, clue)| found(*clue));
+        for of_zone in self.hours.chunk_by(|(left, _), (right, _)| left.zone() == right.zone()) {
+            let local = facts.weekday_and_hour(of_zone[0].0.zone());
+            let in_hours = |(hours, _): &&(WeeklyHours, u32)| hours.contains_local(local);
+            of_zone.iter().filter(in_hours).for_each(|(_, clue)| found(*clue));
+        }
         if has(Kind::Traffic) {
             found(clue(Kind::Traffic, facts.traffic));
         }
@@ -190,6 +246,18 @@ fn insert(rules: &mut Rules, at: u16) {
     rules[usize::from(at / 64)] |= 1 << (at % 64);
 }
 
+/// Marks clues in a table of about eight bits for each.
+fn sieve(clues: &[u32]) -> Box<[u64]> {
+    let mut sieve = vec![0; (clues.len() / 8 + 1).next_power_of_two()];
+    let last = sieve.len() - 1;
+    clues.iter().for_each(|clue| sieve[*clue as usize / 64 & last] |= 1 << (clue % 64));
+    sieve.into()
+}
+
+fn is_marked(sieve: &[u64], clue: u32) -> bool {
+    sieve[clue as usize / 64 & (sieve.len() - 1)] >> (clue % 64) & 1 == 1
+}
+
 fn clue(kind: Kind, value: impl Hash) -> u32 {
     // The low half of the hash; more bits would only make collisions rarer that cost next to nothing.
     FixedState::default().hash_one((kind, value)) as u32
@@ -216,12 +284,12 @@ fn clues(condition: &Condition) -> Option<Clues> {
 fn clues_of(predicate: &Predicate) -> Option<Clues> {
     match predicate {
         Predicate::Device(classes) => Some(each(Kind::Device, classes.iter())),
-        Predicate::Os(families, _) => Some(each(Kind::Os, families.iter())),
-        Predicate::Browser(families, _) => Some(each(Kind::Browser, families.iter())),
+        Predicate::Os { families, .. } => Some(each(Kind::Os, families.iter())),
+        Predicate::Browser { families, .. } => Some(each(Kind::Browser, families.iter())),
         Predicate::Language(ranges) => Some(each(Kind::Language, ranges.iter())),
         Predicate::Country(countries) => Some(each(Kind::Country, countries.iter())),
         Predicate::Continent(continents) => Some(each(Kind::Continent, continents.iter())),
-        Predicate::InEu => Some(each(Kind::InEu, std::iter::once(()))),
+        Predicate::InEu {} => Some(each(Kind::InEu, std::iter::once(()))),
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             let kind = if *include_subdomains { Kind::HostBelow } else { Kind::Host };
             Some(each(kind, hosts.iter().map(|host| host.as_str())))
@@ -240,8 +308,8 @@ fn clues_of(predicate: &Predicate) -> Option<Clues> {
             Some(each(Kind::Network, networks.into_iter()))
         }
         Predicate::Traffic(classes) => Some(each(Kind::Traffic, classes.iter())),
-        // Comparing two times costs less than looking them up; the clock of a zone is read once per visit.
-        Predicate::Time(_) | Predicate::Weekly(_) => None,
+        Predicate::Time(window) => Some(each(Kind::Time, std::iter::once(window))),
+        Predicate::Weekly(hours) => Some(each(Kind::Hours, std::iter::once(hours))),
         Predicate::Partner(codes) => Some(each(Kind::Partner, codes.iter().map(|code| code.as_str()))),
         Predicate::Program(programs) => {
             Some(each(Kind::Program, programs.iter().map(|program| program.as_str())))

@@ -155,3 +155,52 @@ fn put_partner(shop: &mut ShopEntry, code: PartnerCode, revision: Revision, stat
     }
     partners.insert(code, partner);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        destination::Destination,
+        link::{LinkState, Routing, Sharing},
+        utm::{Template, Utm},
+    };
+
+    fn link(revision: i64) -> Record {
+        let campaign = Template::parse(&format!("edit-{revision}")).unwrap();
+        Record::Link {
+            shop: ShopId::parse("acme").unwrap(),
+            slug: Slug::parse(&format!("link-{}", revision % 10)).unwrap(),
+            revision: Revision(revision),
+            state: LinkState::Active,
+            sharing: Sharing::Everyone,
+            routing: Routing {
+                utm: Utm { campaign: Some(campaign), ..Utm::default() },
+                ..Routing::to(Destination::parse("/s").unwrap())
+            },
+        }
+    }
+
+    #[test]
+    fn edits_leave_no_garbage_behind() {
+        let mut writer = Writer::new();
+        for revision in 1..=20_000 {
+            writer.apply([link(revision)], Revision(revision));
+        }
+        assert_eq!(writer.snapshot().counts().links, 10);
+        assert!(writer.interner.len() < 2_500, "{} values are held for 10 links", writer.interner.len());
+    }
+
+    #[test]
+    fn equal_values_of_links_are_held_once() {
+        let mut writer = Writer::new();
+        let same = |slug: i64| match link(7) {
+            Record::Link { shop, revision, state, sharing, routing, .. } => {
+                let slug = Slug::parse(&format!("link-{slug}")).unwrap();
+                Record::Link { shop, slug, revision, state, sharing, routing }
+            }
+            other @ (Record::Shop { .. } | Record::Partner { .. } | Record::BrokenLink { .. }) => other,
+        };
+        writer.apply((0..100).map(same), Revision(7));
+        assert_eq!(writer.interner.len(), 1);
+    }
+}

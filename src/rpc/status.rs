@@ -4,6 +4,9 @@
 //! becomes a [`Status`] with `ErrorInfo` always, `BadRequest` with fields at fault, `RetryInfo` where a retry can help;
 //! or, on a stream, the message of one item.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::HashMap, error::Error, fmt, time::Duration};
 
 use tonic::{Code, Status};
