@@ -1,4 +1,5 @@
-//! Builds the address to redirect to. The bytes of destination and query pass as they are; DESIGN §4 has the order.
+//! Builds the address to redirect to. The bytes of destination and query pass as they are;
+//! `docs/semantics.md` has the order.
 
 use std::borrow::Cow;
 

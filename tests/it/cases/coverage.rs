@@ -1,13 +1,13 @@
 //! Makes sure that every line of the small print that applies is shown, by a case or by a named test.
 
-use std::{fs, path::Path};
+use std::{fs, ops::RangeInclusive, path::Path};
 
 use super::{file, refusals};
 
-/// The lines that apply to what there is, by their letter. What needs splits, counters, cookies or the click log is not
-/// among them: V1, V2, L28, C2, C7, C12, C15, P4, Q5, Q6, Q7; nor trusted proxies (G4), which there are none of, nor an
-/// installation-wide key (Q9), which every token is. L27 is no line.
-const LINES: [(&str, &[std::ops::RangeInclusive<u8>]); 9] = [
+/// The questions that the small print answers, by letter and number. The name of a case begins with the ids of what it
+/// shows. A number that is missing asked about something that this service does not have: splits, counters, cookies, a
+/// click log, trusted proxies.
+const LINES: [(&str, &[RangeInclusive<u8>]); 9] = [
     ("A", &[1..=11]),
     ("C", &[1..=1, 3..=6, 8..=11, 13..=14, 16..=16]),
     ("E", &[1..=3]),
@@ -29,36 +29,66 @@ const BY_TEST: [(&str, &str, &str); 6] = [
     ("C13", "tests/it/cases/grpc.rs", "visits_over_grpc_have_limits"),
 ];
 
-/// Traps that other systems of this field fell into, and words of the names that show them.
-const TRAPS: [(&str, &[&str]); 22] = [
-    ("empty rule", &["a rule with an empty group", "an empty group"]),
-    ("query value 0", &["the value 0 passes", "the value 0 is a value"]),
-    ("empty value", &["an empty value passes"]),
-    ("repeated keys", &["repeated keys pass"]),
-    ("plus", &["a plus stays a plus", "an escaped plus stays escaped", "an escaped space stays escaped"]),
-    ("key without =", &["a key without = gets none"]),
-    ("numeric keys", &["numeric keys stay"]),
-    ("names changed", &["brackets and dots in names stay"]),
-    ("# in destination", &["a fragment without a query keeps what is between"]),
-    ("HEAD", &["a look-up gets none"]),
-    ("previews", &["facebookexternalhit: preview", "WhatsApp: preview"]),
+/// The sections of `docs/semantics.md` whose plain rules cases show, by id.
+const SECTIONS: [(&str, &str); 20] = [
+    ("D1", "Words"),
+    ("D2", "Names: slugs, codes, ids"),
+    ("D3", "Destinations"),
+    ("D4", "How a location is built"),
+    ("D5", "Query policy"),
+    ("D6", "UTM parameters and placeholders"),
+    ("D7", "Our own parameters"),
+    ("D8", "Who is credited"),
+    ("D9", "Sharing"),
+    ("D10", "States and windows"),
+    ("D11", "Rules and conditions"),
+    ("D12", "The attributes"),
+    ("D13", "Languages"),
+    ("D14", "Time"),
+    ("D15", "Query parameters in conditions"),
+    ("D16", "Operating systems, browsers, devices"),
+    ("D17", "Traffic classes"),
+    ("D18", "Countries, continents, the European Union"),
+    ("D19", "The gateway"),
+    ("D20", "Limits"),
+];
+
+/// Traps that other systems of this field fell into, by id, and words of the names that show them.
+const TRAPS: [(&str, &str, &[&str]); 22] = [
+    ("T1", "empty rule", &["a rule with an empty group", "an empty group"]),
+    ("T2", "query value 0", &["the value 0 passes", "the value 0 is a value"]),
+    ("T3", "empty value", &["an empty value passes"]),
+    ("T4", "repeated keys", &["repeated keys pass"]),
     (
+        "T5",
+        "plus",
+        &["a plus stays a plus", "an escaped plus stays escaped", "an escaped space stays escaped"],
+    ),
+    ("T6", "key without =", &["a key without = gets none"]),
+    ("T7", "numeric keys", &["numeric keys stay"]),
+    ("T8", "names changed", &["brackets and dots in names stay"]),
+    ("T9", "# in destination", &["a fragment without a query keeps what is between"]),
+    ("T10", "HEAD", &["a look-up gets none"]),
+    ("T11", "previews", &["facebookexternalhit: preview", "WhatsApp: preview"]),
+    (
+        "T12",
         "iPad as Mac",
         &["an iPad that says it is a Mac cannot be told", "an iPad that says it is a Mac: not iOS"],
     ),
-    ("q-values", &["a low q is a wish all the same"]),
-    ("region", &["a region does not match a rule for another one"]),
-    ("private address", &["without a country for the address a negated rule does not match"]),
-    ("IPv6", &["an IPv6 address"]),
-    ("slug case", &["the slug without case"]),
-    ("trailing slash", &["one trailing slash is ignored behind the partner"]),
-    ("`+` suffix", &["a `+` behind the slug", "a `+` behind the partner"]),
+    ("T13", "q-values", &["a low q is a wish all the same"]),
+    ("T14", "region", &["a region does not match a rule for another one"]),
+    ("T15", "private address", &["without a country for the address a negated rule does not match"]),
+    ("T16", "IPv6", &["an IPv6 address"]),
+    ("T17", "slug case", &["the slug without case"]),
+    ("T18", "trailing slash", &["one trailing slash is ignored behind the partner"]),
+    ("T19", "`+` suffix", &["a `+` behind the slug", "a `+` behind the partner"]),
     (
+        "T20",
         "escaped and emoji slugs",
         &["an emoji is no slug", "an escaped accent is no slug", "an escaped hyphen"],
     ),
-    ("expiry", &["a link that has expired is asked again before its end"]),
-    ("DST", &["an hour that the clock skips", "an hour that comes twice", "in winter the same hours"]),
+    ("T21", "expiry", &["a link that has expired is asked again before its end"]),
+    ("T22", "DST", &["an hour that the clock skips", "an hour that comes twice", "in winter the same hours"]),
 ];
 
 /// Returns the name of every case and write.
@@ -67,10 +97,18 @@ fn names() -> Vec<String> {
     cases.chain(refusals::names()).collect()
 }
 
+/// Returns the id of every question.
+fn lines() -> Vec<String> {
+    let of_letter = |(letter, ranges): &(&str, &[RangeInclusive<u8>])| {
+        ranges.iter().cloned().flatten().map(|line| format!("{letter}{line}")).collect::<Vec<_>>()
+    };
+    LINES.iter().flat_map(of_letter).collect()
+}
+
 /// Returns the ids that a name begins with: `L18 L48 an escaped name` shows two lines.
 fn ids(name: &str) -> impl Iterator<Item = &str> {
     let is_id = |word: &&str| {
-        let digits = word.strip_prefix(|first: char| "ACEGHLPQU".contains(first));
+        let digits = word.strip_prefix(|first: char| "ACDEGHLPQTU".contains(first));
         digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     name.split(' ').take_while(is_id)
@@ -80,12 +118,6 @@ fn ids(name: &str) -> impl Iterator<Item = &str> {
 fn every_line_that_applies_is_shown() {
     let names = names();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let lines: Vec<String> = LINES
-        .iter()
-        .flat_map(|(letter, ranges)| {
-            ranges.iter().cloned().flatten().map(move |line| format!("{letter}{line}"))
-        })
-        .collect();
     let missing = |line: &String| {
         let by_case = names.iter().any(|name| ids(name).any(|id| id == line));
         let by_test = BY_TEST.iter().filter(|(id, ..)| id == line).any(|(_, file, test)| {
@@ -94,32 +126,65 @@ fn every_line_that_applies_is_shown() {
         });
         !by_case && !by_test
     };
-    let missing: Vec<&String> = lines.iter().filter(|line| missing(line)).collect();
+    let missing: Vec<String> = lines().into_iter().filter(missing).collect();
     assert!(missing.is_empty(), "no case and no named test shows {missing:?}");
 }
 
 #[test]
 fn every_name_says_what_it_shows() {
-    let anonymous = |name: &String| {
-        let of_a_page = ["DESIGN §", "FIELD §"].iter().any(|page| name.starts_with(page));
-        !of_a_page && ids(name).next().is_none()
+    let anonymous: Vec<String> = names().into_iter().filter(|name| ids(name).next().is_none()).collect();
+    assert!(anonymous.is_empty(), "these names begin with no id: {anonymous:#?}");
+}
+
+#[test]
+fn every_id_is_explained() {
+    let lines = lines();
+    let is_known = |id: &str| {
+        lines.iter().any(|line| line == id)
+            || SECTIONS.iter().any(|(section, _)| *section == id)
+            || TRAPS.iter().any(|(trap, ..)| *trap == id)
     };
-    let anonymous: Vec<String> = names().into_iter().filter(anonymous).collect();
-    assert!(anonymous.is_empty(), "these names begin with no line: {anonymous:#?}");
+    let unknown: Vec<String> = names().into_iter().filter(|name| !ids(name).all(is_known)).collect();
+    assert!(unknown.is_empty(), "these names have an id that no table has: {unknown:#?}");
+}
+
+#[test]
+fn every_line_is_answered() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/semantics.md")).unwrap();
+    let brackets = page.split('[').filter_map(|rest| Some(rest.split_once(']')?.0));
+    let answered: Vec<&str> = brackets.flat_map(|ids| ids.split(", ")).collect();
+    let missing: Vec<String> =
+        lines().into_iter().filter(|line| !answered.contains(&line.as_str())).collect();
+    assert!(missing.is_empty(), "docs/semantics.md answers nowhere, in brackets, {missing:?}");
+}
+
+#[test]
+fn every_section_is_there_and_shown() {
+    let names = names();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/semantics.md")).unwrap();
+    for (section, heading) in SECTIONS {
+        let is_there = page.lines().any(|line| line.strip_prefix("## ") == Some(heading));
+        assert!(is_there, "docs/semantics.md has no section {heading:?}");
+        let is_shown = names.iter().any(|name| ids(name).any(|id| id == section));
+        assert!(is_shown, "no case shows {section}, {heading:?}");
+    }
 }
 
 #[test]
 fn every_trap_is_shown() {
     let names = names();
-    let missing: Vec<(&str, &str)> = TRAPS
+    let is_shown = |trap: &str, words: &str| {
+        names.iter().any(|name| name.contains(words) && ids(name).any(|id| id == trap))
+    };
+    let missing: Vec<(&str, &str, &str)> = TRAPS
         .iter()
-        .flat_map(|(trap, shown)| shown.iter().map(|words| (*trap, *words)))
-        .filter(|(_, words)| !names.iter().any(|name| name.contains(words)))
+        .flat_map(|(trap, what, shown)| shown.iter().map(|words| (*trap, *what, *words)))
+        .filter(|(trap, _, words)| !is_shown(trap, words))
         .collect();
-    assert!(missing.is_empty(), "no case has these words: {missing:#?}");
+    assert!(missing.is_empty(), "no case has this id and these words: {missing:#?}");
 }
 
 #[test]
-fn there_are_as_many_cases_as_were_promised() {
+fn cases_are_found() {
     assert!(file::load().len() >= 280);
 }

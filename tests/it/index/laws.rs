@@ -96,7 +96,7 @@ impl Draft {
         self.overrides.iter().find(|(listed, _)| listed == name).map(|(_, conflict)| *conflict)
     }
 
-    /// Says once more, without any thought of speed, what the query is: DESIGN §4 and the small print word by word.
+    /// Says once more, without any thought of speed, what the query is: the small print word by word.
     fn expected_query(&self) -> Option<String> {
         let passes = |piece: &&String| match (&self.pass, name(piece)) {
             (QueryPass::All, _) => true,
