@@ -36,11 +36,34 @@ fn php(name: &str) -> String {
     variable
 }
 
+/// Reads the key that Rack and qs make of a decoded name: brackets around it do not count.
+fn rack(name: &str) -> &str {
+    name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap()
+}
+
+/// Decodes `%uXXXX`, as ASP.NET does beside `%XX`.
+fn asp(name: &str) -> String {
+    let mut parts = name.split("%u");
+    let mut decoded = parts.next().unwrap().to_owned();
+    for part in parts {
+        let char = part.get(..4).and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
+        match char {
+            Some(char) => decoded.extend([char.to_string().as_str(), &part[4..]]),
+            None => decoded.extend(["%u", part]),
+        }
+    }
+    decoded
+}
+
 /// Returns whether some reader takes a piece for one of these names.
 fn is_ours(piece: &str, ours: &[&str]) -> bool {
     let Some(name) = name(piece) else { return false };
-    let plain = name.split('[').next().unwrap();
-    ours.iter().any(|own| own.eq_ignore_ascii_case(plain) || own.eq_ignore_ascii_case(&php(&name)))
+    let readings = |name: &str| {
+        let plain = name.split('[').next().unwrap().to_owned();
+        [plain, php(name), rack(name).to_owned()]
+    };
+    let all = [readings(&name), readings(&asp(&name))].concat();
+    ours.iter().any(|own| all.iter().any(|reading| own.eq_ignore_ascii_case(reading)))
 }
 
 const OURS: [&str; 3] = ["ref", "via", "click_id"];
@@ -185,6 +208,9 @@ fn piece() -> impl Strategy<Value = String> {
             "click[id",
             ".ref",
             "[ref",
+            "[ref]",
+            "%5Bref%5d[0]",
+            "%u0072ef",
             "re.f",
             "",
             "%zz",
@@ -272,7 +298,7 @@ proptest! {
         let parsed = url::Url::parse(&location).unwrap();
         prop_assert!(matches!(parsed.host_str(), Some("shop.example" | "b.example")), "{}", location);
         let ours = |name: &str| OURS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        // As a browser's own reader reads it, and as PHP does.
+        // As a browser's own reader reads it, as PHP does, and as Rack does.
         let plain: Vec<_> = parsed
             .query_pairs()
             .filter(|(name, _)| ours(name) || ours(name.split('[').next().unwrap()))
@@ -283,6 +309,7 @@ proptest! {
             .filter(|(name, _)| ours(&php(name)))
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
+        let bracketed = parsed.query_pairs().filter(|(name, _)| ours(rack(name))).count();
         let mut expected = Vec::new();
         if draft.partner {
             expected.push(("ref".to_owned(), "anna".to_owned()));
@@ -292,6 +319,7 @@ proptest! {
         }
         prop_assert_eq!(&plain, &expected, "{}", location);
         prop_assert_eq!(&lax, &expected, "{}", location);
+        prop_assert_eq!(bracketed, expected.len(), "{}", location);
     }
 
     #[test]
