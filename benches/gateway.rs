@@ -38,7 +38,7 @@ use tokio::{
 
 fn main() {
     let requests = Rc::new((0..VISITS).map(request).collect::<Vec<_>>());
-    let resolver = support::serve(support::resolver());
+    let resolver = support::serve_whole(support::resolver());
     let doors = [per_processor(resolver), one_runtime(resolver)];
     let Some(nginx) = Nginx::start() else {
         println!("nginx is neither in PATH nor in .smartlinks/tools; run scripts/setup bench");

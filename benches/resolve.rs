@@ -252,8 +252,8 @@ fn no_match(number: usize) -> Condition {
     let predicate = match number % 14 {
         0 => Predicate::Device(one([DeviceClass::Mobile, DeviceClass::Tablet][number % 2])),
         1 => Predicate::Country(one(country())),
-        2 => Predicate::Os(one(Os::Ios), VersionRange::default()),
-        3 => Predicate::Browser(one(Browser::Firefox), VersionRange::default()),
+        2 => Predicate::Os { families: one(Os::Ios), versions: VersionRange::default() },
+        3 => Predicate::Browser { families: one(Browser::Firefox), versions: VersionRange::default() },
         4 => Predicate::Language(one(LanguageRange::parse(["ja", "pt", "ko"][number % 3]).unwrap())),
         5 => Predicate::ReferrerHost {
             hosts: one(Host::parse(&format!("news-{number}.example")).unwrap()),
@@ -279,7 +279,7 @@ fn no_match(number: usize) -> Condition {
     let predicate = Condition::Is(predicate);
     match number % 3 {
         0 => predicate,
-        1 => Condition::All(Group::new(vec![predicate, Condition::Is(Predicate::InEu)]).unwrap()),
+        1 => Condition::All(Group::new(vec![predicate, Condition::Is(Predicate::InEu {})]).unwrap()),
         _ => {
             let abroad = Condition::Is(Predicate::Country(one(Country::parse("NZ").unwrap())));
             Condition::Any(Group::new(vec![predicate, abroad]).unwrap())

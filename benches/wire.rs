@@ -14,26 +14,34 @@ use std::{
     time::Instant,
 };
 
-use smartlinks::proto::{
-    GetIndexStatusRequest, GetIndexStatusResponse, Purpose, RequestHeaders, ResolveRequest, ResolveResponse,
-    ResolveStreamRequest, ResolveStreamResponse, link_resolver_client::LinkResolverClient,
-    link_resolver_server::LinkResolver, resolve_request::Site, resolve_stream_response::Outcome,
+use smartlinks::{
+    proto::{
+        GetIndexStatusRequest, GetIndexStatusResponse, Purpose, RequestHeaders, ResolveRequest,
+        ResolveResponse, ResolveStreamRequest, ResolveStreamResponse,
+        link_resolver_client::LinkResolverClient,
+        link_resolver_server::{LinkResolver, LinkResolverServer},
+        resolve_request::Site,
+        resolve_stream_response::Outcome,
+    },
+    rpc::caller::Caller,
 };
 use support::{Clock, ROUND, ROUNDS, Round, Row};
 use tokio::{runtime, sync::mpsc, task::LocalSet};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
-    transport::{Channel, Endpoint},
+    transport::{Channel, Endpoint, Server},
 };
 
 fn main() {
     let visits = Rc::new(visits());
-    let resolver = support::serve(support::resolver());
-    let constant = one_answer(resolver, &visits[0]);
-    let empty = support::serve(Empty(constant));
+    let resolver = support::serve_whole(support::resolver());
+    let bare = serve_bare(support::resolver());
+    let constant = one_answer(bare, &visits[0]);
+    let empty = serve_bare(Empty(constant));
     let mut rows = [
         Row::new("empty unary call, 8 × 32"),
+        Row::new("Resolve, no layers, 8 × 32"),
         Row::new("Resolve, 8 × 32"),
         Row::new("empty stream, 4 × 64"),
         Row::new("ResolveStream, 4 × 64"),
@@ -42,6 +50,7 @@ fn main() {
     for round in 0..=ROUNDS {
         let measured = [
             measure(&visits, |run| unary(run, empty, 8, 32)),
+            measure(&visits, |run| unary(run, bare, 8, 32)),
             measure(&visits, |run| unary(run, resolver, 8, 32)),
             measure(&visits, |run| stream(run, empty, 4, 64)),
             measure(&visits, |run| stream(run, resolver, 4, 64)),
@@ -51,11 +60,21 @@ fn main() {
         }
     }
     support::print("links with ten rules, clicks, nothing recorded", &rows);
-    let [empty_unary, unary, empty_stream, stream] = &rows;
+    let [empty_unary, no_layers, unary, empty_stream, stream] = &rows;
     println!();
     support::compare(unary, empty_unary, "≥ 0.75 ×, p99 ≤ 2 ×");
+    support::compare(no_layers, empty_unary, "no target: what the layers cost");
     support::compare(stream, unary, "≥ 4 ×");
     support::compare(stream, empty_stream, "no target");
+}
+
+/// Serves with nothing around the service.
+fn serve_bare(service: impl LinkResolver) -> SocketAddr {
+    let service = LinkResolverServer::with_interceptor(service, |mut request: Request<()>| {
+        request.extensions_mut().insert(Caller::Local);
+        Ok(request)
+    });
+    support::listen(|incoming| Server::builder().add_service(service).serve_with_incoming(incoming))
 }
 
 /// Different addresses of visitors; a prime too.

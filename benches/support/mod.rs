@@ -9,14 +9,21 @@ use smartlinks::{
     index::{Record, Writer},
     live::{Live, Source},
     proto::link_resolver_server::{LinkResolver, LinkResolverServer},
-    rpc::{caller::Caller, link_resolver::Resolver},
+    rpc::{
+        layers::{
+            authentication::AuthenticationLayer,
+            deadline::DeadlineLayer,
+            metrics::{CallMetrics, MetricsLayer},
+            panics,
+            request_id::RequestIdLayer,
+        },
+        link_resolver::Resolver,
+    },
     telemetry::metrics::Metrics,
 };
 use tokio::{net::TcpListener, runtime, sync::watch};
-use tonic::{
-    Request,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::transport::{Server, server::TcpIncoming};
+use tower::ServiceBuilder;
 
 /// Different links, user agents, partners; primes, so that their combinations do not repeat soon.
 pub(crate) const LINKS: usize = 2_003;
@@ -116,19 +123,30 @@ pub(crate) fn resolver() -> Resolver {
     Resolver::new(live, Arc::new(Classifier::default()), &Metrics::new().0, stopped)
 }
 
-/// Serves on threads of its own, as many as there are processors, and returns where.
-pub(crate) fn serve(service: impl LinkResolver) -> SocketAddr {
+/// Serves with every layer that the server has around its services.
+pub(crate) fn serve_whole(service: impl LinkResolver) -> SocketAddr {
+    let (_, mut registry) = Metrics::new();
+    let layers = ServiceBuilder::new()
+        .layer(RequestIdLayer)
+        .layer(MetricsLayer::new(CallMetrics::register(&mut registry)))
+        .map_response(|response: http::Response<_>| response.map(tonic::body::Body::new))
+        .layer(panics::layer())
+        .layer(DeadlineLayer)
+        .layer(AuthenticationLayer::open());
+    let service = LinkResolverServer::new(service);
+    listen(|incoming| Server::builder().layer(layers).add_service(service).serve_with_incoming(incoming))
+}
+
+/// Listens on as many threads as there are processors, and returns where.
+pub(crate) fn listen<F>(serve: impl FnOnce(TcpIncoming) -> F) -> SocketAddr
+where
+    F: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+{
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let service = LinkResolverServer::with_interceptor(service, |mut request: Request<()>| {
-        request.extensions_mut().insert(Caller::Local);
-        Ok(request)
-    });
-    thread::spawn(move || {
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        runtime.block_on(Server::builder().add_service(service).serve_with_incoming(incoming))
-    });
+    let serving = serve(TcpIncoming::from(listener).with_nodelay(Some(true)));
+    thread::spawn(move || runtime.block_on(serving));
     address
 }
 

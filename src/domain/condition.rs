@@ -1,7 +1,5 @@
 //! Conditions of rules: groups and one typed predicate per attribute.
 
-use std::borrow::Borrow;
-
 use ipnet::IpNet;
 use jiff::{Timestamp, civil::Weekday, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -16,6 +14,7 @@ use super::{
     limits,
     name::{PartnerCode, ProgramId, Tag},
     one_of::OneOf,
+    text::{checked_texts, length},
 };
 
 /// A condition on a visit.
@@ -147,9 +146,21 @@ pub enum Predicate {
     /// The device is of one of these classes.
     Device(OneOf<DeviceClass>),
     /// The operating system is of one of these families and its version in the range.
-    Os(OneOf<Os>, VersionRange),
+    Os {
+        /// The families.
+        families: OneOf<Os>,
+        /// The versions; a version that is not known matters only if they have ends.
+        #[serde(default)]
+        versions: VersionRange,
+    },
     /// The browser is of one of these families and its version in the range.
-    Browser(OneOf<Browser>, VersionRange),
+    Browser {
+        /// The families.
+        families: OneOf<Browser>,
+        /// The versions; a version that is not known matters only if they have ends.
+        #[serde(default)]
+        versions: VersionRange,
+    },
     /// The language is in one of these ranges.
     Language(OneOf<LanguageRange>),
     /// The country is one of these.
@@ -157,7 +168,7 @@ pub enum Predicate {
     /// The continent is one of these.
     Continent(OneOf<Continent>),
     /// The country is in the European Union.
-    InEu,
+    InEu {},
     /// The referring host is one of these, or below one of them.
     ReferrerHost {
         /// The hosts.
@@ -197,10 +208,19 @@ pub enum Predicate {
 
 /// A range of versions; open on the sides that are not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "(Option<Version>, Option<Version>)", into = "(Option<Version>, Option<Version>)")]
+#[serde(try_from = "Ends<Version>", into = "Ends<Version>")]
 pub struct VersionRange {
     min: Option<Version>,
     below: Option<Version>,
+}
+
+/// The written form of a range; an end that is not set is not written.
+#[derive(Serialize, Deserialize)]
+struct Ends<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below: Option<T>,
 }
 
 impl VersionRange {
@@ -231,62 +251,18 @@ impl VersionRange {
     }
 }
 
-impl TryFrom<(Option<Version>, Option<Version>)> for VersionRange {
+impl TryFrom<Ends<Version>> for VersionRange {
     type Error = Problem;
 
-    fn try_from((min, below): (Option<Version>, Option<Version>)) -> Result<Self, Problem> {
-        Self::new(min, below)
+    fn try_from(ends: Ends<Version>) -> Result<Self, Problem> {
+        Self::new(ends.from, ends.below)
     }
 }
 
-impl From<VersionRange> for (Option<Version>, Option<Version>) {
+impl From<VersionRange> for Ends<Version> {
     fn from(range: VersionRange) -> Self {
-        range.ends()
+        Self { from: range.min, below: range.below }
     }
-}
-
-/// Declares a text with a check of its own.
-macro_rules! checked_texts {
-    ($($(#[$doc:meta])* $name:ident, $check:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
-
-        impl $name {
-            /// Takes the text if it passes.
-            pub fn parse(text: &str) -> Result<Self, Problem> {
-                let check: fn(&str) -> Result<(), Problem> = $check;
-                check(text)?;
-                Ok(Self(text.into()))
-            }
-
-            /// Returns the text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Problem;
-
-            fn try_from(text: String) -> Result<Self, Problem> {
-                Self::parse(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(text: $name) -> String {
-                text.0.into()
-            }
-        }
-    )*};
 }
 
 checked_texts! {
@@ -305,21 +281,6 @@ checked_texts! {
             Problem::new(Reason::Malformed, text)
         })
     };
-}
-
-/// Checks the length of a text in bytes, and that it holds no U+0000, which the database cannot keep.
-fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Problem> {
-    if required && text.is_empty() {
-        return Err(Problem::required(what));
-    }
-    if text.len() > most {
-        let text = format!("{what} is {} bytes long, at most {most} are allowed", text.len());
-        return Err(Problem::new(Reason::TooLong, text));
-    }
-    if text.contains('\0') {
-        return Err(Problem::new(Reason::Malformed, format!("{what} holds the character U+0000")));
-    }
-    Ok(())
 }
 
 /// What is tested of a query parameter.
@@ -360,7 +321,7 @@ pub enum CallerTest {
 
 /// A span of time; the start is in it, the end is not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "(Option<Timestamp>, Option<Timestamp>)", into = "(Option<Timestamp>, Option<Timestamp>)")]
+#[serde(try_from = "Ends<Timestamp>", into = "Ends<Timestamp>")]
 pub struct TimeWindow {
     start: Option<Timestamp>,
     end: Option<Timestamp>,
@@ -389,17 +350,17 @@ impl TimeWindow {
     }
 }
 
-impl TryFrom<(Option<Timestamp>, Option<Timestamp>)> for TimeWindow {
+impl TryFrom<Ends<Timestamp>> for TimeWindow {
     type Error = Problem;
 
-    fn try_from((start, end): (Option<Timestamp>, Option<Timestamp>)) -> Result<Self, Problem> {
-        Self::new(start, end)
+    fn try_from(ends: Ends<Timestamp>) -> Result<Self, Problem> {
+        Self::new(ends.from, ends.below)
     }
 }
 
-impl From<TimeWindow> for (Option<Timestamp>, Option<Timestamp>) {
+impl From<TimeWindow> for Ends<Timestamp> {
     fn from(window: TimeWindow) -> Self {
-        window.ends()
+        Self { from: window.start, below: window.end }
     }
 }
 
@@ -609,7 +570,7 @@ mod tests {
 
     #[test]
     fn size_is_limited() {
-        let leaf = || Condition::Is(Predicate::InEu);
+        let leaf = || Condition::Is(Predicate::InEu {});
         let mut deep = leaf();
         for _ in 1..limits::CONDITION_DEPTH {
             deep = Condition::Not(Box::new(deep));
@@ -632,10 +593,10 @@ mod tests {
                     "Asia/Kolkata",
                 ))),
                 Condition::Is(Predicate::Time(TimeWindow::new(Some(Timestamp::UNIX_EPOCH), None).unwrap())),
-                Condition::Is(Predicate::Os(
-                    OneOf::new(vec![Os::ALL[1], Os::ALL[0]]).unwrap(),
-                    VersionRange::new(Version::parse("17"), Version::parse("18.2")).unwrap(),
-                )),
+                Condition::Is(Predicate::Os {
+                    families: OneOf::new(vec![Os::ALL[1], Os::ALL[0]]).unwrap(),
+                    versions: VersionRange::new(Version::parse("17"), Version::parse("18.2")).unwrap(),
+                }),
                 Condition::IsKnown(Attribute::Caller(AttributeName::parse("customer.tier").unwrap())),
             ])
             .unwrap(),

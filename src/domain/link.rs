@@ -163,7 +163,6 @@ pub enum RedirectKind {
 
 /// What decides where the clicks of a link go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Routing {
     /// Where a visit goes that no rule sends elsewhere.
     pub default_destination: Destination,
@@ -270,7 +269,6 @@ impl Routing {
 
 /// A rule of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its id.
     pub id: RuleId,

@@ -26,7 +26,6 @@ pub struct Shop {
 
 /// What a shop decides about its clicks: all that an answer needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShopSettings {
     /// The origin of its pages.
     pub base_url: Origin,
@@ -155,19 +154,20 @@ impl ShopSettings {
         let mut overridden: Vec<&str> = Vec::new();
         for (below, name) in policy.names() {
             let at = format!("{path}.{below}");
-            if name.contains('\0') {
-                let text = "the parameter name holds the character U+0000";
-                faults.add(at.clone(), Problem::new(Reason::Malformed, text));
-            }
-            if let Some(own) = self.own_params().find(|own| own.is_named_by(name)) {
+            if let Some(own) = self.own_params().find(|own| own.is_named_by(name.as_str())) {
                 let text = format!("the parameter `{own}` is set by the service alone");
                 faults.add(at, Problem::new(Reason::Conflict, text));
-            } else if below.starts_with("overrides") && overridden.contains(&name) {
-                faults
-                    .add(at, Problem::new(Reason::Duplicate, format!("the parameter `{name}` stands twice")));
+            } else if below.starts_with("overrides") && overridden.contains(&name.as_str()) {
+                faults.add(
+                    at,
+                    Problem::new(
+                        Reason::Duplicate,
+                        format!("the parameter `{}` stands twice", name.as_str()),
+                    ),
+                );
             }
             if below.starts_with("overrides") {
-                overridden.push(name);
+                overridden.push(name.as_str());
             }
         }
     }
@@ -194,9 +194,10 @@ impl ShopSettings {
     /// Returns whether addresses with this authority belong to the shop.
     fn allows(&self, authority: &Authority) -> bool {
         let base = self.base_url.authority();
+        let port = authority.effective_port();
+        // Only a port that the origin names goes with both schemes; one that goes without saying is its scheme's.
         let own = base.host == authority.host
-            && (authority.effective_port() == base.effective_port()
-                || authority.effective_port() == authority.scheme.default_port());
+            && (port == authority.scheme.default_port() || base.port == Some(port));
         own || self.destination_hosts.iter().any(|listed| listed.allows(authority))
     }
 }

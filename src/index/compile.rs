@@ -183,7 +183,7 @@ pub(super) fn ordered(mut policy: QueryPolicy) -> QueryPolicy {
         names.sort_unstable();
     }
     // Stable, and the first of equal names stays: that is the one that counts.
-    policy.overrides.sort_by(|(left, _), (right, _)| left.cmp(right));
-    policy.overrides.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    policy.overrides.sort_by(|left, right| left.name.cmp(&right.name));
+    policy.overrides.dedup_by(|later, earlier| later.name == earlier.name);
     policy
 }

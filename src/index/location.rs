@@ -180,7 +180,7 @@ fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
         (QueryPass::All, _) => true,
         (QueryPass::None, _) | (QueryPass::Listed(_), None) => false,
         (QueryPass::Listed(names), Some(name)) => {
-            names.binary_search_by(|listed| listed.as_ref().cmp(&name)).is_ok()
+            names.binary_search_by(|listed| listed.as_str().cmp(&name)).is_ok()
         }
     };
     let theirs = || pieces(destination).filter(|piece| !from.own.covers(*piece));
@@ -244,8 +244,8 @@ enum Utm {
 
 /// Returns the exception for a decoded name; the policy's names are in order.
 fn override_of(policy: &QueryPolicy, name: &str) -> Option<QueryConflict> {
-    let found = policy.overrides.binary_search_by(|(listed, _)| listed.as_ref().cmp(name));
-    found.ok().map(|at| policy.overrides[at].1)
+    let found = policy.overrides.binary_search_by(|listed| listed.name.as_str().cmp(name));
+    found.ok().map(|at| policy.overrides[at].on_conflict)
 }
 
 /// The decoded names of a query, in order.

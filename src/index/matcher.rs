@@ -100,8 +100,8 @@ fn holds<'a>(predicate: &'a Predicate, facts: &Facts<'a>) -> Truth {
     let agent = &visit.agent;
     match predicate {
         Predicate::Device(classes) => Truth::of(agent.device, |class| classes.contains(&class)),
-        Predicate::Os(families, range) => versioned(families, agent.os, range, agent.os_version),
-        Predicate::Browser(families, range) => {
+        Predicate::Os { families, versions: range } => versioned(families, agent.os, range, agent.os_version),
+        Predicate::Browser { families, versions: range } => {
             versioned(families, agent.browser, range, agent.browser_version)
         }
         // The language is the one that the link supports and suits best: ranges that merely cover it do not count.
@@ -110,7 +110,7 @@ fn holds<'a>(predicate: &'a Predicate, facts: &Facts<'a>) -> Truth {
         Predicate::Continent(continents) => {
             Truth::of(visit.country, |country| continents.contains(&country.continent()))
         }
-        Predicate::InEu => Truth::of(visit.country, |country| country.in_eu()),
+        Predicate::InEu {} => Truth::of(visit.country, |country| country.in_eu()),
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             Truth::of(facts.referrer_host(), |host| is_listed(host, hosts, *include_subdomains))
         }

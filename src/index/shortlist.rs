@@ -106,12 +106,12 @@ impl Shortlist {
                         Predicate::Time(window) => windows.push((window.clone(), clue(Kind::Time, window))),
                         Predicate::Weekly(weekly) => hours.push((weekly.clone(), clue(Kind::Hours, weekly))),
                         Predicate::Device(_)
-                        | Predicate::Os(..)
-                        | Predicate::Browser(..)
+                        | Predicate::Os { .. }
+                        | Predicate::Browser { .. }
                         | Predicate::Language(_)
                         | Predicate::Country(_)
                         | Predicate::Continent(_)
-                        | Predicate::InEu
+                        | Predicate::InEu {}
                         | Predicate::ReferrerHost { .. }
                         | Predicate::Query { .. }
                         | Predicate::ClientAddress(_)
@@ -285,12 +285,12 @@ fn clues(condition: &Condition) -> Option<Clues> {
 fn clues_of(predicate: &Predicate) -> Option<Clues> {
     match predicate {
         Predicate::Device(classes) => Some(each(Kind::Device, classes.iter())),
-        Predicate::Os(families, _) => Some(each(Kind::Os, families.iter())),
-        Predicate::Browser(families, _) => Some(each(Kind::Browser, families.iter())),
+        Predicate::Os { families, .. } => Some(each(Kind::Os, families.iter())),
+        Predicate::Browser { families, .. } => Some(each(Kind::Browser, families.iter())),
         Predicate::Language(ranges) => Some(each(Kind::Language, ranges.iter())),
         Predicate::Country(countries) => Some(each(Kind::Country, countries.iter())),
         Predicate::Continent(continents) => Some(each(Kind::Continent, continents.iter())),
-        Predicate::InEu => Some(each(Kind::InEu, std::iter::once(()))),
+        Predicate::InEu {} => Some(each(Kind::InEu, std::iter::once(()))),
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             let kind = if *include_subdomains { Kind::HostBelow } else { Kind::Host };
             Some(each(kind, hosts.iter().map(|host| host.as_str())))

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     Store,
     errors::{Cause, StoreError},
-    pool::{ONE_INSTANT, begin, end},
+    pool::{ONE_INSTANT, begin, end, limit},
     rows::{FeedLinkRow, PartnerRow, SHARES, ShopRow, sharing, state},
     schema::{installation, shop},
     types::{Stored, StoredShop},
@@ -47,7 +47,7 @@ pub enum Changes {
     Full,
     /// All that was written since the revision that was asked for.
     Since,
-    /// None: the revision is too old, or not one of this database. Read everything.
+    /// None: the revision is too old, not one of this database, or too much was written since. Read everything.
     TooOld,
 }
 
@@ -91,6 +91,9 @@ pub struct FeedLink {
     /// What decides where its clicks go.
     pub routing: Routing,
 }
+
+/// How many changes are read one by one: beyond that, reading everything is not much more, and needs no list of them.
+const MOST_CHANGES: usize = 100_000;
 
 /// Where the database is.
 #[derive(Clone, Copy, Debug, Queryable)]
@@ -140,10 +143,7 @@ async fn read(
             Changes::Full
         }
         Some(Revision(since)) if since < head.changes_after || since > head.revision => Changes::TooOld,
-        Some(Revision(since)) => {
-            read_changes(connection, since, take).await?;
-            Changes::Since
-        }
+        Some(Revision(since)) => read_changes(connection, since, take).await?,
     };
     Ok(Feed { installation: head.installation, head: Revision(head.revision), changes })
 }
@@ -208,14 +208,18 @@ async fn read_changes(
     connection: &mut AsyncPgConnection,
     since: i64,
     take: &mut (impl FnMut(Vec<FeedRow>) + Send),
-) -> Result<(), StoreError> {
+) -> Result<Changes, StoreError> {
     let changed: Vec<Changed> = sql_query(
         "SELECT DISTINCT kind, shop, key FROM change WHERE revision > $1 AND kind IN ('shop', 'partner', 'link')
-         ORDER BY kind, shop, key",
+         LIMIT $2",
     )
     .bind::<BigInt, _>(since)
+    .bind::<BigInt, _>(limit(MOST_CHANGES + 1))
     .load(connection)
     .await?;
+    if changed.len() > MOST_CHANGES {
+        return Ok(Changes::TooOld);
+    }
     // Shops first: what belongs to them can be put into its place then.
     for kind in [IndexedKind::Shop, IndexedKind::Partner, IndexedKind::Link] {
         let of_kind = changed.iter().filter(|changed| changed.kind == kind.as_str());
@@ -225,7 +229,7 @@ async fn read_changes(
             take(rows_of_keys(connection, kind, keys).await?);
         }
     }
-    Ok(())
+    Ok(Changes::Since)
 }
 
 /// Reads some rows, deleted ones included.

@@ -205,7 +205,7 @@ fn policy(words: &str) -> serde_json::Value {
         ["NONE"] => json!({"pass": "none"}),
         ["LISTED", name] => json!({"pass": {"listed": [name]}}),
         [winner] => json!({"on_conflict": conflict(winner)}),
-        [winner, "for", name] => json!({"overrides": [[name, conflict(winner)]]}),
+        [winner, "for", name] => json!({"overrides": [{"name": name, "on_conflict": conflict(winner)}]}),
         _ => panic!("{words} is no policy"),
     }
 }

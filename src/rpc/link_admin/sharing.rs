@@ -8,8 +8,7 @@ use super::{
     refusals::Place,
     sound,
     stamp::{Stamp, Stamped},
-    warnings,
-    writes::{Writer, retrying, revision_of},
+    writes::{References, Writer, retrying, revision_of},
 };
 use crate::{
     domain::{
@@ -25,7 +24,7 @@ use crate::{
         },
         status::Failure,
     },
-    store::{Expect, MissingReference, Put, SharingChange, Store, Write},
+    store::{Expect, Put, SharingChange, Store, Write},
 };
 
 /// Names of those who gain or lose that an answer holds.
@@ -132,14 +131,12 @@ async fn change(
     check_size(&sharing, call)?;
     let concerned = store.sharing_change(&call.shop, &stored.value.sharing, &sharing, NAMED).await?;
     let stamp = Stamp::of(&stored);
-    let (before, expect) = (warnings::references(&stored.value), Expect::Revision(stored.revision));
+    let expect = Expect::Revision(stored.revision);
     let link = Link { sharing, ..stored.value };
     let answer = write(&link);
     let put = Put::Link(Write { value: link, expect, deleted: false });
-    // What the link named before may be gone by now without this call being at fault.
-    let known = |missing: &MissingReference| before.contains(&missing.reference);
     let place = Place::Selected(call.path, &call.names);
-    let (done, _) = writer.commit_despite(vec![put], known, &[place]).await?;
+    let done = writer.commit(vec![put], References::Live, &[place]).await?;
     let link = Some(answer.stamped(stamp.after(done, false)));
     Ok(Changed { link, revision: revision_of(done), change: concerned })
 }

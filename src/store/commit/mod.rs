@@ -8,7 +8,7 @@ use diesel_async::AsyncPgConnection;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub(super) use self::batch::HIDDEN;
+pub(super) use self::batch::{BETWEEN, HIDDEN};
 use self::batch::{Batch, Keys};
 use super::{
     Store,

@@ -127,7 +127,7 @@ async fn the_gateway_answers_what_a_browser_can_ask() {
             failures.extend(as_lookup.map(|differs| format!("{case} as HEAD\n{differs}")));
         }
     }
-    report("visits to the gateway", run, &failures);
+    report("visits to the gateway", run, &mut failures);
 }
 
 /// H3, H4: the same headers whatever the status.

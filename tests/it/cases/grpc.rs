@@ -110,7 +110,7 @@ async fn grpc_answers_every_case() {
             failures.extend(differs.map(|differs| format!("{case} as a look-up\n{differs}")));
         }
     }
-    report("visits over gRPC", run, &failures);
+    report("visits over gRPC", run, &mut failures);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn what_must_not_be_written_is_refused() {
             failures.extend(wrong);
         }
     }
-    super::report("writes", run, &failures);
+    super::report("writes", run, &mut failures);
 }
 
 /// Names every refusal, for the list of what is shown.

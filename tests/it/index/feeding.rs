@@ -174,7 +174,7 @@ fn counts_leave_out_what_is_deleted_but_for_links() {
 fn records_survive_their_written_form() {
     let world = World::to("/é?a#b")
         .utm(&[("source", "{partner}")])
-        .rule("eu", Condition::Is(Predicate::InEu))
+        .rule("eu", Condition::Is(Predicate::InEu {}))
         .listed(&["b", "a"])
         .fallback("https://help.example/")
         .window(Some("2026-01-01T00:00:00Z"), None);

@@ -88,13 +88,13 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
     };
     match predicate {
         Predicate::Device(classes) => fact(ask.agent.device, |it| classes.iter().any(|class| *class == it)),
-        Predicate::Os(families, range) => {
+        Predicate::Os { families, versions: range } => {
             match fact(ask.agent.os, |it| families.iter().any(|os| *os == it)) {
                 Some(true) => in_range(range, ask.agent.os_version),
                 other => other,
             }
         }
-        Predicate::Browser(families, range) => {
+        Predicate::Browser { families, versions: range } => {
             match fact(ask.agent.browser, |it| families.iter().any(|browser| *browser == it)) {
                 Some(true) => in_range(range, ask.agent.browser_version),
                 other => other,
@@ -109,7 +109,7 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         Predicate::Continent(continents) => {
             fact(ask.country, |it| continents.iter().any(|continent| *continent == it.continent()))
         }
-        Predicate::InEu => fact(ask.country, |it| it.in_eu()),
+        Predicate::InEu {} => fact(ask.country, |it| it.in_eu()),
         Predicate::ReferrerHost { hosts, include_subdomains } => ask.has_headers.then(|| {
             let referer = ask.referer.as_deref().unwrap_or_default();
             let host = url::Url::parse(referer).ok().and_then(|url| url.host_str().map(str::to_owned));

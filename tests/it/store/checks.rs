@@ -73,8 +73,10 @@ async fn ids_and_slugs_are_never_used_twice() {
     put_one(&store, Put::Shop(delete(shop("acme"), made.revision))).await.unwrap();
     let again = put(&store, vec![Put::Shop(new(shop("acme"))), Put::Link(new(home("acme")))]).await;
     assert_eq!(taken(again), (0, Taken::Shop(shop_id("acme"))));
-    // In another shop the same names are other names.
+    let twice = vec![Put::Link(new(link("zeta", "twice"))), Put::Link(new(link("zeta", "twice")))];
     put_shop(&store, "zeta").await;
+    assert_eq!(taken(put(&store, twice).await), (1, Taken::Slug(slug("twice"))), "within one commit");
+    // In another shop the same names are other names.
     put_one(&store, Put::Link(new(link("zeta", "sale")))).await.unwrap();
 }
 
@@ -358,7 +360,7 @@ async fn references_are_counted_beyond_those_that_are_named() {
 }
 
 #[tokio::test]
-async fn new_shop_without_default_link_is_refused() {
+async fn shop_has_one_default_link() {
     let database = Database::create().await;
     let store = database.store();
     let outcome = put(&store, vec![Put::Shop(new(shop("acme"))), Put::Link(new(link("acme", "sale")))]).await;
@@ -366,4 +368,6 @@ async fn new_shop_without_default_link_is_refused() {
     put_shop(&store, "acme").await;
     let second = put(&store, vec![Put::Link(new(Link { slug: slug("home2"), ..home("acme") }))]).await;
     assert!(matches!(second, Err(CommitError::Store(_))), "{second:?}");
+    let gone = put(&store, vec![Put::Link(delete(home("acme"), store.head().await.unwrap()))]).await;
+    assert!(matches!(gone, Err(CommitError::Store(_))), "{gone:?}");
 }

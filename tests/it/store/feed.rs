@@ -153,6 +153,22 @@ async fn revisions_that_are_not_known_are_too_old() {
 }
 
 #[tokio::test]
+async fn more_changes_than_worth_listing_are_too_old() {
+    let database = Database::create().await;
+    let store = database.store();
+    put_shop(&store, "acme").await;
+    let many =
+        "INSERT INTO change SELECT 1, 'link', 'acme', 'l' || n, now() FROM generate_series(1, $1::int) AS n";
+    let client = database.client().await;
+    // The shop and its default partner link make the 100,000 full.
+    client.execute(many, &[&99_998]).await.unwrap();
+    assert_eq!(read(&store, Some(Revision(0))).await.0.changes, Changes::Since);
+    client.batch_execute("INSERT INTO change VALUES (1, 'link', 'acme', 'one-more', now())").await.unwrap();
+    let (feed, rows) = read(&store, Some(Revision(0))).await;
+    assert_eq!((feed.changes, rows.len()), (Changes::TooOld, 0));
+}
+
+#[tokio::test]
 async fn feed_is_of_one_database() {
     let (one, other) = tokio::join!(Database::create_empty(), Database::create_empty());
     let mut ids = Vec::new();

@@ -141,6 +141,9 @@ async fn search_takes_every_character_as_itself() {
         ("red?A=50%25", vec!["led"]),
         ("PERCENT", vec!["percent", "percents"]),
         ("nothing like it", vec![]),
+        ("\0", vec![]),
+        // The slug and the name, and what stands between them.
+        ("percent\u{1f}100", vec![]),
     ] {
         let filter = LinkFilter { search: Some(search.to_owned()), ..LinkFilter::default() };
         assert_eq!(slugs(&store, filter).await, found, "{search}");

@@ -1,8 +1,8 @@
 //! Requests that many tests begin with.
 
 use smartlinks::proto::{
-    CreateLinkRequest, CreatePartnerRequest, CreateShopRequest, Everyone, Link, Partner, Purpose,
-    ResolveRequest, Sharing, Shop, UpdateLinkRequest, resolve_request::Site, sharing::With,
+    CreateLinkRequest, CreateShopRequest, Everyone, Link, Purpose, ResolveRequest, Sharing, Shop,
+    UpdateLinkRequest, resolve_request::Site, sharing::With,
 };
 
 /// A shop with its links at `{id}.test`.
@@ -15,13 +15,6 @@ pub(crate) fn create_shop(id: &str) -> CreateShopRequest {
         ..Shop::default()
     };
     CreateShopRequest { shop: Some(shop), ..CreateShopRequest::default() }
-}
-
-/// A partner in no program.
-pub(crate) fn create_partner(shop: &str, code: &str) -> CreatePartnerRequest {
-    let partner =
-        Partner { shop: shop.into(), code: code.into(), display_name: code.into(), ..Partner::default() };
-    CreatePartnerRequest { partner: Some(partner), ..CreatePartnerRequest::default() }
 }
 
 /// Shared with every partner.

@@ -77,11 +77,6 @@ impl TestServer {
         self.server.live().wait_for(Revision(revision), PATIENCE).await.unwrap();
     }
 
-    /// Returns the server itself.
-    pub(crate) fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Returns the connection, for clients of other services.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()

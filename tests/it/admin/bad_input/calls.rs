@@ -1,13 +1,13 @@
 //! Everything that is asked of links besides making one.
 
-use smartlinks::proto::{
-    self, caller_attribute_is, condition::Kind, move_partners_request::Who, query_parameter_is, rule::Then,
-    sharing::With,
-};
+use smartlinks::proto::{self};
 use tonic::Code;
 
-use super::{Case, requests::*};
-use crate::admin::fixture::{everyone, link, mask, names, partner, rule, selected, shop};
+use super::{
+    Case,
+    requests::{batch, case, update_link},
+};
+use crate::admin::fixture::{everyone, link, mask, names, rule, selected};
 
 pub(super) fn all(token: &str) -> Vec<Case> {
     vec![

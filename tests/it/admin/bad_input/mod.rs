@@ -4,8 +4,11 @@
 mod calls;
 mod conditions;
 mod links;
+mod locations;
 mod partners;
+mod predicates;
 mod requests;
+mod rules;
 mod shops;
 
 use smartlinks::proto;
@@ -107,8 +110,16 @@ async fn fill(client: &mut Client) {
 
 /// Every case; `token` is a page token of another list.
 fn all(token: &str) -> Vec<Case> {
-    let tables =
-        [shops::all(), partners::all(), links::all(), links::rules(), conditions::all(), calls::all(token)];
+    let tables = [
+        shops::all(),
+        partners::all(),
+        links::all(),
+        locations::all(),
+        rules::all(),
+        conditions::all(),
+        predicates::all(),
+        calls::all(token),
+    ];
     tables.into_iter().flatten().collect()
 }
 

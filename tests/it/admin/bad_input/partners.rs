@@ -1,13 +1,13 @@
 //! Programs and partners.
 
-use smartlinks::proto::{
-    self, caller_attribute_is, condition::Kind, move_partners_request::Who, query_parameter_is, rule::Then,
-    sharing::With,
-};
+use smartlinks::proto::{self, move_partners_request::Who};
 use tonic::Code;
 
-use super::{Case, requests::*};
-use crate::admin::fixture::{everyone, link, mask, names, partner, rule, selected, shop};
+use super::{
+    Case,
+    requests::{case, create_partner, create_program, many, move_partners, program},
+};
+use crate::admin::fixture::{mask, partner};
 
 pub(super) fn all() -> Vec<Case> {
     vec![

@@ -1,13 +1,13 @@
 //! Shops.
 
-use smartlinks::proto::{
-    self, caller_attribute_is, condition::Kind, move_partners_request::Who, query_parameter_is, rule::Then,
-    sharing::With,
-};
+use smartlinks::proto::{self};
 use tonic::Code;
 
-use super::{Case, requests::*};
-use crate::admin::fixture::{everyone, link, mask, names, partner, rule, selected, shop};
+use super::{
+    Case,
+    requests::{case, create_shop, many, overridden, policy, update_shop},
+};
+use crate::admin::fixture::shop;
 
 pub(super) fn all() -> Vec<Case> {
     vec![
