@@ -250,12 +250,13 @@ fn insert(rules: &mut Rules, at: u16) {
 fn sieve(clues: &[u32]) -> Box<[u64]> {
     let mut sieve = vec![0; (clues.len() / 8 + 1).next_power_of_two()];
     let last = sieve.len() - 1;
-    clues.iter().for_each(|clue| sieve[*clue as usize / 64 & last] |= 1 << (clue % 64));
+    clues.iter().for_each(|clue| sieve[(*clue as usize / 64) & last] |= 1 << (clue % 64));
     sieve.into()
 }
 
 fn is_marked(sieve: &[u64], clue: u32) -> bool {
-    sieve[clue as usize / 64 & (sieve.len() - 1)] >> (clue % 64) & 1 == 1
+    let word = sieve[(clue as usize / 64) & (sieve.len() - 1)];
+    word >> (clue % 64) & 1 == 1
 }
 
 fn clue(kind: Kind, value: impl Hash) -> u32 {

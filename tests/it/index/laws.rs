@@ -41,12 +41,29 @@ fn rack(name: &str) -> &str {
     name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap()
 }
 
+/// Decodes `%uXXXX`, as ASP.NET does beside `%XX`.
+fn asp(name: &str) -> String {
+    let mut parts = name.split("%u");
+    let mut decoded = parts.next().unwrap().to_owned();
+    for part in parts {
+        let char = part.get(..4).and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
+        match char {
+            Some(char) => decoded.extend([char.to_string().as_str(), &part[4..]]),
+            None => decoded.extend(["%u", part]),
+        }
+    }
+    decoded
+}
+
 /// Returns whether some reader takes a piece for one of these names.
 fn is_ours(piece: &str, ours: &[&str]) -> bool {
     let Some(name) = name(piece) else { return false };
-    let plain = name.split('[').next().unwrap();
-    let readings = [plain, rack(&name), &php(&name)];
-    ours.iter().any(|own| readings.iter().any(|reading| own.eq_ignore_ascii_case(reading)))
+    let readings = |name: &str| {
+        let plain = name.split('[').next().unwrap().to_owned();
+        [plain, php(name), rack(name).to_owned()]
+    };
+    let all = [readings(&name), readings(&asp(&name))].concat();
+    ours.iter().any(|own| all.iter().any(|reading| own.eq_ignore_ascii_case(reading)))
 }
 
 const OURS: [&str; 3] = ["ref", "via", "click_id"];
@@ -191,6 +208,9 @@ fn piece() -> impl Strategy<Value = String> {
             "click[id",
             ".ref",
             "[ref",
+            "[ref]",
+            "%5Bref%5d[0]",
+            "%u0072ef",
             "re.f",
             "",
             "%zz",
