@@ -138,7 +138,8 @@ CREATE TABLE link (
     updated_at timestamptz NOT NULL,
     deleted_at timestamptz,
     PRIMARY KEY (shop, slug),
-    CHECK ((state = 'deleted') = (deleted_at IS NOT NULL))
+    CHECK ((state = 'deleted') = (deleted_at IS NOT NULL)),
+    CHECK (NOT (is_default AND state = 'deleted'))
 );
 CREATE UNIQUE INDEX link_default ON link (shop) WHERE is_default;
 CREATE INDEX link_by_name ON link (shop, name_key, slug);

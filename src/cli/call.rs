@@ -49,7 +49,7 @@ pub async fn run(args: CallArgs, out: &mut impl Write) -> Result<(), String> {
     let most = Duration::from_secs(3_600);
     let timeout = reader.duration("--timeout", &args.timeout, Duration::from_millis(1), most);
     let token = match &args.token_file {
-        Some(file) => reader.secret_file("SMARTLINKS_TOKEN_FILE", file).map(Some),
+        Some(file) => reader.token_file("SMARTLINKS_TOKEN_FILE", file).map(Some),
         None => Some(None),
     };
     let (timeout, token) = reader.finish(timeout.zip(token)).map_err(|faults| faults.to_string())?;
@@ -65,7 +65,10 @@ pub async fn run(args: CallArgs, out: &mut impl Write) -> Result<(), String> {
     let endpoint =
         Endpoint::from_shared(args.server.clone()).map_err(|error| format!("--server: {error}"))?;
     let channel = endpoint.connect_timeout(timeout).connect().await;
-    let channel = channel.map_err(|_| format!("no server answers at {}; is it running?", args.server))?;
+    let channel = channel.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(" ({cause})"));
+        format!("no server answers at {}{cause}; is it running?", args.server)
+    })?;
     print_answers(channel, &method, request, out).await
 }
 

@@ -1,9 +1,9 @@
 //! Settings: flags and `SMARTLINKS_*` variables, read and checked whole before anything starts.
 //!
 //! Every setting is a flag with an environment variable of the same name. All faults are reported at once, each with the
-//! name of its setting and what to write. Secrets come from files only.
+//! name of its setting and what to write. Tokens come from files only, and so may the URL of the database.
 
-use std::{fmt, fs, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 pub mod dev;
 pub mod gateway;
@@ -81,7 +81,7 @@ impl Reader {
     }
 
     /// Reads a secret from a file; white space around it is dropped.
-    pub fn secret_file(&mut self, setting: &str, path: &PathBuf) -> Option<Secret> {
+    pub fn secret_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
         match fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => {
                 self.fault(setting, format!("the file {} is empty", path.display()))
@@ -89,6 +89,19 @@ impl Reader {
             Ok(text) => return Some(Secret(text.trim().to_owned())),
             Err(error) => self.fault(setting, format!("cannot read the file {}: {error}", path.display())),
         }
+        None
+    }
+
+    /// Reads a token from a file: letters, digits and punctuation, which a header can carry.
+    pub fn token_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
+        let token = self.secret_file(setting, path)?;
+        if token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(token);
+        }
+        self.fault(
+            setting,
+            format!("the file {} holds more than letters, digits and punctuation", path.display()),
+        );
         None
     }
 
@@ -167,7 +180,7 @@ mod tests {
         reader.address("A", "localhost");
         reader.number("B", "0", 1..=9);
         reader.duration("C", "never", Duration::ZERO, Duration::MAX);
-        reader.secret_file("D", &"/does/not/exist".into());
+        reader.secret_file("D", Path::new("/does/not/exist"));
         let text = reader.finish(Some(())).unwrap_err().to_string();
         let settings: Vec<_> = text.lines().map(|line| &line[..2]).collect();
         assert_eq!(settings, ["A:", "B:", "C:", "D:"]);

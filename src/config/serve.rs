@@ -199,7 +199,7 @@ impl ServeArgs {
 
     fn authentication(&self, listen: Option<SocketAddr>, reader: &mut Reader) -> Option<Authentication> {
         if let Some(file) = &self.token_file {
-            return reader.secret_file("SMARTLINKS_TOKEN_FILE", file).map(Authentication::Token);
+            return reader.token_file("SMARTLINKS_TOKEN_FILE", file).map(Authentication::Token);
         }
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !self.allow_anyone_on_the_network {
             let text = "is not set, but SMARTLINKS_LISTEN is reached from other machines; write a token into a file, \
@@ -212,7 +212,7 @@ impl ServeArgs {
 }
 
 impl ServeSettings {
-    /// Writes every setting and its effective value, without secrets.
+    /// Writes the settings and their effective values, without secrets.
     pub fn print_effective(&self, out: &mut impl Write) -> io::Result<()> {
         self.effective().iter().try_for_each(|(setting, value)| writeln!(out, "{setting}={value}"))
     }
@@ -239,18 +239,24 @@ impl ServeSettings {
             ("SMARTLINKS_POLL_INTERVAL", format!("{:?}", self.poll_interval)),
             ("SMARTLINKS_COMPARE_INTERVAL", format!("{:?}", self.compare_interval)),
             ("SMARTLINKS_DRAIN", format!("{:?}", self.drain)),
+            ("SMARTLINKS_LOG_FORMAT", format!("{:?}", self.log_format).to_lowercase()),
         ]
     }
 }
 
-/// Returns a database URL with its password hidden; a text that is no URL is hidden whole.
+/// Returns a database URL without what may be secret: the password, and every parameter but host and port. A text that
+/// is no URL is hidden whole.
 fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "(set)".into() };
-    match rest.rsplit_once('@') {
-        Some((user, host)) => format!("{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
-        None if rest.contains("password=") => "(set)".into(),
-        None => url.to_owned(),
-    }
+    let (address, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let Some((scheme, rest)) = address.split_once("://") else { return "(set)".into() };
+    let rest = match rest.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{host}", user.split(':').next().unwrap_or_default()),
+        None => rest.to_owned(),
+    };
+    let plain = |parameter: &&str| parameter.starts_with("host=") || parameter.starts_with("port=");
+    let shown: Vec<&str> = parameters.split('&').filter(plain).collect();
+    let mark = if shown.is_empty() { "" } else { "?" };
+    format!("{scheme}://{rest}{mark}{}", shown.join("&"))
 }
 
 #[cfg(test)]
@@ -295,5 +301,13 @@ mod tests {
         let text = format!("{:?} {settings:?}", settings.effective());
         assert!(text.contains("postgres://me@db/links"), "{text}");
         assert!(!text.contains("pass@") && !text.contains(":pass"), "{text}");
+        for (url, shown) in [
+            ("postgres://me@db/links?password=s3cret", "postgres://me@db/links"),
+            ("postgres://db/links?user=me&password=p@ss", "postgres://db/links"),
+            ("postgres://me:p@ss@/links?host=/run/pg&sslpassword=x", "postgres://me@/links?host=/run/pg"),
+            ("host=db password=s3cret", "(set)"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
     }
 }

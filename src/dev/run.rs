@@ -8,7 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::watch, task::spawn_blocking, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tonic::transport::{Channel, Endpoint};
 
 use super::{
@@ -96,7 +102,22 @@ async fn around(
             tracing::error!(error = %error, "the gateway has ended");
         }
     });
+    while !is_ready(settings.gateway_listen).await {
+        sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
+}
+
+/// Asks the gateway whether it reaches the server.
+async fn is_ready(gateway: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(gateway).await?;
+        stream.write_all(b"GET /-/readyz HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n").await?;
+        let mut status = [0; "HTTP/1.1 200".len()];
+        stream.read_exact(&mut status).await?;
+        Ok::<_, std::io::Error>(status == *b"HTTP/1.1 200")
+    };
+    ask.await.unwrap_or(false)
 }
 
 async fn connect(server: SocketAddr) -> Result<Channel, String> {

@@ -15,6 +15,9 @@ use super::{
 pub struct ClickId(Uuid);
 
 impl ClickId {
+    /// Bytes of the written form.
+    pub const TEXT_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
+
     /// Makes an id from a time and random bits, of which 74 are used.
     pub fn new(time: Timestamp, random: [u8; 10]) -> Self {
         let millis = u64::try_from(time.as_millisecond()).unwrap_or_default();
@@ -33,6 +36,11 @@ impl ClickId {
         let text =
             format!("the click id is of {}, which is more than 24 hours ago or 5 minutes ahead", id.time());
         Err(Problem::new(Reason::OutOfRange, text))
+    }
+
+    /// Writes the id into a buffer, without any other memory.
+    pub fn write(self, buffer: &mut [u8; Self::TEXT_BYTES]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
     }
 
     /// Returns the time in the id, to the millisecond.
@@ -59,6 +67,7 @@ mod tests {
         let now: Timestamp = "2026-06-01T12:00:00.123Z".parse().unwrap();
         let id = ClickId::new(now, [0xff; 10]);
         assert_eq!(id.time(), now);
+        assert_eq!(id.write(&mut [0; ClickId::TEXT_BYTES]), id.to_string());
         assert_eq!(ClickId::parse(&id.to_string(), now), Ok(id));
     }
 

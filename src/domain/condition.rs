@@ -1,7 +1,5 @@
 //! Conditions of rules: groups and one typed predicate per attribute.
 
-use std::borrow::Borrow;
-
 use ipnet::IpNet;
 use jiff::{Timestamp, civil::Weekday, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -16,6 +14,7 @@ use super::{
     limits,
     name::{PartnerCode, ProgramId, Tag},
     one_of::OneOf,
+    text::{checked_texts, length},
 };
 
 /// A condition on a visit.
@@ -147,9 +146,21 @@ pub enum Predicate {
     /// The device is of one of these classes.
     Device(OneOf<DeviceClass>),
     /// The operating system is of one of these families and its version in the range.
-    Os(OneOf<Os>, VersionRange),
+    Os {
+        /// The families.
+        families: OneOf<Os>,
+        /// The versions; a version that is not known matters only if they have ends.
+        #[serde(default)]
+        versions: VersionRange,
+    },
     /// The browser is of one of these families and its version in the range.
-    Browser(OneOf<Browser>, VersionRange),
+    Browser {
+        /// The families.
+        families: OneOf<Browser>,
+        /// The versions; a version that is not known matters only if they have ends.
+        #[serde(default)]
+        versions: VersionRange,
+    },
     /// The language is in one of these ranges.
     Language(OneOf<LanguageRange>),
     /// The country is one of these.
@@ -157,7 +168,7 @@ pub enum Predicate {
     /// The continent is one of these.
     Continent(OneOf<Continent>),
     /// The country is in the European Union.
-    InEu,
+    InEu {},
     /// The referring host is one of these, or below one of them.
     ReferrerHost {
         /// The hosts.
@@ -197,10 +208,19 @@ pub enum Predicate {
 
 /// A range of versions; open on the sides that are not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "(Option<Version>, Option<Version>)", into = "(Option<Version>, Option<Version>)")]
+#[serde(try_from = "Ends<Version>", into = "Ends<Version>")]
 pub struct VersionRange {
     min: Option<Version>,
     below: Option<Version>,
+}
+
+/// The written form of a range; an end that is not set is not written.
+#[derive(Serialize, Deserialize)]
+struct Ends<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    below: Option<T>,
 }
 
 impl VersionRange {
@@ -231,62 +251,18 @@ impl VersionRange {
     }
 }
 
-impl TryFrom<(Option<Version>, Option<Version>)> for VersionRange {
+impl TryFrom<Ends<Version>> for VersionRange {
     type Error = Problem;
 
-    fn try_from((min, below): (Option<Version>, Option<Version>)) -> Result<Self, Problem> {
-        Self::new(min, below)
+    fn try_from(ends: Ends<Version>) -> Result<Self, Problem> {
+        Self::new(ends.from, ends.below)
     }
 }
 
-impl From<VersionRange> for (Option<Version>, Option<Version>) {
+impl From<VersionRange> for Ends<Version> {
     fn from(range: VersionRange) -> Self {
-        range.ends()
+        Self { from: range.min, below: range.below }
     }
-}
-
-/// Declares a text with a check of its own.
-macro_rules! checked_texts {
-    ($($(#[$doc:meta])* $name:ident, $check:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
-
-        impl $name {
-            /// Takes the text if it passes.
-            pub fn parse(text: &str) -> Result<Self, Problem> {
-                let check: fn(&str) -> Result<(), Problem> = $check;
-                check(text)?;
-                Ok(Self(text.into()))
-            }
-
-            /// Returns the text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Problem;
-
-            fn try_from(text: String) -> Result<Self, Problem> {
-                Self::parse(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(text: $name) -> String {
-                text.0.into()
-            }
-        }
-    )*};
 }
 
 checked_texts! {
@@ -305,18 +281,6 @@ checked_texts! {
             Problem::new(Reason::Malformed, text)
         })
     };
-}
-
-/// Checks the length of a text in bytes.
-fn length(text: &str, what: &str, most: usize, required: bool) -> Result<(), Problem> {
-    if required && text.is_empty() {
-        return Err(Problem::required(what));
-    }
-    if text.len() > most {
-        let text = format!("{what} is {} bytes long, at most {most} are allowed", text.len());
-        return Err(Problem::new(Reason::TooLong, text));
-    }
-    Ok(())
 }
 
 /// What is tested of a query parameter.
@@ -357,7 +321,7 @@ pub enum CallerTest {
 
 /// A span of time; the start is in it, the end is not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "(Option<Timestamp>, Option<Timestamp>)", into = "(Option<Timestamp>, Option<Timestamp>)")]
+#[serde(try_from = "Ends<Timestamp>", into = "Ends<Timestamp>")]
 pub struct TimeWindow {
     start: Option<Timestamp>,
     end: Option<Timestamp>,
@@ -386,17 +350,17 @@ impl TimeWindow {
     }
 }
 
-impl TryFrom<(Option<Timestamp>, Option<Timestamp>)> for TimeWindow {
+impl TryFrom<Ends<Timestamp>> for TimeWindow {
     type Error = Problem;
 
-    fn try_from((start, end): (Option<Timestamp>, Option<Timestamp>)) -> Result<Self, Problem> {
-        Self::new(start, end)
+    fn try_from(ends: Ends<Timestamp>) -> Result<Self, Problem> {
+        Self::new(ends.from, ends.below)
     }
 }
 
-impl From<TimeWindow> for (Option<Timestamp>, Option<Timestamp>) {
+impl From<TimeWindow> for Ends<Timestamp> {
     fn from(window: TimeWindow) -> Self {
-        window.ends()
+        Self { from: window.start, below: window.end }
     }
 }
 
@@ -444,13 +408,21 @@ impl WeeklyHours {
 
     /// Returns whether the instant is in the window. Hours after midnight belong to the day on which it began.
     pub fn contains(&self, time: Timestamp) -> bool {
-        let local = self.zone.zone.to_datetime(time);
-        let (today, hour) = (local.weekday(), local.hour());
+        self.contains_local(self.zone.weekday_and_hour(time))
+    }
+
+    /// Returns whether weekday and hour on the clock of [`Self::zone`] are in the window.
+    pub fn contains_local(&self, (today, hour): (Weekday, i8)) -> bool {
         let on = |day: Weekday| self.days & 1 << day.to_monday_zero_offset() != 0;
         if self.start < self.end {
             return on(today) && hour >= self.start && hour < self.end;
         }
         (on(today) && hour >= self.start) || (on(today.previous()) && hour < self.end)
+    }
+
+    /// Returns the zone by whose clock the hours are meant.
+    pub fn zone(&self) -> &ZoneName {
+        &self.zone
     }
 
     /// Returns the written form.
@@ -496,6 +468,9 @@ impl ZoneName {
         if text.is_empty() {
             return Err(Problem::required("the time zone"));
         }
+        if text.len() > limits::NAME_BYTES {
+            return Err(Problem::new(Reason::UnknownValue, format!("`{}` is no time zone", shown(text))));
+        }
         if let Ok(zone) = jiff::tz::db().get(text)
             && let Some(name) = zone.iana_name()
         {
@@ -516,6 +491,12 @@ impl ZoneName {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.name
+    }
+
+    /// Returns what the clock there shows.
+    pub fn weekday_and_hour(&self, time: Timestamp) -> (Weekday, i8) {
+        let local = self.zone.to_datetime(time);
+        (local.weekday(), local.hour())
     }
 }
 
@@ -580,8 +561,16 @@ mod tests {
     }
 
     #[test]
+    fn texts_hold_what_the_database_can_keep() {
+        assert_eq!(Value::parse("a\0b").unwrap_err().reason, Reason::Malformed);
+        assert!(Needle::parse("\0").is_err());
+        assert!(ParameterName::parse("a\0").is_err());
+        assert!(Value::parse("a\u{1}b\u{10ffff}").is_ok());
+    }
+
+    #[test]
     fn size_is_limited() {
-        let leaf = || Condition::Is(Predicate::InEu);
+        let leaf = || Condition::Is(Predicate::InEu {});
         let mut deep = leaf();
         for _ in 1..limits::CONDITION_DEPTH {
             deep = Condition::Not(Box::new(deep));
@@ -604,10 +593,10 @@ mod tests {
                     "Asia/Kolkata",
                 ))),
                 Condition::Is(Predicate::Time(TimeWindow::new(Some(Timestamp::UNIX_EPOCH), None).unwrap())),
-                Condition::Is(Predicate::Os(
-                    OneOf::new(vec![Os::ALL[1], Os::ALL[0]]).unwrap(),
-                    VersionRange::new(Version::parse("17"), Version::parse("18.2")).unwrap(),
-                )),
+                Condition::Is(Predicate::Os {
+                    families: OneOf::new(vec![Os::ALL[1], Os::ALL[0]]).unwrap(),
+                    versions: VersionRange::new(Version::parse("17"), Version::parse("18.2")).unwrap(),
+                }),
                 Condition::IsKnown(Attribute::Caller(AttributeName::parse("customer.tier").unwrap())),
             ])
             .unwrap(),

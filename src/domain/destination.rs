@@ -88,10 +88,12 @@ fn scheme(text: &str) -> Option<&str> {
     (scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && plain).then_some(scheme)
 }
 
-/// Returns whether a character is invisible and of no use in an address: byte order mark, zero-width and
-/// bidirectional marks.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+/// Returns whether a character is invisible and of no use in a text: byte order mark, zero-width space, bidirectional
+/// marks. Joiners are not: Persian and emoji need them.
+pub(super) fn is_format(c: char) -> bool {
+    let bidirectional =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    bidirectional || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}'..='\u{2064}')
 }
 
 impl fmt::Debug for Destination {

@@ -78,9 +78,16 @@ pub struct Fault {
     pub problem: Problem,
 }
 
-/// Everything that is wrong with a request: all faults at once, in the order of the request.
+/// How many faults are told at once; who has more learns that there are more.
+const MOST: usize = 100;
+
+/// Everything that is wrong with a request: all faults at once, in the order of the request, the first hundred.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    first: Vec<Fault>,
+    /// How many there are besides.
+    more: usize,
+}
 
 impl Faults {
     /// Starts with nothing wrong.
@@ -90,7 +97,11 @@ impl Faults {
 
     /// Remembers what is wrong with the field at `path`.
     pub fn add(&mut self, path: impl Into<String>, problem: Problem) {
-        self.0.push(problem.at(path));
+        if self.first.len() < MOST {
+            self.first.push(problem.at(path));
+        } else {
+            self.more += 1;
+        }
     }
 
     /// Takes the value, or remembers what is wrong with it.
@@ -100,12 +111,19 @@ impl Faults {
 
     /// Takes over other faults.
     pub fn extend(&mut self, others: Faults) {
-        self.0.extend(others.0);
+        self.first.extend(others.first);
+        self.more += others.more + self.first.len().saturating_sub(MOST);
+        self.first.truncate(MOST);
     }
 
     /// Returns whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.first.is_empty()
+    }
+
+    /// Returns how many there are, those that are not kept included.
+    pub fn count(&self) -> usize {
+        self.first.len() + self.more
     }
 
     /// Returns the value if nothing is wrong, else the faults.
@@ -113,27 +131,27 @@ impl Faults {
     /// A value that is missing without a fault would be an error of ours; it is reported as one fault without a path.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Faults> {
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
-            _ if self.0.is_empty() => Err(Problem::required("a field").at("").into()),
+            Some(value) if self.first.is_empty() => Ok(value),
+            _ if self.first.is_empty() => Err(Problem::required("a field").at("").into()),
             _ => Err(self),
         }
     }
 
-    /// Returns the faults in order.
+    /// Returns the first hundred in order.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.0.iter()
+        self.first.iter()
     }
 }
 
 impl From<Fault> for Faults {
     fn from(fault: Fault) -> Self {
-        Self(vec![fault])
+        Self { first: vec![fault], more: 0 }
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
+        for (index, fault) in self.first.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{}: {}", fault.path, fault.problem)?;
         }

@@ -34,9 +34,12 @@ impl Host {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        // Browsers read a last label of digits as an IPv4 address: `1.2.3` would be another host than it seems.
+        // Browsers read a host whose last label is a number as an IPv4 address: `1.2.3` and `0x7f000001` would be other
+        // hosts than they seem.
+        let last = text.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let numeric =
-            text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+            last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex);
         if text.len() <= 253 && text.split('.').all(label) && !numeric {
             return Ok(Self(text.to_ascii_lowercase().into()));
         }
@@ -78,6 +81,16 @@ impl From<Host> for String {
     }
 }
 
+/// Reads `host[:port]`; an IPv6 address stands in brackets, or it would be a guess which colon begins the port.
+fn host_and_port(text: &str) -> Result<(Host, Option<u16>), Problem> {
+    let (host, port_text) = split_port(text);
+    if host.contains(':') && !host.starts_with('[') {
+        let text = format!("write the IPv6 address in `{}` in brackets", shown(text));
+        return Err(Problem::new(Reason::Malformed, text));
+    }
+    Ok((Host::parse(host)?, port_text.map(port).transpose()?))
+}
+
 /// Cuts `host`, `host:port` or `[v6]:port` in two. The port, if there is a colon, is what follows it.
 pub fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
@@ -91,7 +104,7 @@ fn port(text: &str) -> Result<u16, Problem> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = plain.then(|| text.parse().ok()).flatten().filter(|&port| port != 0);
     number.ok_or_else(|| {
-        Problem::new(Reason::Malformed, format!("the port `{text}` is not a number from 1 to 65535"))
+        Problem::new(Reason::Malformed, format!("the port `{}` is not a number from 1 to 65535", shown(text)))
     })
 }
 
@@ -140,15 +153,15 @@ impl Authority {
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
             _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
             _ => {
-                let text = format!("the scheme `{scheme}` is not http or https");
+                let text = format!("the scheme `{}` is not http or https", shown(scheme));
                 return Err(Problem::new(Reason::UnsafeDestination, text));
             }
         };
         if authority.contains('@') {
             return Err(Problem::new(Reason::UnsafeDestination, "user-info before the host is not allowed"));
         }
-        let (host, port_text) = split_port(authority);
-        Ok(Self { scheme, host: Host::parse(host)?, port: port_text.map(port).transpose()? })
+        let (host, port) = host_and_port(authority)?;
+        Ok(Self { scheme, host, port })
     }
 
     /// Returns the port in effect.
@@ -235,8 +248,8 @@ impl DestinationHost {
         if text.contains('*') {
             return Err(Problem::new(Reason::Malformed, "wildcards are not supported, list each host"));
         }
-        let (host, port_text) = split_port(text);
-        Ok(Self { host: Host::parse(host)?, port: port_text.map(port).transpose()? })
+        let (host, port) = host_and_port(text)?;
+        Ok(Self { host, port })
     }
 
     /// Returns whether an address with this authority is allowed.
@@ -304,6 +317,9 @@ mod tests {
             "a@b",
             "a\\b",
             "0x7f.1",
+            "0x7f000001",
+            "127.0.0.0x1",
+            "0X",
         ] {
             assert!(Host::parse(bad).is_err(), "{bad}");
         }

@@ -1,5 +1,7 @@
 //! Links and their rules.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -161,7 +163,6 @@ pub enum RedirectKind {
 
 /// What decides where the clicks of a link go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Routing {
     /// Where a visit goes that no rule sends elsewhere.
     pub default_destination: Destination,
@@ -221,6 +222,7 @@ impl Routing {
         if self.rules.len() > limits::RULES {
             let text = format!("there are {} rules, at most {} are allowed", self.rules.len(), limits::RULES);
             faults.add("rules", Problem::new(Reason::TooLong, text));
+            return;
         }
         if self.retired_rules.len() > limits::RETIRED_RULES {
             let most = limits::RETIRED_RULES;
@@ -229,7 +231,8 @@ impl Routing {
             );
             faults.add("rules", Problem::new(Reason::TooLong, text));
         }
-        let mut seen = std::collections::HashSet::new();
+        let retired: HashSet<&RuleId> = self.retired_rules.iter().collect();
+        let mut seen = HashSet::new();
         for (at, rule) in self.rules.iter().enumerate() {
             let id_path = || format!("rules[{at}].id");
             if !seen.insert(&rule.id) {
@@ -238,7 +241,7 @@ impl Routing {
                     Problem::new(Reason::Duplicate, format!("the rule id `{}` stands twice", rule.id)),
                 );
             }
-            if self.retired_rules.contains(&rule.id) {
+            if retired.contains(&rule.id) {
                 let text =
                     format!("the rule id `{}` was used before and taken away, choose another one", rule.id);
                 faults.add(id_path(), Problem::new(Reason::Duplicate, text));
@@ -266,7 +269,6 @@ impl Routing {
 
 /// A rule of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its id.
     pub id: RuleId,

@@ -26,5 +26,6 @@ pub mod policy;
 pub mod query;
 pub mod revision;
 pub mod shop;
+mod text;
 pub mod utm;
 pub mod visit;

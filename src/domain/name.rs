@@ -5,6 +5,7 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    destination::is_format,
     fault::{Problem, Reason},
     limits,
 };
@@ -149,6 +150,10 @@ pub fn check_text(text: &str, what: &str, most: usize, lines: bool) -> Result<()
     }
     if text.chars().any(|c| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))) {
         return Err(Problem::new(Reason::Malformed, format!("{what} holds a control character")));
+    }
+    if text.chars().any(is_format) {
+        let text = format!("{what} holds an invisible character or one that turns the direction of writing");
+        return Err(Problem::new(Reason::Malformed, text));
     }
     Ok(())
 }

@@ -46,6 +46,7 @@ impl Partner {
             let text =
                 format!("there are {} aliases, at most {} are allowed", self.aliases.len(), limits::ALIASES);
             faults.add("aliases", Problem::new(Reason::TooLong, text));
+            return faults;
         }
         for (at, alias) in self.aliases.iter().enumerate() {
             if *alias == self.code || self.aliases[..at].contains(alias) {
@@ -63,6 +64,7 @@ pub fn check_tags(tags: &[Tag], faults: &mut Faults) {
     if tags.len() > limits::TAGS {
         let text = format!("there are {} tags, at most {} are allowed", tags.len(), limits::TAGS);
         faults.add("tags", Problem::new(Reason::TooLong, text));
+        return;
     }
     for (at, tag) in tags.iter().enumerate() {
         if tags[..at].contains(tag) {

@@ -2,6 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    fault::{Problem, Reason},
+    host::shown,
+    limits,
+    text::{checked_texts, length},
+};
+
+checked_texts! {
+    /// The decoded name of a parameter that a policy lists: 1 to 256 bytes, no wildcard.
+    PolicyParam, |text| {
+        length(text, "the parameter name", limits::PARAMETER_NAME_BYTES, true)?;
+        if text.contains('*') {
+            let text = format!("the parameter name `{}` holds a wildcard, list each name", shown(text));
+            return Err(Problem::new(Reason::Malformed, text));
+        }
+        Ok(())
+    };
+}
+
 /// Which of the visitor's parameters pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -11,8 +30,8 @@ pub enum QueryPass {
     All,
     /// None of them.
     None,
-    /// Those with these decoded names.
-    Listed(Vec<Box<str>>),
+    /// Those with these names.
+    Listed(Vec<PolicyParam>),
 }
 
 /// Who wins when destination and visitor name the same parameter.
@@ -28,46 +47,36 @@ pub enum QueryConflict {
     Append,
 }
 
+/// An exception of a policy for one parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct QueryOverride {
+    /// The parameter.
+    pub name: PolicyParam,
+    /// Who wins for it.
+    pub on_conflict: QueryConflict,
+}
+
 /// Says which parameters pass and who wins; a link's policy replaces its shop's whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct QueryPolicy {
     /// Which parameters pass; decided first.
     pub pass: QueryPass,
     /// Who wins.
     pub on_conflict: QueryConflict,
-    /// Who wins for single parameters, by decoded name.
-    pub overrides: Vec<(Box<str>, QueryConflict)>,
+    /// Who wins for single parameters.
+    pub overrides: Vec<QueryOverride>,
 }
 
 impl QueryPolicy {
-    /// Returns the override of the parameter with this decoded name.
-    pub fn override_of(&self, name: &str) -> Option<QueryConflict> {
-        self.overrides.iter().find(|(listed, _)| listed.as_ref() == name).map(|&(_, conflict)| conflict)
-    }
-
-    /// Returns who wins for the parameter with this decoded name.
-    pub fn conflict_of(&self, name: &str) -> QueryConflict {
-        self.override_of(name).unwrap_or(self.on_conflict)
-    }
-
-    /// Returns whether the visitor's parameter with this decoded name passes.
-    pub fn passes(&self, name: &str) -> bool {
-        match &self.pass {
-            QueryPass::All => true,
-            QueryPass::None => false,
-            QueryPass::Listed(names) => names.iter().any(|listed| listed.as_ref() == name),
-        }
-    }
-
     /// Returns every name that the policy lists or overrides, with its path below the policy.
-    pub fn names(&self) -> impl Iterator<Item = (String, &str)> {
+    pub fn names(&self) -> impl Iterator<Item = (String, &PolicyParam)> {
         let listed = match &self.pass {
             QueryPass::Listed(names) => names.as_slice(),
             QueryPass::All | QueryPass::None => &[],
         };
-        let listed = listed.iter().enumerate().map(|(at, name)| (format!("listed[{at}]"), name.as_ref()));
+        let listed = listed.iter().enumerate().map(|(at, name)| (format!("listed[{at}]"), name));
         let overrides = self.overrides.iter().enumerate();
-        listed.chain(overrides.map(|(at, (name, _))| (format!("overrides[{at}].name"), name.as_ref())))
+        listed.chain(overrides.map(|(at, exception)| (format!("overrides[{at}].name"), &exception.name)))
     }
 }

@@ -59,11 +59,12 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 
 /// Returns whether a raw parameter name may be read as `own`, by us or by the shop's language.
 ///
-/// The name is compared percent-decoded, with ASCII case folded and cut at the first `[`; and a second time as lax
-/// languages read it (PHP's `php_register_variable_ex`): leading white space dropped, cut at NUL, `.`, space and a `[`
-/// that no `]` closes count as `_`. Either reading makes the name ours. `own` is `[A-Za-z0-9_-]{1,64}`.
+/// The name is compared percent-decoded with ASCII case folded, in four readings, each of which makes it ours:
+/// cut at the first `[`; as PHP reads it (`php_register_variable_ex`: leading white space dropped, cut at NUL, `.`, space
+/// and a `[` that no `]` closes count as `_`); as Rack and qs read it (brackets before the name do not count, it ends at
+/// the next one); and as ASP.NET decodes it (`%uXXXX` too). `own` is `[A-Za-z0-9_-]{1,64}`.
 pub fn may_be_read_as(raw_name: &str, own: &str) -> bool {
-    // Most names differ in a plain first letter; both readings keep that letter.
+    // Most names differ in a plain first letter, which every reading keeps.
     if let (Some(&first), Some(&own_first)) = (raw_name.as_bytes().first(), own.as_bytes().first())
         && first.is_ascii_alphanumeric()
         && !first.eq_ignore_ascii_case(&own_first)
@@ -71,8 +72,13 @@ pub fn may_be_read_as(raw_name: &str, own: &str) -> bool {
         return false;
     }
     let name = decode(raw_name);
-    let cut = name.split('[').next().unwrap_or_default();
-    cut.eq_ignore_ascii_case(own) || lax(&name).eq_ignore_ascii_case(own)
+    let wide = decode_wide(&name);
+    [name.as_ref(), wide.as_ref()].into_iter().any(|name| {
+        let cut = name.split('[').next().unwrap_or_default();
+        let bare = name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap_or_default();
+        let is_own = |reading: &str| reading.eq_ignore_ascii_case(own);
+        is_own(cut) || is_own(bare) || is_own(&lax(name))
+    })
 }
 
 /// Returns a decoded name as lax languages read it.
@@ -85,6 +91,36 @@ fn lax(name: &str) -> String {
         Some(_) | None => name,
     };
     name.replace(['.', ' ', '['], "_")
+}
+
+/// Decodes `%uXXXX`, which browsers never send and ASP.NET still reads.
+fn decode_wide(text: &str) -> Cow<'_, str> {
+    let escape = |text: &str| {
+        let marked = |at: &usize| matches!(text.as_bytes().get(at + 1), Some(b'u' | b'U'));
+        text.match_indices('%').map(|(at, _)| at).find(marked)
+    };
+    let Some(mut at) = escape(text) else { return Cow::Borrowed(text) };
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let code = rest.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let end = match code.and_then(char::from_u32) {
+            Some(c) => {
+                decoded.push_str(&rest[..at]);
+                decoded.push(c);
+                at + 6
+            }
+            None => {
+                decoded.push_str(&rest[..at + 2]);
+                at + 2
+            }
+        };
+        rest = &rest[end..];
+        match escape(rest) {
+            Some(next) => at = next,
+            None => return Cow::Owned(decoded + rest),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -132,13 +168,38 @@ mod tests {
             "ref%00",
             "%0Aref[]",
             "Ref[",
+            "[ref]",
+            "%5Bref%5D",
+            "ref]",
+            "[[ref",
+            "]ref[x]",
+            "%u0072ef",
+            "%U0052ef",
+            "re%u0066[]",
+            "[%u0072ef]",
         ] {
             assert!(may_be_read_as(disguise, "ref"), "{disguise}");
         }
         for disguise in ["click.id", "click+id", "click%20id", "click[id", "CLICK_ID[]", "click_id[0"] {
             assert!(may_be_read_as(disguise, "click_id"), "{disguise}");
         }
-        for other in ["refs", "xref", "re", "", "ref ", "ref+x", "re.f", "%00ref", "r[ef]", "préf"] {
+        for other in [
+            "refs",
+            "xref",
+            "re",
+            "",
+            "ref ",
+            "ref+x",
+            "re.f",
+            "%00ref",
+            "r[ef]",
+            "préf",
+            "%uD800ref",
+            "%u00",
+            "x[ref]",
+            "%u0072efs",
+            "%u",
+        ] {
             assert!(!may_be_read_as(other, "ref"), "{other}");
         }
     }

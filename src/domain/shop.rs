@@ -26,7 +26,6 @@ pub struct Shop {
 
 /// What a shop decides about its clicks: all that an answer needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShopSettings {
     /// The origin of its pages.
     pub base_url: Origin,
@@ -70,6 +69,10 @@ impl ShopSettings {
     pub fn check(&self) -> Faults {
         let mut faults = Faults::new();
         self.check_lengths(&mut faults);
+        if !faults.is_empty() {
+            // What is too long is not looked at further: it may be very long.
+            return faults;
+        }
         self.check_hosts(&mut faults);
         self.check_params(&mut faults);
         self.check_policy(&self.query_policy, "query_policy", &mut faults);
@@ -151,15 +154,20 @@ impl ShopSettings {
         let mut overridden: Vec<&str> = Vec::new();
         for (below, name) in policy.names() {
             let at = format!("{path}.{below}");
-            if let Some(own) = self.own_params().find(|own| own.is_named_by(name)) {
+            if let Some(own) = self.own_params().find(|own| own.is_named_by(name.as_str())) {
                 let text = format!("the parameter `{own}` is set by the service alone");
                 faults.add(at, Problem::new(Reason::Conflict, text));
-            } else if below.starts_with("overrides") && overridden.contains(&name) {
-                faults
-                    .add(at, Problem::new(Reason::Duplicate, format!("the parameter `{name}` stands twice")));
+            } else if below.starts_with("overrides") && overridden.contains(&name.as_str()) {
+                faults.add(
+                    at,
+                    Problem::new(
+                        Reason::Duplicate,
+                        format!("the parameter `{}` stands twice", name.as_str()),
+                    ),
+                );
             }
             if below.starts_with("overrides") {
-                overridden.push(name);
+                overridden.push(name.as_str());
             }
         }
     }
@@ -186,9 +194,10 @@ impl ShopSettings {
     /// Returns whether addresses with this authority belong to the shop.
     fn allows(&self, authority: &Authority) -> bool {
         let base = self.base_url.authority();
+        let port = authority.effective_port();
+        // Only a port that the origin names goes with both schemes; one that goes without saying is its scheme's.
         let own = base.host == authority.host
-            && (authority.effective_port() == base.effective_port()
-                || authority.effective_port() == authority.scheme.default_port());
+            && (port == authority.scheme.default_port() || base.port == Some(port));
         own || self.destination_hosts.iter().any(|listed| listed.allows(authority))
     }
 }

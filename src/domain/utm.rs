@@ -136,7 +136,7 @@ pub const PARAMETERS: [&str; 6] =
 
 /// The UTM values of a link or rule; `None` = not set here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Utm {
     /// `utm_source`.
     #[serde(skip_serializing_if = "Option::is_none")]

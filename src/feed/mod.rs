@@ -54,6 +54,10 @@ pub struct Feed {
     reachable: watch::Sender<bool>,
     /// Whether it was logged that PostgreSQL does not answer.
     lost_before: bool,
+    /// When the revision of the index was committed, as PostgreSQL said.
+    committed_at: Option<Timestamp>,
+    /// What differed at the last comparison and was still different after reading everything again.
+    unmended: Vec<(IndexedKind, u8)>,
     /// The revision of the copy on disk.
     copied: Option<Revision>,
 }
@@ -79,6 +83,8 @@ impl Feed {
             source: None,
             reachable,
             lost_before: false,
+            committed_at: None,
+            unmended: Vec::new(),
             copied: None,
         }
     }
@@ -159,20 +165,22 @@ impl Feed {
     async fn read_since(&mut self, since: Revision) -> Result<(), StoreError> {
         let mut read: Vec<FeedRow> = Vec::new();
         let feed = self.store.head_and_changes(Some(since), |mut piece| read.append(&mut piece)).await?;
+        let is_ours = since == Revision::default() || feed.since_committed_at == self.committed_at;
         match feed.changes {
-            Changes::Since if feed.head == since => Ok(()),
-            Changes::Since => {
+            Changes::Since if is_ours && feed.head == since => Ok(()),
+            Changes::Since if is_ours => {
                 self.metrics.feed_changes.inc_by(u64::try_from(read.len()).unwrap_or(u64::MAX));
                 let records = read.into_iter().filter_map(rows::record);
                 let snapshot = block_in_place(|| self.writer.apply(records, feed.head));
+                self.committed_at = Some(feed.committed_at);
                 self.publish(snapshot, Source::Database);
                 Ok(())
             }
-            Changes::TooOld | Changes::Full => {
+            Changes::Since | Changes::TooOld | Changes::Full => {
                 tracing::warn!(
                     index.revision = since.0,
                     database.revision = feed.head.0,
-                    "the index is too old for the changes that PostgreSQL still has, or PostgreSQL was restored",
+                    "the changes since the index was read are not there, or PostgreSQL was restored: reading everything",
                 );
                 self.read_all().await
             }
@@ -188,8 +196,14 @@ impl Feed {
             block_in_place(|| writer.apply(piece.into_iter().filter_map(rows::record), Revision::default()));
         };
         let feed = self.store.head_and_changes(None, take).await?;
-        let snapshot = writer.apply([], feed.head);
+        let read = writer.apply([], feed.head);
+        // What cannot be read keeps the form that it had before.
+        let old = self.writer.snapshot();
+        let kept: Vec<_> =
+            read.broken().filter_map(|broken| old.link_record(&broken.shop, &broken.slug)).collect();
+        let snapshot = block_in_place(|| writer.apply(kept, feed.head));
         self.writer = writer;
+        self.committed_at = Some(feed.committed_at);
         self.publish(snapshot, Source::Database);
         self.loaded("database", began);
         Ok(())
@@ -239,7 +253,7 @@ impl Feed {
         );
     }
 
-    /// Compares the index with PostgreSQL whole, and reads again what differs.
+    /// Compares the index with PostgreSQL whole, and reads everything again if they differ.
     async fn compare(&mut self) {
         if let Err(error) = self.mend().await {
             self.metrics.feed_failures.inc();
@@ -256,24 +270,20 @@ impl Feed {
         }
         let ours = block_in_place(|| snapshot.fingerprints());
         let differing: Vec<(IndexedKind, u8)> = ours.differing(&theirs).collect();
-        for (kind, bucket) in differing {
-            let (_, read) = self.store.rows_of_bucket(kind, bucket).await?;
-            let missed = read.into_iter().filter_map(rows::record).filter(|record| !snapshot.holds(record));
-            let missed: Vec<_> = missed.collect();
-            if missed.is_empty() {
-                continue;
-            }
-            let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
-            tracing::error!(
-                object.kind = kind.as_str(),
-                count,
-                "the index had missed changes, they are mended"
-            );
-            self.metrics.feed_repairs.inc_by(count);
-            self.live.repaired(count);
-            let mended = block_in_place(|| self.writer.apply(missed, revision));
-            self.publish(mended, Source::Database);
+        // What was no better after reading everything is unreadable: reading it again would not help.
+        if differing.is_empty() || differing == self.unmended {
+            return Ok(());
         }
+        let count = u64::try_from(differing.len()).unwrap_or(u64::MAX);
+        tracing::error!(
+            index.revision = revision.0,
+            count,
+            "the index differs from PostgreSQL: reading everything"
+        );
+        self.read_all().await?;
+        self.unmended = differing;
+        self.metrics.feed_repairs.inc_by(count);
+        self.live.repaired(count);
         Ok(())
     }
 

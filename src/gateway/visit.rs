@@ -36,7 +36,7 @@ pub(super) fn of<B>(
             user_agent: text(headers.get(header::USER_AGENT)),
             accept_language: text(headers.get(header::ACCEPT_LANGUAGE)),
             referer: text(headers.get(header::REFERER)),
-            purpose: text(purpose_header),
+            purpose_header: text(purpose_header),
         }),
         ..ResolveRequest::default()
     })
@@ -134,7 +134,7 @@ mod tests {
             user_agent: Some("caf\u{fffd}".to_owned()),
             accept_language: Some(String::new()),
             referer: Some(long[..HEADER_BYTES].to_owned()),
-            purpose: Some("preview".to_owned()),
+            purpose_header: Some("preview".to_owned()),
         };
         assert_eq!(headers(sent), expected);
     }

@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{intern::Interner, location::Place};
+use super::{
+    facts::Facts,
+    intern::Interner,
+    location::Place,
+    matcher::{Truth, evaluate},
+    record::Record,
+    shortlist::Shortlist,
+};
 use crate::domain::{
     condition::{Condition, Predicate},
     language::LanguageRange,
     link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
-    name::{RuleId, Slug},
+    name::{RuleId, ShopId, Slug},
     policy::{QueryPass, QueryPolicy},
     revision::Revision,
     utm::Utm,
@@ -29,10 +36,14 @@ pub(super) struct CompiledLink {
     pub(super) window: Option<Box<Window>>,
     pub(super) utm: Option<Arc<Utm>>,
     pub(super) policy: Option<Arc<QueryPolicy>>,
+    /// The conditions of the enabled rules, apart from the rest: those of rules that do not match are all that is read.
+    conditions: Box<[Arc<Condition>]>,
     /// The enabled rules.
-    pub(super) rules: Box<[CompiledRule]>,
+    rules: Box<[CompiledRule]>,
+    /// Which of many rules a visit can meet; `None` with few of them.
+    shortlist: Option<Box<Shortlist>>,
     /// What all language conditions of the enabled rules name together: which language a visitor has depends on it.
-    pub(super) languages: Option<Arc<Box<[LanguageRange]>>>,
+    languages: Option<Arc<Box<[LanguageRange]>>>,
 }
 
 /// When a link works.
@@ -47,7 +58,6 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) struct CompiledRule {
     pub(super) id: Arc<RuleId>,
-    pub(super) when: Arc<Condition>,
     pub(super) then: Place,
     pub(super) utm: Option<Arc<Utm>>,
 }
@@ -69,6 +79,18 @@ impl CompiledLink {
             (start.is_some() || expire.is_some() || routing.expired_destination.is_some()).then(|| {
                 Box::new(Window { start, expire, expired: routing.expired_destination.map(Place::new) })
             });
+        let mut conditions = Vec::new();
+        let mut rules = Vec::new();
+        for rule in routing.rules.into_iter().filter(|rule| rule.enabled) {
+            conditions.push(interner.conditions.share(rule.when));
+            rules.push(CompiledRule {
+                id: interner.rules.share(rule.id),
+                then: match rule.then {
+                    Outcome::Destination(to) => Place::new(to),
+                },
+                utm: shared_utm(rule.utm, interner),
+            });
+        }
         Self {
             slug,
             revision,
@@ -80,19 +102,9 @@ impl CompiledLink {
             utm: shared_utm(routing.utm, interner),
             policy: routing.query_policy.map(|policy| interner.policies.share(ordered(policy))),
             languages: (!languages.is_empty()).then(|| interner.languages.share(languages)),
-            rules: routing
-                .rules
-                .into_iter()
-                .filter(|rule| rule.enabled)
-                .map(|rule| CompiledRule {
-                    id: interner.rules.share(rule.id),
-                    when: interner.conditions.share(rule.when),
-                    then: match rule.then {
-                        Outcome::Destination(to) => Place::new(to),
-                    },
-                    utm: shared_utm(rule.utm, interner),
-                })
-                .collect(),
+            shortlist: Shortlist::new(&conditions),
+            conditions: conditions.into(),
+            rules: rules.into(),
         }
     }
 
@@ -101,9 +113,31 @@ impl CompiledLink {
         self.sharing.as_deref().unwrap_or(&Sharing::Everyone)
     }
 
+    /// Returns the first rule that matches.
+    pub(super) fn first_match<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a CompiledRule> {
+        let matches = |at: &usize| evaluate(&self.conditions[*at], facts) == Truth::True;
+        let first = match &self.shortlist {
+            None => (0..self.conditions.len()).find(matches),
+            Some(shortlist) => shortlist.candidates(facts).find(matches),
+        };
+        first.map(|at| &self.rules[at])
+    }
+
     /// Returns the languages that the visitor's is chosen from.
     pub(super) fn languages(&self) -> &[LanguageRange] {
         self.languages.as_deref().map_or(&[], |languages| languages)
+    }
+
+    /// Returns the record that it could be made from.
+    pub(super) fn record(&self, shop: &ShopId) -> Record {
+        Record::Link {
+            shop: shop.clone(),
+            slug: self.slug.clone(),
+            revision: self.revision,
+            state: self.state,
+            sharing: self.sharing().clone(),
+            routing: self.routing(),
+        }
     }
 
     /// Returns a routing that gives the same answers; names and disabled rules are not kept.
@@ -114,10 +148,11 @@ impl CompiledLink {
             rules: self
                 .rules
                 .iter()
-                .map(|rule| Rule {
+                .zip(&self.conditions)
+                .map(|(rule, when)| Rule {
                     id: (*rule.id).clone(),
                     display_name: None,
-                    when: (*rule.when).clone(),
+                    when: (**when).clone(),
                     then: Outcome::Destination(rule.then.destination().clone()),
                     utm: utm(&rule.utm),
                     enabled: true,
@@ -161,7 +196,7 @@ pub(super) fn ordered(mut policy: QueryPolicy) -> QueryPolicy {
         names.sort_unstable();
     }
     // Stable, and the first of equal names stays: that is the one that counts.
-    policy.overrides.sort_by(|(left, _), (right, _)| left.cmp(right));
-    policy.overrides.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    policy.overrides.sort_by(|left, right| left.name.cmp(&right.name));
+    policy.overrides.dedup_by(|later, earlier| later.name == earlier.name);
     policy
 }

@@ -1,8 +1,12 @@
 //! The facts of one visit that conditions look at; what costs something is found out when first asked for, and once.
 
-use std::{borrow::Cow, cell::OnceCell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell},
+};
 
 use ipnet::IpNet;
+use jiff::civil::Weekday;
 
 use super::snapshot::PartnerEntry;
 use crate::{
@@ -12,6 +16,7 @@ use crate::{
     },
     domain::{
         client::{TrafficClass, UserAgent},
+        condition::ZoneName,
         fact::Fact,
         language::LanguageRange,
         visit::Visit,
@@ -27,7 +32,14 @@ pub(super) struct Facts<'a> {
     supported: &'a [LanguageRange],
     language: OnceCell<Fact<LanguageRange>>,
     referrer_host: OnceCell<Fact<Cow<'a, str>>>,
+    clocks: Cell<[Option<Clock<'a>>; ZONES]>,
 }
+
+/// How many time zones a visit remembers the clock of; more of them in one link are rare.
+const ZONES: usize = 4;
+
+/// A time zone and what its clock shows.
+type Clock<'a> = (&'a ZoneName, (Weekday, i8));
 
 impl<'a> Facts<'a> {
     /// Takes what is known from the start, and the languages that the visitor's is chosen from.
@@ -37,7 +49,15 @@ impl<'a> Facts<'a> {
         traffic: TrafficClass,
         supported: &'a [LanguageRange],
     ) -> Self {
-        Self { visit, partner, traffic, supported, language: OnceCell::new(), referrer_host: OnceCell::new() }
+        Self {
+            visit,
+            partner,
+            traffic,
+            supported,
+            language: OnceCell::new(),
+            referrer_host: OnceCell::new(),
+            clocks: Cell::default(),
+        }
     }
 
     /// Returns the supported language that suits the visitor best; absent if none does.
@@ -46,6 +66,19 @@ impl<'a> Facts<'a> {
             let header = self.visit.headers.and_then(|headers| headers.accept_language);
             language::best(header, self.supported).copied()
         })
+    }
+
+    /// Returns weekday and hour in a time zone; many rules ask for few zones.
+    pub(super) fn weekday_and_hour(&self, zone: &'a ZoneName) -> (Weekday, i8) {
+        let mut clocks = self.clocks.get();
+        if let Some((_, shown)) = clocks.iter().flatten().find(|(known, _)| *known == zone) {
+            return *shown;
+        }
+        let shown = zone.weekday_and_hour(self.visit.time);
+        clocks.rotate_right(1);
+        clocks[0] = Some((zone, shown));
+        self.clocks.set(clocks);
+        shown
     }
 
     /// Returns the host of the referring page.

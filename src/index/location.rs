@@ -1,10 +1,10 @@
-//! Builds the address to redirect to. The bytes of destination and query pass as they are; DESIGN §4 has the order.
+//! Builds the address to redirect to. The bytes of destination and query pass as they are;
+//! `docs/semantics.md` has the order.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::borrow::Cow;
 
-use super::own::OwnNames;
+use super::{campaign::Campaign, own::OwnNames};
 use crate::domain::{
-    click_id::ClickId,
     destination::Destination,
     name::PartnerCode,
     policy::{QueryConflict, QueryPass, QueryPolicy},
@@ -82,38 +82,12 @@ pub(super) struct Ingredients<'a> {
     pub(super) place: &'a Place,
     /// The visitor's query.
     pub(super) query: &'a str,
-    /// The UTM values in the order of [`PARAMETERS`], encoded; an empty one is not set.
-    pub(super) utm: &'a UtmValues,
+    /// The UTM parameters.
+    pub(super) utm: &'a Campaign<'a>,
     /// The credited partner.
     pub(super) partner: Option<&'a PartnerCode>,
-    /// The id of the click.
-    pub(super) click_id: Option<ClickId>,
-}
-
-/// The encoded values of the UTM parameters, one after the other.
-#[derive(Debug, Default)]
-pub(super) struct UtmValues {
-    text: String,
-    ends: [usize; PARAMETERS.len()],
-}
-
-impl UtmValues {
-    /// Returns the text, to append the next value to.
-    pub(super) fn text(&mut self) -> &mut String {
-        &mut self.text
-    }
-
-    /// Ends the value of a parameter.
-    pub(super) fn end(&mut self, parameter: usize) {
-        self.ends[parameter..].fill(self.text.len());
-    }
-
-    /// Returns the value of a parameter; `None` if it is empty, which is as if it were not set.
-    fn get(&self, parameter: usize) -> Option<&str> {
-        let start = parameter.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let value = &self.text[start..self.ends[parameter]];
-        (!value.is_empty()).then_some(value)
-    }
+    /// The id of the click; empty of a lookup.
+    pub(super) click_id: &'a str,
 }
 
 /// Builds the location.
@@ -130,21 +104,15 @@ pub(super) fn build(from: &Ingredients<'_>) -> String {
     let mut query = Query { begins: out.len(), out, any: false };
     let destination_query = place.query().unwrap_or_default();
     if destination_query.is_empty() && from.query.is_empty() {
-        for (parameter, name) in PARAMETERS.iter().enumerate() {
-            if let Some(value) = from.utm.get(parameter) {
-                query.push_pair(name, value);
-            }
-        }
+        (0..PARAMETERS.len()).filter(|at| from.utm.sets(*at)).for_each(|at| query.push_utm(at, from.utm));
     } else {
         merge(from, destination_query, &mut query);
     }
     if let Some(partner) = from.partner {
         query.push_pair(from.own.partner(), partner.as_str());
     }
-    if let (Some(name), Some(id)) = (from.own.click_id(), from.click_id) {
-        query.push_pair(name, "");
-        // Writing to a string cannot fail.
-        let _ = write!(query.out, "{id}");
+    if let Some(name) = from.own.click_id().filter(|_| !from.click_id.is_empty()) {
+        query.push_pair(name, from.click_id);
     }
     let bare = place.query() == Some("");
     let mut out = query.end(bare);
@@ -154,12 +122,12 @@ pub(super) fn build(from: &Ingredients<'_>) -> String {
 
 /// Returns about how long the location will be, at least.
 fn room(from: &Ingredients<'_>) -> usize {
-    /// A click id, and for each parameter `&`, name and `=`.
-    const OWN: usize = 36 + 3 * 16;
+    /// `?` or `&` and `=` for each of ours.
+    const MARKS: usize = 4;
     let destination = from.place.destination.as_str().len() * if from.place.is_ascii { 1 } else { 3 };
-    let utm = if from.utm.text.is_empty() { 0 } else { from.utm.text.len() + PARAMETERS.len() * 14 };
     let partner = from.partner.map_or(0, |partner| partner.as_str().len());
-    from.origin.len() + 1 + destination + from.query.len() + utm + partner + from.own.length() + OWN
+    let ours = from.own.length() + partner + from.click_id.len() + MARKS;
+    from.origin.len() + 1 + destination + 1 + from.query.len() + from.utm.length() + ours
 }
 
 /// A query that grows piece by piece.
@@ -189,6 +157,11 @@ impl Query {
         self.out.push_str(value);
     }
 
+    fn push_utm(&mut self, parameter: usize, utm: &Campaign<'_>) {
+        self.push_pair(PARAMETERS[parameter], "");
+        utm.push(parameter, &mut self.out);
+    }
+
     /// Takes the `?` away again if nothing follows it, unless the destination ends in a bare one itself.
     fn end(mut self, bare: bool) -> String {
         if self.out.len() <= self.begins + 1 {
@@ -208,7 +181,7 @@ fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
         (QueryPass::All, _) => true,
         (QueryPass::None, _) | (QueryPass::Listed(_), None) => false,
         (QueryPass::Listed(names), Some(name)) => {
-            names.binary_search_by(|listed| listed.as_ref().cmp(&name)).is_ok()
+            names.binary_search_by(|listed| listed.as_str().cmp(&name)).is_ok()
         }
     };
     let theirs = || pieces(destination).filter(|piece| !from.own.covers(*piece));
@@ -218,20 +191,22 @@ fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
     let conflicts = both || !policy.overrides.is_empty();
     let in_destination = if conflicts { Names::of(theirs()) } else { Names::default() };
     let in_query = if conflicts { Names::of(visitors()) } else { Names::default() };
-    let utm: [Utm<'_>; PARAMETERS.len()] = std::array::from_fn(|parameter| {
-        let Some(value) = from.utm.get(parameter) else { return Utm::Unset };
+    let utm: [Utm; PARAMETERS.len()] = std::array::from_fn(|parameter| {
         let name = PARAMETERS[parameter];
+        if !from.utm.sets(parameter) {
+            return Utm::Unset;
+        }
         match override_of(policy, name) {
-            None => Utm::Alone(value),
+            None => Utm::Alone,
             Some(QueryConflict::DestinationWins) if in_destination.contains(name) => Utm::Unset,
             Some(QueryConflict::VisitorWins) if in_query.contains(name) => Utm::Unset,
-            Some(QueryConflict::DestinationWins | QueryConflict::VisitorWins) => Utm::Alone(value),
-            Some(QueryConflict::Append) => Utm::Beside(value),
+            Some(QueryConflict::DestinationWins | QueryConflict::VisitorWins) => Utm::Alone,
+            Some(QueryConflict::Append) => Utm::Beside,
         }
     });
     let displaced = |name: &str| {
         let parameter = name.starts_with("utm_").then(|| PARAMETERS.iter().position(|utm| *utm == name));
-        parameter.flatten().is_some_and(|parameter| matches!(utm[parameter], Utm::Alone(_)))
+        parameter.flatten().is_some_and(|parameter| matches!(utm[parameter], Utm::Alone))
     };
     let stays = |piece: &Piece<'_>, others: &Names<'_>, winner: QueryConflict| {
         let Some(name) = piece.name() else { return true };
@@ -249,29 +224,29 @@ fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
         // What the visitor sends passes byte for byte, whatever it is.
         query.push(piece, true);
     }
-    for (name, utm) in PARAMETERS.iter().zip(utm) {
-        match utm {
+    for (parameter, outcome) in utm.into_iter().enumerate() {
+        match outcome {
             Utm::Unset => {}
-            Utm::Alone(value) | Utm::Beside(value) => query.push_pair(name, value),
+            Utm::Alone | Utm::Beside => query.push_utm(parameter, from.utm),
         }
     }
 }
 
 /// What comes of a UTM parameter of the link.
 #[derive(Clone, Copy)]
-enum Utm<'a> {
+enum Utm {
     /// The link sets none, or another one of its name wins.
     Unset,
     /// The link's, and no other of its name.
-    Alone(&'a str),
+    Alone,
     /// The link's after the others of its name.
-    Beside(&'a str),
+    Beside,
 }
 
 /// Returns the exception for a decoded name; the policy's names are in order.
 fn override_of(policy: &QueryPolicy, name: &str) -> Option<QueryConflict> {
-    let found = policy.overrides.binary_search_by(|(listed, _)| listed.as_ref().cmp(name));
-    found.ok().map(|at| policy.overrides[at].1)
+    let found = policy.overrides.binary_search_by(|listed| listed.name.as_str().cmp(name));
+    found.ok().map(|at| policy.overrides[at].on_conflict)
 }
 
 /// The decoded names of a query, in order.

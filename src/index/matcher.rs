@@ -44,7 +44,7 @@ impl From<bool> for Truth {
 }
 
 /// Evaluates a condition.
-pub(super) fn evaluate(condition: &Condition, facts: &Facts<'_>) -> Truth {
+pub(super) fn evaluate<'a>(condition: &'a Condition, facts: &Facts<'a>) -> Truth {
     match condition {
         Condition::All(group) => {
             let mut all = Truth::True;
@@ -95,13 +95,13 @@ fn is_known(attribute: &Attribute, facts: &Facts<'_>) -> bool {
     }
 }
 
-fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
+fn holds<'a>(predicate: &'a Predicate, facts: &Facts<'a>) -> Truth {
     let visit = facts.visit;
     let agent = &visit.agent;
     match predicate {
         Predicate::Device(classes) => Truth::of(agent.device, |class| classes.contains(&class)),
-        Predicate::Os(families, range) => versioned(families, agent.os, range, agent.os_version),
-        Predicate::Browser(families, range) => {
+        Predicate::Os { families, versions: range } => versioned(families, agent.os, range, agent.os_version),
+        Predicate::Browser { families, versions: range } => {
             versioned(families, agent.browser, range, agent.browser_version)
         }
         // The language is the one that the link supports and suits best: ranges that merely cover it do not count.
@@ -110,7 +110,7 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         Predicate::Continent(continents) => {
             Truth::of(visit.country, |country| continents.contains(&country.continent()))
         }
-        Predicate::InEu => Truth::of(visit.country, |country| country.in_eu()),
+        Predicate::InEu {} => Truth::of(visit.country, |country| country.in_eu()),
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             Truth::of(facts.referrer_host(), |host| is_listed(host, hosts, *include_subdomains))
         }
@@ -120,7 +120,7 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         }
         Predicate::Traffic(classes) => classes.contains(&facts.traffic).into(),
         Predicate::Time(window) => window.contains(visit.time).into(),
-        Predicate::Weekly(hours) => hours.contains(visit.time).into(),
+        Predicate::Weekly(hours) => hours.contains_local(facts.weekday_and_hour(hours.zone())).into(),
         // Nobody credited is a fact: these are never unknown.
         Predicate::Partner(codes) => {
             facts.partner.is_some_and(|partner| codes.contains(&partner.code)).into()

@@ -3,7 +3,8 @@
 //! A [`Writer`] makes [`Snapshot`]s from [`Record`]s; [`Snapshot::resolve`] is a function of snapshot and visit, and of
 //! nothing else: no clock, no I/O, no chance.
 
-mod audit;
+mod campaign;
+mod comparison;
 mod compile;
 mod credit;
 mod facts;
@@ -13,6 +14,7 @@ mod matcher;
 mod own;
 mod record;
 mod resolve;
+mod shortlist;
 mod snapshot;
 mod writer;
 

@@ -67,7 +67,6 @@ pub enum Record {
 
 /// What rules and sharing look at of a partner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PartnerState {
     /// Older codes that still work.
     pub aliases: Vec<PartnerCode>,

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 
 use super::{
+    campaign::{Campaign, Filling},
     compile::{CompiledLink, CompiledRule},
     credit::{credit, folded},
     facts::{self, Facts},
-    location::{self, Ingredients, Place, UtmValues},
-    matcher::{Truth, evaluate},
+    location::{self, Ingredients, Place},
     snapshot::{OpenShop, PartnerEntry, ShopEntry, Snapshot},
 };
 use crate::domain::{
+    click_id::ClickId,
     client::TrafficClass,
     host::{Host, split_port},
     link::{LinkState, RedirectKind},
-    utm::{Part, Placeholder, Utm},
     visit::{Miss, Nowhere, Resolution, ResolveReason, Site, Visit},
 };
 
@@ -87,7 +87,7 @@ impl Question<'_> {
     fn answer(&self, link: &CompiledLink) -> Resolution {
         let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
         let facts = Facts::new(self.visit, partner, self.traffic, link.languages());
-        let rule = link.rules.iter().find(|rule| evaluate(&rule.when, &facts) == Truth::True);
+        let rule = link.first_match(&facts);
         Resolution {
             location: self.location(link, rule, rule.map_or(&link.default, |rule| &rule.then), partner),
             redirect: link.redirect,
@@ -148,75 +148,27 @@ impl Question<'_> {
         place: &Place,
         partner: Option<&PartnerEntry>,
     ) -> String {
+        let mut buffer = [0; ClickId::TEXT_BYTES];
+        let click_id = self.visit.click_id.map_or("", |id| id.write(&mut buffer));
+        let filling = Filling {
+            partner: partner.map_or("", |partner| partner.code.as_str()),
+            program: partner.and_then(PartnerEntry::program).map_or("", |program| program.as_str()),
+            slug: link.slug.as_str(),
+            rule: rule.map_or("", |rule| rule.id.as_str()),
+            country: self.visit.country.known().map_or("", |country| country.as_str()),
+            device: self.visit.agent.device.known().map_or("", |device| device.as_str()),
+            click_id,
+        };
+        let of_rule = rule.and_then(|rule| rule.utm.as_deref());
         location::build(&Ingredients {
             origin: self.open.settings.base_url.as_str(),
             own: &self.open.own,
             policy: link.policy.as_deref().unwrap_or(&self.open.policy),
             place,
             query: self.visit.query,
-            utm: &self.utm(link, rule, partner),
+            utm: &Campaign::new(link.utm.as_deref(), of_rule, filling),
             partner: partner.map(|partner| &partner.code),
-            click_id: self.visit.click_id,
+            click_id,
         })
-    }
-
-    /// Fills in the UTM values: those of the rule, field by field over the link's.
-    fn utm(
-        &self,
-        link: &CompiledLink,
-        rule: Option<&CompiledRule>,
-        partner: Option<&PartnerEntry>,
-    ) -> UtmValues {
-        let mut filled = UtmValues::default();
-        let of_rule = rule.and_then(|rule| rule.utm.as_deref());
-        let of_link = link.utm.as_deref();
-        if of_rule.is_none() && of_link.is_none() {
-            return filled;
-        }
-        let unset = [None; 6];
-        let of_rule = of_rule.map_or(unset, Utm::values);
-        let of_link = of_link.map_or(unset, Utm::values);
-        for (parameter, (of_rule, of_link)) in of_rule.into_iter().zip(of_link).enumerate() {
-            for part in of_rule.or(of_link).iter().flat_map(|template| template.parts()) {
-                match part {
-                    Part::Text(text) => location::push_unreserved(filled.text(), text),
-                    Part::Placeholder(placeholder) => {
-                        self.fill(filled.text(), placeholder, link, rule, partner);
-                    }
-                }
-            }
-            filled.end(parameter);
-        }
-        filled
-    }
-
-    /// Appends what a placeholder stands for; nothing if that is not known.
-    fn fill(
-        &self,
-        out: &mut String,
-        placeholder: Placeholder,
-        link: &CompiledLink,
-        rule: Option<&CompiledRule>,
-        partner: Option<&PartnerEntry>,
-    ) {
-        let text = match placeholder {
-            Placeholder::Partner => partner.map(|partner| partner.code.as_str()),
-            Placeholder::Program => partner.and_then(PartnerEntry::program).map(|program| program.as_str()),
-            Placeholder::Slug => Some(link.slug.as_str()),
-            Placeholder::Rule => rule.map(|rule| rule.id.as_str()),
-            // A rule leads to one destination: there are no variants yet.
-            Placeholder::Variant => None,
-            Placeholder::Country => self.visit.country.known().map(|country| country.as_str()),
-            Placeholder::Device => self.visit.agent.device.known().map(|device| device.as_str()),
-            Placeholder::ClickId => {
-                use std::fmt::Write as _;
-                if let Some(id) = self.visit.click_id {
-                    // Writing to a string cannot fail.
-                    let _ = write!(out, "{id}");
-                }
-                None
-            }
-        };
-        location::push_unreserved(out, text.unwrap_or_default());
     }
 }

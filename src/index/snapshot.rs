@@ -42,6 +42,8 @@ pub(super) struct ShopEntry {
     pub(super) row: Option<Arc<ShopRow>>,
     /// By code and by alias.
     pub(super) partners: Map<PartnerCode, Arc<PartnerEntry>>,
+    /// How many of them are not deleted; counting them at every publish would cost more than the publish.
+    pub(super) live_partners: usize,
     pub(super) links: Map<LinkBySlug, ()>,
 }
 
@@ -118,7 +120,7 @@ impl Eq for LinkBySlug {}
 impl ShopEntry {
     /// Makes a shop of which nothing is known yet.
     pub(super) fn new(id: ShopId) -> Self {
-        Self { id, row: None, partners: Map::default(), links: Map::default() }
+        Self { id, row: None, partners: Map::default(), live_partners: 0, links: Map::default() }
     }
 
     /// Returns the shop's settings, unless it is deleted or has not come yet.
@@ -131,19 +133,14 @@ impl ShopEntry {
         self.links.get_key_value(slug).map(|(link, ())| &link.0)
     }
 
-    /// Returns a partner by its code, not by an alias.
-    pub(super) fn partner(&self, code: &PartnerCode) -> Option<&PartnerEntry> {
-        self.partners.get(code).map(|partner| &**partner).filter(|partner| partner.code == *code)
+    /// Returns every partner once.
+    pub(super) fn partners(&self) -> impl Iterator<Item = &PartnerEntry> {
+        self.partners.iter().filter(|(name, partner)| **name == partner.code).map(|(_, partner)| &**partner)
     }
 
     /// Returns every link.
     pub(super) fn links(&self) -> impl Iterator<Item = &CompiledLink> {
         self.links.keys().map(|LinkBySlug(link)| &**link)
-    }
-
-    /// Returns every partner once.
-    pub(super) fn partners(&self) -> impl Iterator<Item = &PartnerEntry> {
-        self.partners.iter().filter(|(name, partner)| **name == partner.code).map(|(_, partner)| &**partner)
     }
 
     fn records(&self) -> impl Iterator<Item = Record> {
@@ -160,14 +157,7 @@ impl ShopEntry {
             revision: partner.revision,
             state: partner.state.clone(),
         });
-        let links = self.links().map(|link| Record::Link {
-            shop: shop.clone(),
-            slug: link.slug.clone(),
-            revision: link.revision,
-            state: link.state,
-            sharing: link.sharing().clone(),
-            routing: link.routing(),
-        });
+        let links = self.links().map(|link| link.record(shop));
         row.chain(partners).chain(links)
     }
 }
@@ -188,7 +178,7 @@ impl Snapshot {
         let mut counts = Counts::default();
         for shop in self.shops.values() {
             counts.shops += usize::from(shop.open().is_some());
-            counts.partners += shop.partners().filter(|partner| partner.state.is_some()).count();
+            counts.partners += shop.live_partners;
             counts.links += shop.links.len();
         }
         counts

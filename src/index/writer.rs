@@ -6,7 +6,7 @@ use super::{
     compile::CompiledLink,
     intern::Interner,
     record::{Broken, PartnerState, Record},
-    snapshot::{LinkBySlug, Map, OpenShop, PartnerEntry, ShopEntry, ShopRow, Snapshot},
+    snapshot::{LinkBySlug, OpenShop, PartnerEntry, ShopEntry, ShopRow, Snapshot},
 };
 use crate::domain::{
     host::Host,
@@ -57,7 +57,7 @@ impl Writer {
                 put_shop(next, shop, revision, settings, default_link);
             }
             Record::Partner { shop, code, revision, state } => {
-                put_partner(&mut entry(next, &shop).partners, code, revision, state);
+                put_partner(entry(next, &shop), code, revision, state);
             }
             Record::Link { shop, slug, revision, state, sharing, routing } => {
                 let held = |entry: &Arc<ShopEntry>| entry.link(slug.as_str()).map(|link| link.revision);
@@ -132,23 +132,20 @@ fn is_newest_claim(next: &Snapshot, host: &Host, revision: Revision) -> bool {
     holder.and_then(|entry| entry.row.as_ref()).is_none_or(|row| row.revision <= revision)
 }
 
-fn put_partner(
-    partners: &mut Map<PartnerCode, Arc<PartnerEntry>>,
-    code: PartnerCode,
-    revision: Revision,
-    state: Option<PartnerState>,
-) {
-    let held = partners.get(&code).filter(|held| held.code == code).cloned();
-    if let Some(held) = held {
+fn put_partner(shop: &mut ShopEntry, code: PartnerCode, revision: Revision, state: Option<PartnerState>) {
+    let partners = &mut shop.partners;
+    if let Some(held) = partners.get(&code).filter(|held| held.code == code).cloned() {
         if held.revision > revision {
             return;
         }
+        shop.live_partners -= usize::from(held.state.is_some());
         for alias in held.state.iter().flat_map(|state| &state.aliases) {
             if partners.get(alias).is_some_and(|named| named.code == code) {
                 partners.remove(alias);
             }
         }
     }
+    shop.live_partners += usize::from(state.is_some());
     let partner = Arc::new(PartnerEntry { code: code.clone(), revision, state });
     for alias in partner.state.iter().flat_map(|state| &state.aliases) {
         // A code is stronger than an alias, should stored data ever hold both.
@@ -157,4 +154,53 @@ fn put_partner(
         }
     }
     partners.insert(code, partner);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        destination::Destination,
+        link::{LinkState, Routing, Sharing},
+        utm::{Template, Utm},
+    };
+
+    fn link(revision: i64) -> Record {
+        let campaign = Template::parse(&format!("edit-{revision}")).unwrap();
+        Record::Link {
+            shop: ShopId::parse("acme").unwrap(),
+            slug: Slug::parse(&format!("link-{}", revision % 10)).unwrap(),
+            revision: Revision(revision),
+            state: LinkState::Active,
+            sharing: Sharing::Everyone,
+            routing: Routing {
+                utm: Utm { campaign: Some(campaign), ..Utm::default() },
+                ..Routing::to(Destination::parse("/s").unwrap())
+            },
+        }
+    }
+
+    #[test]
+    fn edits_leave_no_garbage_behind() {
+        let mut writer = Writer::new();
+        for revision in 1..=20_000 {
+            writer.apply([link(revision)], Revision(revision));
+        }
+        assert_eq!(writer.snapshot().counts().links, 10);
+        assert!(writer.interner.len() < 2_500, "{} values are held for 10 links", writer.interner.len());
+    }
+
+    #[test]
+    fn equal_values_of_links_are_held_once() {
+        let mut writer = Writer::new();
+        let same = |slug: i64| match link(7) {
+            Record::Link { shop, revision, state, sharing, routing, .. } => {
+                let slug = Slug::parse(&format!("link-{slug}")).unwrap();
+                Record::Link { shop, slug, revision, state, sharing, routing }
+            }
+            other @ (Record::Shop { .. } | Record::Partner { .. } | Record::BrokenLink { .. }) => other,
+        };
+        writer.apply((0..100).map(same), Revision(7));
+        assert_eq!(writer.interner.len(), 1);
+    }
 }

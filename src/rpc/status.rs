@@ -4,6 +4,9 @@
 //! becomes a [`Status`] with `ErrorInfo` always, `BadRequest` with fields at fault, `RetryInfo` where a retry can help;
 //! or, on a stream, the message of one item.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::HashMap, error::Error, fmt, time::Duration};
 
 use tonic::{Code, Status};
@@ -153,16 +156,17 @@ impl From<Faults> for Failure {
         let reason = all.first().map_or(ErrorReason::Malformed, |fault| fault.problem.reason.into());
         let told: Vec<String> = all.iter().take(FAULTS_IN_TEXT).map(|fault| told(fault)).collect();
         let mut text = told.join("; ");
-        if all.len() > FAULTS_IN_TEXT {
-            text.push_str(&format!("; and {} more", all.len() - FAULTS_IN_TEXT));
+        let count = faults.count();
+        if count > told.len() {
+            text.push_str(&format!("; and {} more", count - told.len()));
         }
         let text = text.chars().take(TEXT_CHARS).collect::<String>();
         let mut failure = Failure::new(reason, text);
         if let Some(first) = all.first() {
             failure = failure.with("field", &first.path);
         }
-        if all.len() > 1 {
-            failure = failure.with("faults", all.len());
+        if count > 1 {
+            failure = failure.with("faults", count);
         }
         let mut bytes = 0;
         for fault in all {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 
 use super::types::{Reference, References};
@@ -225,32 +225,38 @@ const OURS: &[&str] = &["error serializing", "error deserializing", "unexpected 
 
 /// Says what an error of a statement means to the caller.
 pub(super) fn query_error(error: QueryError) -> StoreError {
-    let begins = |beginnings: &[&str], text: &str| beginnings.iter().any(|&begin| text.starts_with(begin));
-    match &error {
-        QueryError::DatabaseError(kind, information) => match kind {
-            DatabaseErrorKind::SerializationFailure => StoreError::Conflict(described(&error)),
-            DatabaseErrorKind::ReadOnlyTransaction | DatabaseErrorKind::ClosedConnection => {
-                StoreError::Unavailable(described(&error))
-            }
-            DatabaseErrorKind::UnableToSendCommand if begins(OURS, information.message()) => {
-                StoreError::Other(described(&error))
-            }
-            DatabaseErrorKind::UnableToSendCommand => StoreError::Unavailable(described(&error)),
-            _ if begins(UNAVAILABLE, information.message()) => StoreError::Unavailable(described(&error)),
-            _ if begins(CONFLICT, information.message()) => StoreError::Conflict(described(&error)),
-            _ => StoreError::Other(described(&error)),
-        },
-        QueryError::BrokenTransactionManager => StoreError::Unavailable(error.into()),
-        QueryError::DeserializationError(_) => {
-            StoreError::Corrupt { object: "row".to_owned(), cause: error.into() }
-        }
-        _ => StoreError::Other(error.into()),
+    if let QueryError::RollbackErrorOnCommit { commit_error, .. } = error {
+        return query_error(*commit_error);
     }
+    if let QueryError::DeserializationError(cause) = error {
+        return StoreError::Corrupt { object: "row".to_owned(), cause };
+    }
+    if let QueryError::BrokenTransactionManager = error {
+        return StoreError::Unavailable(error.into());
+    }
+    let QueryError::DatabaseError(kind, information) = error else { return StoreError::Other(error.into()) };
+    let cause = described(&kind, information.as_ref());
+    let begins =
+        |beginnings: &[&str]| beginnings.iter().any(|&begin| information.message().starts_with(begin));
+    let is_kind = |kinds: &[DatabaseErrorKind]| {
+        kinds.iter().any(|one| std::mem::discriminant(one) == std::mem::discriminant(&kind))
+    };
+    if is_kind(&[DatabaseErrorKind::UnableToSendCommand]) {
+        return if begins(OURS) { StoreError::Other(cause) } else { StoreError::Unavailable(cause) };
+    }
+    if is_kind(&[DatabaseErrorKind::SerializationFailure]) || begins(CONFLICT) {
+        return StoreError::Conflict(cause);
+    }
+    if is_kind(&[DatabaseErrorKind::ReadOnlyTransaction, DatabaseErrorKind::ClosedConnection])
+        || begins(UNAVAILABLE)
+    {
+        return StoreError::Unavailable(cause);
+    }
+    StoreError::Other(cause)
 }
 
-/// Keeps all that the database said about an error: its own text is the message alone.
-fn described(error: &QueryError) -> Cause {
-    let QueryError::DatabaseError(kind, information) = error else { return error.to_string().into() };
+/// Keeps all that the database said: an error's own text is the message alone.
+fn described(kind: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> Cause {
     let parts = [information.details(), information.hint(), information.constraint_name()];
     let text =
         parts.into_iter().flatten().fold(information.message().to_owned(), |text, part| text + "; " + part);

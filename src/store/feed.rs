@@ -2,19 +2,21 @@
 
 use diesel::{
     QueryableByName,
+    dsl::max,
     prelude::*,
     sql_query,
     sql_types::{Array, BigInt, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     Store,
     errors::{Cause, StoreError},
-    pool::{ONE_INSTANT, begin, end},
+    pool::{ONE_INSTANT, begin, end, limit},
     rows::{FeedLinkRow, PartnerRow, SHARES, ShopRow, sharing, state},
-    schema::{installation, shop},
+    schema::{change, installation, shop},
     types::{Stored, StoredShop},
 };
 use crate::domain::{
@@ -35,6 +37,11 @@ pub struct Feed {
     pub installation: Uuid,
     /// The newest revision; everything up to it was read.
     pub head: Revision,
+    /// When the newest revision was committed.
+    pub committed_at: Timestamp,
+    /// When the revision that was asked for was committed, if that is still known: another time than the one it had
+    /// before means that the database was restored and went another way since.
+    pub since_committed_at: Option<Timestamp>,
     /// What the rows are.
     pub changes: Changes,
 }
@@ -47,7 +54,7 @@ pub enum Changes {
     Full,
     /// All that was written since the revision that was asked for.
     Since,
-    /// None: the revision is too old, or not one of this database. Read everything.
+    /// None: the revision is too old, not one of this database, or too much was written since. Read everything.
     TooOld,
 }
 
@@ -92,6 +99,9 @@ pub struct FeedLink {
     pub routing: Routing,
 }
 
+/// How many changes are read one by one: beyond that, reading everything is not much more, and needs no list of them.
+const MOST_CHANGES: usize = 100_000;
+
 /// Where the database is.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub(super) struct Head {
@@ -99,6 +109,7 @@ pub(super) struct Head {
     pub(super) revision: i64,
     /// Changes up to this revision were forgotten.
     changes_after: i64,
+    committed_at: jiff_diesel::Timestamp,
 }
 
 impl Store {
@@ -124,7 +135,8 @@ impl Store {
 
 /// Reads where the database is.
 pub(super) async fn head(connection: &mut AsyncPgConnection) -> Result<Head, StoreError> {
-    let columns = (installation::id, installation::revision, installation::changes_after);
+    let columns =
+        (installation::id, installation::revision, installation::changes_after, installation::committed_at);
     Ok(installation::table.select(columns).first(connection).await?)
 }
 
@@ -140,12 +152,27 @@ async fn read(
             Changes::Full
         }
         Some(Revision(since)) if since < head.changes_after || since > head.revision => Changes::TooOld,
-        Some(Revision(since)) => {
-            read_changes(connection, since, take).await?;
-            Changes::Since
-        }
+        Some(Revision(since)) => read_changes(connection, since, take).await?,
     };
-    Ok(Feed { installation: head.installation, head: Revision(head.revision), changes })
+    let since_committed_at = match since {
+        Some(Revision(since)) if since == head.revision => Some(head.committed_at.to_jiff()),
+        Some(Revision(since)) => time_of(connection, since).await?,
+        None => None,
+    };
+    Ok(Feed {
+        installation: head.installation,
+        head: Revision(head.revision),
+        committed_at: head.committed_at.to_jiff(),
+        since_committed_at,
+        changes,
+    })
+}
+
+/// Returns when a revision was committed, if its changes are still there.
+async fn time_of(connection: &mut AsyncPgConnection, revision: i64) -> Result<Option<Timestamp>, StoreError> {
+    let query = change::table.filter(change::revision.eq(revision)).select(max(change::at));
+    let time: Option<jiff_diesel::Timestamp> = query.first(connection).await?;
+    Ok(time.map(|time| time.to_jiff()))
 }
 
 async fn read_everything(
@@ -208,14 +235,18 @@ async fn read_changes(
     connection: &mut AsyncPgConnection,
     since: i64,
     take: &mut (impl FnMut(Vec<FeedRow>) + Send),
-) -> Result<(), StoreError> {
+) -> Result<Changes, StoreError> {
     let changed: Vec<Changed> = sql_query(
         "SELECT DISTINCT kind, shop, key FROM change WHERE revision > $1 AND kind IN ('shop', 'partner', 'link')
-         ORDER BY kind, shop, key",
+         LIMIT $2",
     )
     .bind::<BigInt, _>(since)
+    .bind::<BigInt, _>(limit(MOST_CHANGES + 1))
     .load(connection)
     .await?;
+    if changed.len() > MOST_CHANGES {
+        return Ok(Changes::TooOld);
+    }
     // Shops first: what belongs to them can be put into its place then.
     for kind in [IndexedKind::Shop, IndexedKind::Partner, IndexedKind::Link] {
         let of_kind = changed.iter().filter(|changed| changed.kind == kind.as_str());
@@ -225,7 +256,7 @@ async fn read_changes(
             take(rows_of_keys(connection, kind, keys).await?);
         }
     }
-    Ok(())
+    Ok(Changes::Since)
 }
 
 /// Reads some rows, deleted ones included.

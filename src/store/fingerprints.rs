@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::{
     Store,
     errors::StoreError,
-    feed::{FeedRow, head, rows_of_keys},
+    feed::head,
     pool::{ONE_INSTANT, begin, end},
 };
 use crate::domain::{
@@ -17,27 +17,12 @@ use crate::domain::{
     revision::Revision,
 };
 
-/// How many rows of a bucket are read at once.
-const PIECE: usize = 500;
-
 impl Store {
     /// Computes the fingerprints of all rows, and the revision they are of.
     pub async fn fingerprints(&self) -> Result<(Revision, Fingerprints), StoreError> {
         let mut connection = self.connections.get().await?;
         begin(&mut connection, ONE_INSTANT).await?;
         let outcome = compute(&mut connection).await;
-        end(&mut connection, outcome).await
-    }
-
-    /// Reads the rows of one bucket again, and the revision they are of.
-    pub async fn rows_of_bucket(
-        &self,
-        kind: IndexedKind,
-        bucket: u8,
-    ) -> Result<(Revision, Vec<FeedRow>), StoreError> {
-        let mut connection = self.connections.get().await?;
-        begin(&mut connection, ONE_INSTANT).await?;
-        let outcome = read_bucket(&mut connection, kind, bucket).await;
         end(&mut connection, outcome).await
     }
 }
@@ -49,14 +34,6 @@ struct Sum {
     /// The sum of 64-bit numbers does not fit into one; as text it does not matter.
     #[diesel(sql_type = Text)]
     sum: String,
-}
-
-#[derive(QueryableByName)]
-struct Key {
-    #[diesel(sql_type = Text)]
-    shop: String,
-    #[diesel(sql_type = Text)]
-    key: String,
 }
 
 async fn compute(connection: &mut AsyncPgConnection) -> Result<(Revision, Fingerprints), StoreError> {
@@ -78,25 +55,6 @@ async fn compute(connection: &mut AsyncPgConnection) -> Result<(Revision, Finger
         }
     }
     Ok((Revision(head.revision), prints))
-}
-
-async fn read_bucket(
-    connection: &mut AsyncPgConnection,
-    kind: IndexedKind,
-    bucket: u8,
-) -> Result<(Revision, Vec<FeedRow>), StoreError> {
-    let head = head(connection).await?;
-    let keys: Vec<Key> =
-        sql_query(format!("SELECT shop, key FROM ({}) AS rows WHERE bucket = $1", digests(kind)))
-            .bind::<Integer, _>(i32::from(bucket))
-            .load(connection)
-            .await?;
-    let keys: Vec<(&str, &str)> = keys.iter().map(|key| (key.shop.as_str(), key.key.as_str())).collect();
-    let mut rows = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(PIECE) {
-        rows.extend(rows_of_keys(connection, kind, keys).await?);
-    }
-    Ok((Revision(head.revision), rows))
 }
 
 /// The query for the digests of all rows that count.

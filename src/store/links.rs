@@ -11,7 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
     Store,
-    commit::HIDDEN,
+    commit::{BETWEEN, HIDDEN},
     errors::StoreError,
     pool::limit as rows,
     rows::{LinkRow, PARTNER, PROGRAM, SHARES, state_text},
@@ -189,11 +189,16 @@ fn ordered<'a>(query: Query<'a>, list: &'a ListLinks) -> Result<Query<'a>, Store
     })
 }
 
+/// Stands for characters that no stored text holds, so that a search for one finds nothing.
+const NOWHERE: char = '\u{1}';
+
 /// Writes a pattern of LIKE for texts that contain this one; its `%`, `_` and `\` mean themselves.
 pub(super) fn containing(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
     for c in text.chars() {
+        // What stands between texts belongs to none of them, and U+0000 cannot be sent at all.
+        let c = if matches!(c, '\0' | BETWEEN | HIDDEN) { NOWHERE } else { c };
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -19,7 +19,7 @@ mod rows;
 mod schema;
 mod types;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 pub use commit::{Commit, Committed, Expect, Put, RequestKey, Write};
 pub use errors::{Cause, CommitError, LoopEnd, MissingReference, StoreError, Taken};
@@ -33,19 +33,31 @@ pub use types::{
 };
 
 /// How the database is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreConfig {
     /// Where it is: `postgres://user@host/database`, `postgres://user@/database?host=/socket/folder`, or
     /// `host=… user=… dbname=…`.
     pub url: String,
     /// How many connections are open at most, besides the one that listens.
     pub pool_size: usize,
-    /// How long a call waits for a connection, and for a new one to be made.
+    /// How long a call waits for a free connection, and how long a new one may take to be made.
     pub wait_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,
     /// What the database shows as the name of our connections.
     pub application_name: String,
+}
+
+impl fmt::Debug for StoreConfig {
+    /// Leaves out the address, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("pool_size", &self.pool_size)
+            .field("wait_timeout", &self.wait_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("application_name", &self.application_name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The database. Clones share their connections.

@@ -126,15 +126,15 @@ pub(super) async fn end<T, E: From<StoreError>>(
             Ok(value)
         }
         Err(error) => {
+            // What went wrong before is the news.
             undo(connection).await;
             Err(error)
         }
     }
 }
 
-/// Ends a transaction without anything that it wrote.
+/// Ends a transaction without what it wrote. A connection that cannot even roll back is thrown away.
 pub(super) async fn undo(connection: &mut AsyncPgConnection) {
-    // What went wrong before, if anything, is the news; a connection that cannot even roll back is thrown away.
     let _ = AnsiTransactionManager::rollback_transaction(connection).await;
 }
 

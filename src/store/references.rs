@@ -187,17 +187,20 @@ async fn links_naming(
     kind: Kind,
     name: &str,
 ) -> QueryResult<Found> {
-    let naming = match kind {
-        Kind::Shop => "NOT link.is_default",
-        Kind::Program | Kind::Partner | Kind::Link => {
-            "link.slug IN (SELECT slug FROM link_share WHERE shop = $1 AND kind = $2 AND name = $3
-                UNION SELECT slug FROM link_reference WHERE shop = $1 AND kind = $2 AND name = $3)"
-        }
-    };
-    sql_query(format!(
-        "SELECT count(*) AS found, coalesce((array_agg(slug ORDER BY slug))[1:$4], '{{}}') AS first
-         FROM link WHERE shop = $1 AND state <> 'deleted' AND $2 || $3 IS NOT NULL AND {naming}"
-    ))
+    if kind == Kind::Shop {
+        let query = sql_query(
+            "SELECT count(*) AS found, coalesce((array_agg(slug ORDER BY slug))[1:$2], '{}') AS first
+             FROM link WHERE shop = $1 AND state <> 'deleted' AND NOT is_default",
+        );
+        let query = query.bind::<Text, _>(shop.as_str()).bind::<Integer, _>(NAMED_REFERENCES as i32);
+        return query.get_result(&mut connection).await;
+    }
+    sql_query(
+        "SELECT count(*) AS found, coalesce((array_agg(slug ORDER BY slug))[1:$4], '{}') AS first
+         FROM (SELECT slug FROM link_share WHERE shop = $1 AND kind = $2 AND name = $3
+            UNION SELECT slug FROM link_reference WHERE shop = $1 AND kind = $2 AND name = $3) AS naming
+         JOIN link USING (slug) WHERE link.shop = $1 AND link.state <> 'deleted'",
+    )
     .bind::<Text, _>(shop.as_str())
     .bind::<Text, _>(kind.as_str())
     .bind::<Text, _>(name)

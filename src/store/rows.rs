@@ -144,7 +144,7 @@ pub(super) const SHARES: &str = "CASE WHEN link.shared_with_everyone THEN '{}' E
     SELECT share.kind || ':' || share.name FROM link_share AS share
     WHERE share.shop = link.shop AND share.slug = link.slug ORDER BY share.kind, share.name) END";
 
-/// The kinds of names in link_share and link_reference.
+/// The kinds of names that links hold.
 pub(super) const PARTNER: &str = "partner";
 pub(super) const PROGRAM: &str = "program";
 pub(super) const HOST: &str = "host";

@@ -226,7 +226,7 @@ impl References {
 pub const NAMED_REFERENCES: usize = 20;
 
 /// Returns how an order compares names: without case.
-pub fn folded(text: &str) -> String {
+pub(super) fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 

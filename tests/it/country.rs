@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use smartlinks::{classify::geo::GeoDb, domain::fact::Fact};
 
 /// Returns the database that the set-up has fetched, or the one that is named.
-pub fn database() -> PathBuf {
+pub(crate) fn database() -> PathBuf {
     let fetched = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".smartlinks/geo/country.mmdb");
     let path = std::env::var_os("SMARTLINKS_GEO_DB").map_or_else(fetched, PathBuf::from);
     assert!(path.is_file(), "{} is not there: run `make test`, which fetches it", path.display());

@@ -102,7 +102,9 @@ async fn newcomers_walk() {
     let shop = format!("http://localhost:{}", ports[3]);
 
     // A phone and a desktop are sent to different pages, both with campaign and partner.
-    for (user_agent, page) in [(IPHONE, "/sale/summer/app?utm_source=anna"), (DESKTOP, "/sale/summer?tab=all&utm_source=anna")] {
+    for (user_agent, page) in
+        [(IPHONE, "/sale/summer/app?utm_source=anna"), (DESKTOP, "/sale/summer?tab=all&utm_source=anna")]
+    {
         let answer = http::get(&dev.door("/summer-sale/anna?x=%20y"), &[("user-agent", user_agent)]).await;
         assert_eq!(answer.status, 302);
         let location = answer.header("location");
@@ -147,7 +149,12 @@ async fn newcomers_walk() {
     let elsewhere = tempfile::tempdir().unwrap();
     let refused = command(elsewhere.path(), ports).output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    for setting in ["SMARTLINKS_LISTEN", "SMARTLINKS_GATEWAY_LISTEN", "SMARTLINKS_METRICS_LISTEN", "SMARTLINKS_SITE_LISTEN"] {
+    for setting in [
+        "SMARTLINKS_LISTEN",
+        "SMARTLINKS_GATEWAY_LISTEN",
+        "SMARTLINKS_METRICS_LISTEN",
+        "SMARTLINKS_SITE_LISTEN",
+    ] {
         assert!(told.contains(setting), "{told}");
     }
 

@@ -1,7 +1,13 @@
-//! Integration tests: real gRPC, real HTTP.
+//! The service tested from outside: one binary, so that it is linked once.
 
+mod admin;
 mod cases;
 mod country;
+mod dev;
+mod docs;
 mod gateway;
 mod index;
 mod resolver;
+mod service;
+mod store;
+mod support;

@@ -12,13 +12,16 @@ use crate::domain::{
 pub struct Table<W: 'static> {
     /// What the object is called in messages.
     pub object: &'static str,
-    /// Fields that can be written, and whether a message says something about one.
-    pub writable: &'static [(&'static str, fn(&W) -> bool)],
+    /// Fields that can be written.
+    pub writable: &'static [Writable<W>],
     /// Fields that say which object it is. A mask may name them; they never change.
     pub keys: &'static [&'static str],
     /// Fields that the server alone writes.
     pub output_only: &'static [&'static str],
 }
+
+/// The name of a field that can be written, and whether a message says something about it.
+pub type Writable<W> = (&'static str, fn(&W) -> bool);
 
 /// The fields that a write is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

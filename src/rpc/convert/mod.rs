@@ -14,6 +14,9 @@ pub mod predicate;
 pub mod shop;
 pub mod time;
 
+#[cfg(test)]
+mod round_trip;
+
 use std::fmt;
 
 use crate::domain::fault::{Faults, Problem, Reason};

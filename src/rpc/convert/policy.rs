@@ -8,9 +8,8 @@ use super::{
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
-        host::shown,
         limits,
-        policy::{QueryConflict, QueryPass, QueryPolicy},
+        policy::{PolicyParam, QueryOverride, QueryPass, QueryPolicy},
         utm::{Template, Utm},
     },
     proto,
@@ -23,9 +22,9 @@ pub fn read(wire: &proto::QueryPolicy, path: &Path<'_>, faults: &mut Faults) -> 
     let at = path.field("overrides");
     at_most(wire.overrides.len(), limits::QUERY_OVERRIDES, &at, faults);
     let overrides = list(&wire.overrides, &at, faults, |wire, path, faults| {
-        let name = parameter(&wire.name, &path.field("name"), faults);
-        let conflict = choice::read(wire.on_conflict, &path.field("on_conflict"), faults);
-        Some((name?, conflict?))
+        let name = take(PolicyParam::parse(&wire.name), &path.field("name"), faults);
+        let on_conflict = choice::read(wire.on_conflict, &path.field("on_conflict"), faults);
+        Some(QueryOverride { name: name?, on_conflict: on_conflict? })
     });
     Some(QueryPolicy { pass: pass?, on_conflict: on_conflict?, overrides: overrides? })
 }
@@ -36,12 +35,12 @@ pub fn write(policy: &QueryPolicy) -> proto::QueryPolicy {
         QueryPass::All => (proto::QueryPass::All, Vec::new()),
         QueryPass::None => (proto::QueryPass::None, Vec::new()),
         QueryPass::Listed(names) => {
-            (proto::QueryPass::Listed, names.iter().map(|name| name.to_string()).collect())
+            (proto::QueryPass::Listed, names.iter().map(|name| name.as_str().to_owned()).collect())
         }
     };
-    let write = |(name, on_conflict): &(Box<str>, QueryConflict)| proto::QueryOverride {
-        name: name.to_string(),
-        on_conflict: on_conflict.number(),
+    let write = |exception: &QueryOverride| proto::QueryOverride {
+        name: exception.name.as_str().to_owned(),
+        on_conflict: exception.on_conflict.number(),
     };
     proto::QueryPolicy {
         pass: pass.into(),
@@ -63,8 +62,10 @@ fn pass(wire: &proto::QueryPolicy, path: &Path<'_>, faults: &mut Faults) -> Opti
                 let text = "the list of parameters is missing; if none is to pass, write QUERY_PASS_NONE";
                 faults.add(listed.to_string(), Problem::new(Reason::Required, text));
             }
-            return list(&wire.listed, &listed, faults, |name, path, faults| parameter(name, path, faults))
-                .map(QueryPass::Listed);
+            return list(&wire.listed, &listed, faults, |name, path, faults| {
+                take(PolicyParam::parse(name), path, faults)
+            })
+            .map(QueryPass::Listed);
         }
     };
     if !wire.listed.is_empty() {
@@ -72,24 +73,6 @@ fn pass(wire: &proto::QueryPolicy, path: &Path<'_>, faults: &mut Faults) -> Opti
         faults.add(listed.to_string(), Problem::new(Reason::Conflict, text));
     }
     Some(pass)
-}
-
-/// Reads the decoded name of a parameter.
-fn parameter(name: &str, path: &Path<'_>, faults: &mut Faults) -> Option<Box<str>> {
-    let problem = match name {
-        "" => Some(Problem::required("the parameter name")),
-        name if name.len() > limits::PARAMETER_NAME_BYTES => {
-            let most = limits::PARAMETER_NAME_BYTES;
-            let text = format!("the parameter name is {} bytes long, at most {most} are allowed", name.len());
-            Some(Problem::new(Reason::TooLong, text))
-        }
-        name if name.contains('*') => {
-            let text = format!("the parameter name `{}` holds a wildcard, list each name", shown(name));
-            Some(Problem::new(Reason::Malformed, text))
-        }
-        _ => None,
-    };
-    take(problem.map_or(Ok(name.into()), Err), path, faults)
 }
 
 /// Refuses a list that is too long.

@@ -35,13 +35,13 @@ pub fn read(wire: &Kind, path: &Path<'_>, faults: &mut Faults) -> Option<Predica
             let path = path.field("os");
             let families = names(&is.families, &path.field("families"), faults);
             let versions = versions(&is.min_version, &is.below_version, &path, faults);
-            Some(Predicate::Os(families?, versions?))
+            Some(Predicate::Os { families: families?, versions: versions? })
         }
         Kind::Browser(is) => {
             let path = path.field("browser");
             let families = names(&is.families, &path.field("families"), faults);
             let versions = versions(&is.min_version, &is.below_version, &path, faults);
-            Some(Predicate::Browser(families?, versions?))
+            Some(Predicate::Browser { families: families?, versions: versions? })
         }
         Kind::Language(is) => {
             let parse = |text: &str| LanguageRange::parse(text).map_err(language_problem);
@@ -56,7 +56,7 @@ pub fn read(wire: &Kind, path: &Path<'_>, faults: &mut Faults) -> Option<Predica
             let path = path.field("continent");
             choices(&is.continents, &path.field("continents"), faults).map(Predicate::Continent)
         }
-        Kind::InEu(proto::InEuropeanUnion {}) => Some(Predicate::InEu),
+        Kind::InEu(proto::InEuropeanUnion {}) => Some(Predicate::InEu {}),
         Kind::ReferrerHost(is) => {
             let hosts = one_of(&is.hosts, &path.field("referrer_host").field("hosts"), faults, Host::parse)?;
             Some(Predicate::ReferrerHost { hosts, include_subdomains: is.include_subdomains })
@@ -90,18 +90,18 @@ pub fn read(wire: &Kind, path: &Path<'_>, faults: &mut Faults) -> Option<Predica
 pub fn write(predicate: &Predicate) -> Kind {
     match predicate {
         Predicate::Device(classes) => Kind::Device(proto::DeviceIs { classes: numbers(classes) }),
-        Predicate::Os(families, range) => {
+        Predicate::Os { families, versions: range } => {
             let (min_version, below_version) = write_versions(range);
             Kind::Os(proto::OsIs { families: written(families), min_version, below_version })
         }
-        Predicate::Browser(families, range) => {
+        Predicate::Browser { families, versions: range } => {
             let (min_version, below_version) = write_versions(range);
             Kind::Browser(proto::BrowserIs { families: written(families), min_version, below_version })
         }
         Predicate::Language(ranges) => Kind::Language(proto::LanguageIs { ranges: written(ranges) }),
         Predicate::Country(codes) => Kind::Country(proto::CountryIs { codes: written(codes) }),
         Predicate::Continent(all) => Kind::Continent(proto::ContinentIs { continents: numbers(all) }),
-        Predicate::InEu => Kind::InEu(proto::InEuropeanUnion {}),
+        Predicate::InEu {} => Kind::InEu(proto::InEuropeanUnion {}),
         &Predicate::ReferrerHost { ref hosts, include_subdomains } => {
             Kind::ReferrerHost(proto::ReferrerHostIs { hosts: written(hosts), include_subdomains })
         }

@@ -1,4 +1,4 @@
-//! Answers DEADLINE_EXCEEDED a little before the caller's own deadline.
+//! Answers `DEADLINE_EXCEEDED` a little before the caller's own deadline.
 //!
 //! tonic answers CANCELLED when `grpc-timeout` has passed. This layer is a little earlier, so its better answer wins. It
 //! bounds the time to the headers of the answer: a stream that has begun is not cut.

@@ -17,7 +17,11 @@ use prometheus_client::{
     registry::Registry,
 };
 use prost::Message;
-use tonic::{Code, body::Body};
+use tonic::{
+    Code,
+    body::Body,
+    codegen::{Body as HttpBody, Bytes, StdError},
+};
 use tower::{Layer, Service};
 
 use crate::proto;
@@ -173,11 +177,13 @@ pub struct Metrics<S> {
     metrics: CallMetrics,
 }
 
-impl<S, B> Service<Request<B>> for Metrics<S>
+impl<S, B, R> Service<Request<B>> for Metrics<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<StdError>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -252,7 +258,7 @@ mod tests {
     #[tokio::test]
     async fn code_in_the_trailers_is_counted() {
         let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
-        let body = http_body_util::Empty::<prost::bytes::Bytes>::new();
+        let body = http_body_util::Empty::<Bytes>::new();
         let body = body.with_trailers(ready(Some(Ok(trailers))));
         let page = counted("/smartlinks.v1.LinkAdmin/ListLinks", Response::new(Body::new(body)), true).await;
         assert!(page.contains(r#"method="smartlinks.v1.LinkAdmin/ListLinks",code="OK"} 1"#), "{page}");

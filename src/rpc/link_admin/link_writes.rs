@@ -1,9 +1,6 @@
 //! Creates and updates of links, one or many under one revision.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use prost_types::FieldMask;
@@ -12,12 +9,12 @@ use super::{
     Faults, Path, Problem, Reason, check_etag,
     links::{deleted, no_link},
     live_shop,
-    refusals::{Place, named_at},
+    refusals::Place,
     shops::new_put,
     sound,
     stamp::{Stamp, Stamped},
-    warnings::{self, warning},
-    writes::{Writer, blocking, retrying},
+    warnings,
+    writes::{References, Writer, blocking, retrying},
 };
 use crate::{
     domain::{
@@ -35,7 +32,7 @@ use crate::{
         },
         status::Failure,
     },
-    store::{Committed, Expect, MissingReference, Put, Reference, Store, Stored, Write},
+    store::{Committed, Expect, Put, Store, Stored, Write},
 };
 
 /// What became of a write.
@@ -181,7 +178,7 @@ async fn update_once(
     let stored = read_all(store, shop, changes).await?;
     let edit = Arc::clone(changes);
     let edited = blocking(move || edit_all(stored, &edit, &settings)).await?;
-    let Edited { links, named_before, faults, mut warnings } = edited;
+    let Edited { links, faults, warnings } = edited;
     sound(Some(()), faults)?;
 
     let puts = links.iter().map(|link| {
@@ -189,11 +186,7 @@ async fn update_once(
         Put::Link(Write { value: link.value.clone(), expect, deleted: false })
     });
     let places: Vec<_> = changes.iter().map(|change| Place::Link(&change.path, &change.wire)).collect();
-    let may_be_missing = |missing: &MissingReference| {
-        named_before.get(missing.put).is_some_and(|named| named.contains(&missing.reference))
-    };
-    let (done, missing) = writer.commit_despite(puts.collect(), may_be_missing, &places).await?;
-    warnings.extend(missing.iter().map(|missing| of_missing(missing, &places)));
+    let done = writer.commit(puts.collect(), References::Live, &places).await?;
     let links = links.iter().map(|link| write(&link.value).stamped(Stamp::of(link).after(done, false)));
     Ok(Written { links: links.collect(), done, warnings })
 }
@@ -218,20 +211,16 @@ async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Ve
 /// Links after their edits.
 struct Edited {
     links: Vec<Stored<Link>>,
-    /// What each of them named before: may be gone by now without this write being at fault.
-    named_before: Vec<HashSet<Reference>>,
     faults: Faults,
     warnings: Vec<Warning>,
 }
 
 fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettings) -> Edited {
-    let mut edited =
-        Edited { links: stored, named_before: Vec::new(), faults: Faults::new(), warnings: Vec::new() };
+    let mut edited = Edited { links: stored, faults: Faults::new(), warnings: Vec::new() };
     let now = Timestamp::now();
     for (link, change) in edited.links.iter_mut().zip(changes) {
         let before = link.value.clone();
         change.edit.apply(&mut link.value);
-        edited.named_before.push(warnings::references(&before));
         edited.warnings.extend(warnings::of_link(&link.value, &change.path, now));
         let found = link.value.check(settings);
         if found.is_empty() {
@@ -255,13 +244,4 @@ fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettin
 /// Returns the field of the link that a path begins with.
 fn top_field(path: &str) -> &str {
     path.split(['.', '[']).next().unwrap_or_default()
-}
-
-/// Warns of a name that was gone before this write.
-pub(super) fn of_missing(missing: &MissingReference, places: &[Place<'_>]) -> Warning {
-    let field = places.get(missing.put).map(|place| named_at(*place, &missing.reference)).unwrap_or_default();
-    warning(
-        field,
-        format!("{} does not exist, or is deleted: what names it never matches", missing.reference),
-    )
 }

@@ -1,5 +1,7 @@
 //! Partners.
 
+use std::collections::HashSet;
+
 use super::{
     Faults, Path, Problem, Reason, check_etag, key, live_shop, may, message,
     pages::Page,
@@ -233,10 +235,7 @@ fn read_codes(codes: &[String], faults: &mut Faults) -> Option<Vec<PartnerCode>>
         faults.add(path.to_string(), Problem::required("a partner code"));
     }
     at_most(codes.len(), limits::MOVED_PARTNERS, &path, faults);
-    let mut codes = texts(codes, &path, faults, PartnerCode::fold)?;
-    codes.sort_unstable();
-    codes.dedup();
-    Some(codes)
+    texts(codes, &path, faults, PartnerCode::fold)
 }
 
 /// Reads those who are moved; all of them are there.
@@ -255,10 +254,11 @@ async fn find_movers(store: &Store, shop: &ShopId, who: &Movers) -> Result<Vec<S
     let mut found = store.get_partners(shop, codes).await?;
     found.retain(|partner| partner.delete_time.is_none());
     let mut faults = Faults::new();
-    for code in codes {
-        if found.binary_search_by(|partner| partner.value.code.cmp(code)).is_err() {
+    let there: HashSet<&PartnerCode> = found.iter().map(|partner| &partner.value.code).collect();
+    for (at, code) in codes.iter().enumerate() {
+        if !there.contains(code) {
             let text = format!("the partner `{code}` does not exist, or is deleted");
-            faults.add("partners.codes", Problem::new(Reason::UnknownReference, text));
+            faults.add(format!("partners.codes[{at}]"), Problem::new(Reason::UnknownReference, text));
         }
     }
     sound(Some(found), faults)

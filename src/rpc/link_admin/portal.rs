@@ -22,6 +22,28 @@ pub(super) async fn list(
     caller: Caller,
     request: proto::ListPartnerLinksRequest,
 ) -> Result<proto::ListPartnerLinksResponse, Failure> {
+    let (page, shop, partner, search) = read(request)?;
+    may(caller, &shop)?;
+    let settings = live_shop(store, &shop).await?.stored.value.settings;
+    let partner = live_partner(store, &shop, &partner).await?.value;
+    if !partner.active {
+        return Ok(proto::ListPartnerLinksResponse::default());
+    }
+    let (shop, code, search) = (&shop, &partner.code, search.as_deref());
+    let rows = |after: Option<LinkCursor>, limit| async move {
+        Ok(store.partner_links(shop, code, search, after.as_ref(), limit).await?)
+    };
+    let cursor = |row: &Stored<ListedLink>| LinkCursor::after(LinkOrder::Slug, row);
+    let (now, public_url) = (Timestamp::now(), settings.public_url.as_str());
+    let write = |row: Stored<ListedLink>| write(row.value, public_url, code, now);
+    let (links, next_page_token) = page.collect(rows, cursor, write).await?;
+    Ok(proto::ListPartnerLinksResponse { links, next_page_token })
+}
+
+/// Which page of whose links is asked for, and what is searched for.
+type Asked = (Page<LinkCursor>, ShopId, PartnerCode, Option<String>);
+
+fn read(request: proto::ListPartnerLinksRequest) -> Result<Asked, Failure> {
     let mut faults = Faults::new();
     let page = Page::read(
         "partner_links",
@@ -32,23 +54,8 @@ pub(super) async fn list(
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let partner = take(PartnerCode::fold(&request.partner), &Path::root("partner"), &mut faults);
     let search = super::read_search(request.search, &mut faults);
-    let read = page.zip(search).zip(shop.zip(partner));
-    let ((page, search), (shop, partner)) = sound(read, faults)?;
-    may(caller, &shop)?;
-    let settings = live_shop(store, &shop).await?.stored.value.settings;
-    let partner = live_partner(store, &shop, &partner).await?.value;
-    if !partner.active {
-        return Ok(proto::ListPartnerLinksResponse::default());
-    }
-    let (shop, code, search) = (&shop, &partner.code, search.as_deref());
-    let read = |after: Option<LinkCursor>, limit| async move {
-        Ok(store.partner_links(shop, code, search, after.as_ref(), limit).await?)
-    };
-    let cursor = |row: &Stored<ListedLink>| LinkCursor::after(LinkOrder::Slug, row);
-    let (now, public_url) = (Timestamp::now(), settings.public_url.as_str());
-    let write = |row: Stored<ListedLink>| write(row.value, public_url, code, now);
-    let (links, next_page_token) = page.collect(read, cursor, write).await?;
-    Ok(proto::ListPartnerLinksResponse { links, next_page_token })
+    let read = page.zip(shop).zip(partner.zip(search));
+    sound(read.map(|((page, shop), (partner, search))| (page, shop, partner, search)), faults)
 }
 
 /// Writes what the partner sees of a link; a link that does not work any more is not shown.

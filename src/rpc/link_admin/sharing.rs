@@ -8,8 +8,7 @@ use super::{
     refusals::Place,
     sound,
     stamp::{Stamp, Stamped},
-    warnings,
-    writes::{Writer, retrying, revision_of},
+    writes::{References, Writer, retrying, revision_of},
 };
 use crate::{
     domain::{
@@ -25,7 +24,7 @@ use crate::{
         },
         status::Failure,
     },
-    store::{Expect, MissingReference, Put, SharingChange, Store, Write},
+    store::{Expect, Put, SharingChange, Store, Write},
 };
 
 /// Names of those who gain or lose that an answer holds.
@@ -57,7 +56,9 @@ pub(super) async fn share(
     let (call, add) = read_share(&request)?;
     may(caller, &call.shop)?;
     let writer = Writer::new(store, caller, request.validate_only);
-    let changed = retrying(|| change(store, &writer, &call, |sharing| Ok(joined(sharing, &add)))).await?;
+    let wider =
+        |sharing: &Sharing| if request.replace { Ok(add.clone()) } else { joined(sharing, &add, &call.slug) };
+    let changed = retrying(|| change(store, &writer, &call, wider)).await?;
     let Changed { link, revision, change } = changed;
     Ok(proto::ShareLinkResponse {
         link,
@@ -132,14 +133,12 @@ async fn change(
     check_size(&sharing, call)?;
     let concerned = store.sharing_change(&call.shop, &stored.value.sharing, &sharing, NAMED).await?;
     let stamp = Stamp::of(&stored);
-    let (before, expect) = (warnings::references(&stored.value), Expect::Revision(stored.revision));
+    let expect = Expect::Revision(stored.revision);
     let link = Link { sharing, ..stored.value };
     let answer = write(&link);
     let put = Put::Link(Write { value: link, expect, deleted: false });
-    // What the link named before may be gone by now without this call being at fault.
-    let known = |missing: &MissingReference| before.contains(&missing.reference);
     let place = Place::Selected(call.path, &call.names);
-    let (done, _) = writer.commit_despite(vec![put], known, &[place]).await?;
+    let done = writer.commit(vec![put], References::Live, &[place]).await?;
     let link = Some(answer.stamped(stamp.after(done, false)));
     Ok(Changed { link, revision: revision_of(done), change: concerned })
 }
@@ -155,17 +154,22 @@ fn check_size(sharing: &Sharing, call: &Call) -> Result<(), Failure> {
     sound(Some(()), faults)
 }
 
-/// Returns the sharing with more names, or with everyone.
-///
-/// Names that are added to a link that is shared with everyone make it a link for those names alone.
-fn joined(sharing: &Sharing, add: &Sharing) -> Sharing {
+/// Returns the sharing with more names, or with everyone. Nobody may lose the link by it.
+fn joined(sharing: &Sharing, add: &Sharing, slug: &Slug) -> Result<Sharing, Failure> {
     match (sharing, add) {
         (Sharing::Selected { partners, programs }, Sharing::Selected { partners: more, programs: also }) => {
             let partners = partners.iter().chain(more).cloned().collect();
             let programs = programs.iter().chain(also).cloned().collect();
-            Sharing::selected(partners, programs)
+            Ok(Sharing::selected(partners, programs))
         }
-        (_, Sharing::Everyone) | (Sharing::Everyone, Sharing::Selected { .. }) => add.clone(),
+        (_, Sharing::Everyone) => Ok(Sharing::Everyone),
+        (Sharing::Everyone, Sharing::Selected { .. }) => {
+            let text = format!(
+                "the link `{slug}` is shared with everyone; to share it with these alone, so that all others lose it, \
+                 set `replace`"
+            );
+            Err(Failure::new(ErrorReason::SharedWithEveryone, text).with("slug", slug))
+        }
     }
 }
 
@@ -178,7 +182,8 @@ fn without(
 ) -> Result<Sharing, Failure> {
     let Sharing::Selected { partners: shared, programs: shared_programs } = sharing else {
         let text = format!(
-            "the link `{slug}` is shared with everyone; share it with those who are to keep it first (ShareLink)"
+            "the link `{slug}` is shared with everyone; share it with those who are to keep it first (ShareLink with \
+             `replace`)"
         );
         return Err(Failure::new(ErrorReason::SharedWithEveryone, text).with("slug", slug));
     };
@@ -188,16 +193,16 @@ fn without(
 }
 
 fn read_share(request: &proto::ShareLinkRequest) -> Result<(Call, Sharing), Failure> {
-    let (mut faults, path) = (Faults::new(), Path::root("add"));
-    let add = required(request.add.as_ref(), "whom the link is to be shared with", &path, &mut faults)
+    let (mut faults, path) = (Faults::new(), Path::root("sharing"));
+    let add = required(request.sharing.as_ref(), "whom the link is to be shared with", &path, &mut faults)
         .and_then(|wire| read_sharing(wire, &path, &mut faults));
-    let names = match request.add.as_ref().and_then(|add| add.with.as_ref()) {
+    let names = match request.sharing.as_ref().and_then(|sharing| sharing.with.as_ref()) {
         Some(With::Selected(selected)) => selected.clone(),
         Some(With::Everyone(_)) | None => proto::Selected::default(),
     };
     let keys = read_keys(&request.shop, &request.slug, &mut faults);
     let ((shop, slug), add) = sound(keys.zip(add), faults)?;
-    Ok((Call { shop, slug, etag: request.etag.clone(), path: "add.selected", names }, add))
+    Ok((Call { shop, slug, etag: request.etag.clone(), path: "sharing.selected", names }, add))
 }
 
 fn read_unshare(
@@ -237,12 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn names_come_on_top_of_names_and_in_place_of_everyone() {
+    fn names_come_on_top_of_names_and_never_in_place_of_everyone() {
+        let slug = Slug::parse("sale").unwrap();
+        let joined = |sharing: &Sharing, add: &Sharing| {
+            joined(sharing, add, &slug).map_err(|failure| failure.reason())
+        };
         let add = selected(&["b", "a"], &["gold"]);
-        assert_eq!(joined(&selected(&["c", "a"], &[]), &add), selected(&["a", "b", "c"], &["gold"]));
-        assert_eq!(joined(&Sharing::Everyone, &add), add);
-        assert_eq!(joined(&add, &Sharing::Everyone), Sharing::Everyone);
-        assert_eq!(joined(&Sharing::Everyone, &Sharing::Everyone), Sharing::Everyone);
+        assert_eq!(joined(&selected(&["c", "a"], &[]), &add), Ok(selected(&["a", "b", "c"], &["gold"])));
+        assert_eq!(joined(&Sharing::Everyone, &add), Err(ErrorReason::SharedWithEveryone));
+        assert_eq!(joined(&add, &Sharing::Everyone), Ok(Sharing::Everyone));
+        assert_eq!(joined(&Sharing::Everyone, &Sharing::Everyone), Ok(Sharing::Everyone));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The states of links: deleted and undeleted, paused and resumed.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::{
     Path, check_etag, key,
-    link_writes::of_missing,
     links::{deleted, find},
     live_shop, may,
-    refusals::Place,
+    refusals::{Place, named_at},
     stamp::{Stamp, Stamped},
     warnings,
     writes::{References, Writer, retrying, revision_of},
@@ -15,12 +16,12 @@ use super::{
 use crate::{
     domain::{
         link::{Link, LinkState},
-        name::{ShopId, Slug},
+        name::{PartnerCode, ShopId, Slug},
         shop::ShopSettings,
     },
     proto::{self, ErrorReason, Warning},
     rpc::{caller::Caller, convert::link::write, status::Failure},
-    store::{Expect, Put, Store, Write},
+    store::{Expect, Put, Reference, Store, Write},
 };
 
 /// A call that changes the state of a link.
@@ -137,11 +138,12 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     let stamp = Stamp::of(&stored);
     let link = Link { state: LinkState::Active, ..stored.value };
     let mut warnings = of_old_link(&link, &settings);
+    let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: false };
-    let place = [Place::Link("link", &answer)];
-    let (done, missing) = writer.commit_despite(vec![Put::Link(put)], |_| true, &place).await?;
-    warnings.extend(missing.iter().map(|missing| of_missing(missing, &place)));
+    let place = Place::Link("link", &answer);
+    warnings.extend(missing.iter().map(|gone| of_missing(gone, place)));
+    let done = writer.commit(vec![Put::Link(put)], References::MayBeMissing, &[place]).await?;
     let link = Some(answer.stamped(stamp.after(done, false)));
     Ok(Changed { link, revision: revision_of(done), warnings })
 }
@@ -153,4 +155,33 @@ fn of_old_link(link: &Link, settings: &ShopSettings) -> Vec<Warning> {
     let mut warnings = warnings::of_link(link, &path, Timestamp::now());
     warnings.extend(faults.iter().map(|fault| warnings::of_fault(&path, fault)));
     warnings
+}
+
+/// Finds those of the names that lead nowhere by now.
+async fn missing(store: &Store, shop: &ShopId, named: HashSet<Reference>) -> Result<Vec<Reference>, Failure> {
+    let (mut partners, mut missing) = (Vec::new(), Vec::new());
+    for reference in named {
+        match reference {
+            Reference::Partner(code) => partners.push(code),
+            Reference::Program(id) => {
+                let program = store.get_program(shop, &id).await?;
+                if program.is_none_or(|program| program.delete_time.is_some()) {
+                    missing.push(Reference::Program(id));
+                }
+            }
+            Reference::Shop(_) => {}
+        }
+    }
+    let mut there = store.get_partners(shop, &partners).await?;
+    there.retain(|partner| partner.delete_time.is_none());
+    let there: HashSet<PartnerCode> = there.into_iter().map(|partner| partner.value.code).collect();
+    missing.extend(partners.into_iter().filter(|code| !there.contains(code)).map(Reference::Partner));
+    missing.sort_by_key(Reference::to_string);
+    Ok(missing)
+}
+
+/// Warns of a name that leads nowhere.
+fn of_missing(gone: &Reference, place: Place<'_>) -> Warning {
+    let text = format!("{gone} does not exist, or is deleted: what names it never matches");
+    warnings::warning(named_at(place, gone), text)
 }

@@ -14,7 +14,7 @@ use crate::{
     },
     proto::Warning,
     rpc::status::Failure,
-    store::{LinkCursor, LinkFilter, LinkOrder, ListLinks, Reference, Store},
+    store::{LinkCursor, LinkFilter, LinkOrder, ListLinks, ListedLink, Reference, Store},
 };
 
 use super::refusals::counted;
@@ -95,32 +95,19 @@ pub(super) async fn of_shop(
     if same_hosts {
         return Ok(Vec::new());
     }
-    let (mut warnings, mut count, mut looked_at) = (Vec::new(), 0_usize, 0);
-    let mut after_row = None;
+    let (mut warnings, mut count, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
     loop {
-        let list = ListLinks {
-            shop: id.clone(),
-            filter: LinkFilter::default(),
-            order: LinkOrder::Slug,
-            after: after_row,
-            limit: CHUNK,
-        };
+        let (filter, order) = (LinkFilter::default(), LinkOrder::Slug);
+        let list = ListLinks { shop: id.clone(), filter, order, after: last, limit: CHUNK };
         let rows = store.list_links(&list).await?;
-        for row in &rows {
-            for (path, to) in row.value.routing.destinations() {
-                let Err(problem) = after.check_destination(to) else { continue };
-                if before.check_destination(to).is_err() {
-                    continue;
-                }
-                count += 1;
-                if warnings.len() < NAMED_LINKS {
-                    let text = format!("`{path}` of the link `{}`: {problem}", row.value.slug);
-                    warnings.push(warning("shop", text));
-                }
+        for text in rows.iter().flat_map(|row| left_behind(&row.value, before, after)) {
+            count += 1;
+            if count <= NAMED_LINKS {
+                warnings.push(warning("shop", text));
             }
         }
         looked_at += rows.len();
-        after_row = rows.last().map(|last| LinkCursor::after(LinkOrder::Slug, last));
+        last = rows.last().map(|last| LinkCursor::after(order, last));
         if rows.len() < CHUNK || looked_at >= LOOKED_AT {
             break;
         }
@@ -132,6 +119,19 @@ pub(super) async fn of_shop(
         warnings.push(warning("shop", format!("only the first {looked_at} links were looked at")));
     }
     Ok(warnings)
+}
+
+/// Returns the destinations of a link that fit the old settings and not the new ones.
+fn left_behind(
+    link: &ListedLink,
+    before: &ShopSettings,
+    after: &ShopSettings,
+) -> impl Iterator<Item = String> {
+    link.routing.destinations().filter_map(|(path, to)| {
+        let problem = after.check_destination(to).err()?;
+        let fitted = before.check_destination(to).is_ok();
+        fitted.then(|| format!("`{path}` of the link `{}`: {problem}", link.slug))
+    })
 }
 
 /// Warns of those who go on naming what a forced delete takes away.

@@ -19,7 +19,7 @@ use crate::{
         convert::{Path, take},
         status::Failure,
     },
-    store::{Commit, CommitError, Committed, MissingReference, Put, RequestKey, Store, StoreError},
+    store::{Commit, CommitError, Committed, Put, RequestKey, Store, StoreError},
 };
 
 /// How often a write without an etag is tried while others write the same object.
@@ -36,7 +36,7 @@ pub(super) struct Writer<'a> {
 /// What may be wrong with the references of a commit without stopping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum References {
-    /// Every object that is named must be there.
+    /// Every object that is named anew must be there; what was named before may be gone by now.
     Live,
     /// What is named may be gone.
     MayBeMissing,
@@ -93,25 +93,6 @@ impl<'a> Writer<'a> {
     ) -> Result<Option<Committed>, Failure> {
         let done = self.try_commit(puts, references).await;
         done.map_err(|error| refusals::failure(error, places))
-    }
-
-    /// Writes changed objects although they name some that are gone, if those may be; returns which.
-    pub(super) async fn commit_despite(
-        &self,
-        puts: Vec<Put>,
-        may_be_missing: impl Fn(&MissingReference) -> bool,
-        places: &[Place<'_>],
-    ) -> Result<(Option<Committed>, Vec<MissingReference>), Failure> {
-        let missing = match self.try_commit(puts.clone(), References::Live).await {
-            Ok(done) => return Ok((done, Vec::new())),
-            Err(CommitError::MissingReferences(missing)) => missing,
-            Err(error) => return Err(refusals::failure(error, places)),
-        };
-        let (known, new): (Vec<_>, Vec<_>) = missing.into_iter().partition(may_be_missing);
-        if !new.is_empty() {
-            return Err(refusals::failure(CommitError::MissingReferences(new), places));
-        }
-        Ok((self.commit(puts, References::MayBeMissing, places).await?, known))
     }
 
     async fn try_commit(

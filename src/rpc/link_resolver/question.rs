@@ -87,7 +87,7 @@ impl<'a> Question<'a> {
                 accept_language: headers.accept_language.as_deref(),
                 referer: headers.referer.as_deref(),
             }),
-            purpose_header: headers.and_then(|headers| headers.purpose.as_deref()),
+            purpose_header: headers.and_then(|headers| headers.purpose_header.as_deref()),
             attributes: &self.message.attributes,
         }
     }
@@ -158,12 +158,12 @@ fn address(text: &str, faults: &mut Faults) -> Option<IpAddr> {
 }
 
 fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
-    let RequestHeaders { user_agent, accept_language, referer, purpose } = headers;
+    let RequestHeaders { user_agent, accept_language, referer, purpose_header } = headers;
     for (path, value) in [
         ("headers.user_agent", user_agent),
         ("headers.accept_language", accept_language),
         ("headers.referer", referer),
-        ("headers.purpose", purpose),
+        ("headers.purpose_header", purpose_header),
     ] {
         let is = value.as_ref().map_or(0, String::len);
         if is > limits::HEADER_BYTES {

@@ -314,12 +314,12 @@ fn names_in_routing(link: &Link) -> BTreeSet<(&'static str, String)> {
             }
             Predicate::Program(ids) => names.extend(ids.iter().map(|id| (PROGRAM, id.as_str().to_owned()))),
             Predicate::Device(_)
-            | Predicate::Os(..)
-            | Predicate::Browser(..)
+            | Predicate::Os { .. }
+            | Predicate::Browser { .. }
             | Predicate::Language(_)
             | Predicate::Country(_)
             | Predicate::Continent(_)
-            | Predicate::InEu
+            | Predicate::InEu {}
             | Predicate::ReferrerHost { .. }
             | Predicate::Query { .. }
             | Predicate::ClientAddress(_)

@@ -8,7 +8,7 @@ use diesel_async::AsyncPgConnection;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub(super) use self::batch::HIDDEN;
+pub(super) use self::batch::{BETWEEN, HIDDEN};
 use self::batch::{Batch, Keys};
 use super::{
     Store,
@@ -171,7 +171,9 @@ async fn write_all(
     nowhere.extend(missing?);
     refuse_held(code?, host?)?;
     refuse_loop(destination?, looping?)?;
-    (history?, changes?, remembered?);
+    history?;
+    changes?;
+    remembered?;
     if !commit.allow_missing_references {
         refuse_missing(nowhere)?;
         refuse_in_use(connection, &commit.puts).await?;

@@ -53,11 +53,12 @@ pub(super) fn first_unwritten(keys: &Keys, written: &[Written]) -> Option<(i32, 
         return None;
     }
     let changed: HashSet<i32> = written.iter().filter_map(|row| row.put).collect();
-    let made: HashSet<(&str, &str)> =
+    let mut made: HashSet<(&str, &str)> =
         written.iter().filter_map(|row| Some((row.shop.as_deref()?, row.key.as_deref()?))).collect();
-    let is_written = |at: usize| match keys.read[at] {
+    // What is new twice was written once.
+    let mut is_written = |at: usize| match keys.read[at] {
         Some(_) => changed.contains(&keys.put[at]),
-        None => made.contains(&(keys.shop[at].as_str(), keys.key[at].as_str())),
+        None => made.remove(&(keys.shop[at].as_str(), keys.key[at].as_str())),
     };
     (0..keys.put.len()).find(|&at| !is_written(at)).map(|at| (keys.put[at], keys.read[at].is_none()))
 }

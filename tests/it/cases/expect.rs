@@ -39,6 +39,11 @@ pub(super) struct Nowhere(pub(super) String);
 const CLICK_ID: &str = "{click_id}";
 
 impl Expect {
+    /// Returns why the visit must go nowhere.
+    pub(super) fn nowhere(&self) -> Option<&str> {
+        self.nowhere.as_deref()
+    }
+
     /// Says how the answer to a click differs.
     pub(super) fn differs_from_click(&self, came: &Result<Answer, Nowhere>) -> Option<String> {
         self.differs(self.location.as_deref(), came)

@@ -114,7 +114,10 @@ fn folder() -> PathBuf {
 
 fn read<T: DeserializeOwned>(name: &str) -> T {
     let text = fs::read_to_string(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let value: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    // `no` is a country and `on` a rule: only `true` and `false` are neither.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let value: Value =
+        serde_saphyr::from_str_with_options(&text, options).unwrap_or_else(|error| panic!("{name}: {error}"));
     parse(value, name)
 }
 

@@ -2,20 +2,23 @@
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use smartlinks::domain::{
-    condition::{Condition, WeeklyHours, WeeklyHoursParts, ZoneName},
-    destination::Destination,
-    fault::{Problem, Reason},
-    geo::Country,
-    host::{DestinationHost, Host, Origin},
-    language::LanguageRange,
-    link::{Description, Link, LinkState, Routing, Sharing},
-    name::{DisplayName, PartnerCode, RuleId, ShopId, Slug, Tag},
-    param::OwnParam,
-    partner::Partner,
-    policy::QueryPolicy,
-    shop::ShopSettings,
-    utm::Template,
+use smartlinks::{
+    domain::{
+        condition::{Condition, WeeklyHours, WeeklyHoursParts, ZoneName},
+        destination::Destination,
+        fault::{Fault, Faults, Problem, Reason},
+        geo::Country,
+        host::{DestinationHost, Host, Origin},
+        language::LanguageRange,
+        link::{Description, Link, LinkState, Routing, Sharing},
+        name::{DisplayName, PartnerCode, RuleId, ShopId, Slug, Tag},
+        param::OwnParam,
+        partner::Partner,
+        shop::ShopSettings,
+        utm::Template,
+    },
+    proto::{self, QueryPass},
+    rpc::convert,
 };
 
 use super::file::{self, Defaults};
@@ -65,7 +68,7 @@ fn what_must_not_be_written_is_refused() {
             failures.extend(wrong);
         }
     }
-    super::report("writes", run, &failures);
+    super::report("writes", run, &mut failures);
 }
 
 /// Names every refusal, for the list of what is shown.
@@ -128,7 +131,7 @@ fn refusals_of(defaults: &Defaults, object: &Map<String, Value>, at: &str) -> Ve
         "country" => of_text(Country::parse(text())),
         "language" => of_text(LanguageRange::parse(text())),
         "condition" => of_reading::<Condition>(value),
-        "query_policy" => of_reading::<QueryPolicy>(value),
+        "query_policy" => of_faults(&policy(value)),
         "weekly_hours" => {
             let parts: WeeklyHoursParts = serde_json::from_value(value.clone()).unwrap();
             of_problem(WeeklyHours::try_from(parts))
@@ -172,8 +175,24 @@ fn partner(value: &Value) -> Result<Partner, serde_json::Error> {
     serde_json::from_value(partner)
 }
 
-fn of_faults(faults: &smartlinks::domain::fault::Faults) -> Vec<Refusal> {
-    let refusal = |fault: &smartlinks::domain::fault::Fault| Refusal {
+/// Reads a query policy from the wire, where names are checked: `listed` or the names of `overrides`.
+fn policy(value: &Value) -> Faults {
+    let names = |field: &str| -> Vec<String> {
+        value.get(field).map(|names| serde_json::from_value(names.clone()).unwrap()).unwrap_or_default()
+    };
+    let listed = names("listed");
+    let pass = if listed.is_empty() { QueryPass::All } else { QueryPass::Listed };
+    let on_conflict = proto::QueryConflict::Append.into();
+    let overrides =
+        names("overrides").into_iter().map(|name| proto::QueryOverride { name, on_conflict }).collect();
+    let wire = proto::QueryPolicy { pass: pass.into(), listed, overrides, ..proto::QueryPolicy::default() };
+    let mut faults = Faults::new();
+    convert::policy::read(&wire, &convert::Path::root("query_policy"), &mut faults);
+    faults
+}
+
+fn of_faults(faults: &Faults) -> Vec<Refusal> {
+    let refusal = |fault: &Fault| Refusal {
         path: Some(fault.path.clone()),
         reason: Some(reason_name(fault.problem.reason)),
         text: fault.problem.text.clone(),

@@ -42,7 +42,7 @@ fn the_index_answers_every_case() {
         };
         failures.extend(as_click.or_else(as_lookup));
     }
-    report("visits to the index", run, &failures);
+    report("visits to the index", run, &mut failures);
 }
 
 /// Makes a classifier that knows the countries of the cases.

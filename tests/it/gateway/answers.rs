@@ -111,7 +111,7 @@ async fn visit_says_what_the_browser_said() {
     assert_eq!(headers.user_agent.as_deref(), Some("Mozilla/5.0"));
     assert_eq!(headers.accept_language.as_deref(), Some("de"));
     assert_eq!(headers.referer.as_deref(), Some("https://a.example/"));
-    assert_eq!(headers.purpose.as_deref(), Some("prefetch"));
+    assert_eq!(headers.purpose_header.as_deref(), Some("prefetch"));
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ fn c4_device_is_unknown_without_user_agent_and_other_is_known() {
 #[test]
 fn q3_version_matters_only_for_a_family_that_fits() {
     let range = |min, below| VersionRange::new(Version::parse(min), Version::parse(below)).unwrap();
-    let ios = |range| is(Predicate::Os(one_of([Os::Ios]), range));
+    let ios = |range| is(Predicate::Os { families: one_of([Os::Ios]), versions: range });
     let of = |os, os_version| agent(UserAgent { os, os_version, ..UserAgent::default() });
     let version = |text| Fact::Known(Version::parse(text).unwrap());
     let ios_of = |version| of(Fact::Known(Os::Ios), version);
@@ -152,7 +152,7 @@ fn q3_version_matters_only_for_a_family_that_fits() {
     assert_eq!(outcome(&ios(range("17", "")), &ios_of(Fact::Unknown)), Unknown);
     assert_eq!(outcome(&ios(range("17", "")), &of(Fact::Known(Os::Android), Fact::Unknown)), No);
     assert_eq!(outcome(&ios(range("17", "")), &of(Fact::Unknown, version("17"))), Unknown);
-    let chrome = is(Predicate::Browser(one_of([Browser::Chrome]), range("", "100")));
+    let chrome = is(Predicate::Browser { families: one_of([Browser::Chrome]), versions: range("", "100") });
     let of = |browser_version| {
         agent(UserAgent { browser: Fact::Known(Browser::Chrome), browser_version, ..UserAgent::default() })
     };
@@ -168,8 +168,8 @@ fn country_tells_continent_and_union() {
         (is(Predicate::Country(one_of([country("DE")]))), "AT", No),
         (is(Predicate::Continent(one_of([Continent::Europe]))), "CH", Yes),
         (is(Predicate::Continent(one_of([Continent::Europe]))), "US", No),
-        (is(Predicate::InEu), "RE", Yes),
-        (is(Predicate::InEu), "CH", No),
+        (is(Predicate::InEu {}), "RE", Yes),
+        (is(Predicate::InEu {}), "CH", No),
     ] {
         assert_eq!(outcome(&condition, &from(code)), expected, "{condition:?} {code}");
         assert_eq!(outcome(&condition, &Ask::default()), Unknown, "{condition:?}");

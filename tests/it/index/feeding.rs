@@ -4,6 +4,7 @@ use proptest::{collection::vec, prelude::*};
 use smartlinks::{
     domain::{
         condition::{Condition, Predicate},
+        fingerprint::{Fingerprints, IndexedKind},
         link::{LinkState, Routing, Sharing},
         revision::Revision,
         visit::{Attribution, Nowhere},
@@ -173,7 +174,7 @@ fn counts_leave_out_what_is_deleted_but_for_links() {
 fn records_survive_their_written_form() {
     let world = World::to("/é?a#b")
         .utm(&[("source", "{partner}")])
-        .rule("eu", Condition::Is(Predicate::InEu))
+        .rule("eu", Condition::Is(Predicate::InEu {}))
         .listed(&["b", "a"])
         .fallback("https://help.example/")
         .window(Some("2026-01-01T00:00:00Z"), None);
@@ -195,6 +196,55 @@ fn records_survive_their_written_form() {
     lines.sort();
     again.sort();
     assert_eq!(again, lines);
+}
+
+#[test]
+fn fingerprints_are_of_what_the_tables_hold() {
+    let mut writer = loaded(&World::to("/s"));
+    let mut expected = Fingerprints::new();
+    expected.add(IndexedKind::Shop, "acme", "", Revision(1));
+    for code in ["anna", "ben", "zoe"] {
+        expected.add(IndexedKind::Partner, "acme", code, Revision(1));
+    }
+    expected.add(IndexedKind::Link, "acme", "sale", Revision(1));
+    assert_eq!(writer.snapshot().fingerprints(), expected);
+
+    writer.apply([broken(2), anna(2, None)], Revision(2));
+    expected.remove(IndexedKind::Partner, "acme", "anna", Revision(1));
+    expected.remove(IndexedKind::Link, "acme", "sale", Revision(1));
+    expected.add(IndexedKind::Link, "acme", "sale", Revision(2));
+    assert_eq!(
+        writer.snapshot().fingerprints(),
+        expected,
+        "the row of the table is the one that cannot be read"
+    );
+
+    writer.apply([shop(3, None)], Revision(3));
+    assert_eq!(writer.snapshot().fingerprints(), Fingerprints::new(), "of deleted shops nothing counts");
+
+    let mut never_good = Writer::new();
+    never_good.apply([shop(1, Some(&World::to("/s"))), broken(1)], Revision(1));
+    let mut expected = Fingerprints::new();
+    expected.add(IndexedKind::Shop, "acme", "", Revision(1));
+    expected.add(IndexedKind::Link, "acme", "sale", Revision(1));
+    assert_eq!(never_good.snapshot().fingerprints(), expected);
+}
+
+#[test]
+fn last_good_form_of_a_broken_link_can_be_taken_over() {
+    let mut writer = loaded(&World::to("/s"));
+    let good = link(3, "/x");
+    writer.apply([good.clone()], Revision(3));
+    let snapshot = writer.apply([broken(4)], Revision(4));
+    let Record::Link { shop, slug, .. } = &good else { panic!("no link") };
+    let kept = snapshot.link_record(shop, slug).unwrap();
+    assert_eq!(kept, good);
+    // In an index that was read anew, and saw only the broken form, it stands in again.
+    let mut anew = loaded(&World::to("/s"));
+    anew.apply([broken(4)], Revision(4));
+    let again = anew.apply([kept], Revision(4));
+    assert_eq!(again.link_record(shop, slug), Some(good));
+    assert_eq!(again.broken().count(), 1);
 }
 
 /// What a random history writes: of which object, and whether it is deleted or broken by it.
@@ -252,6 +302,7 @@ proptest! {
                 prop_assert_eq!(ask.resolve(at_once.snapshot()), ask.resolve(other.snapshot()));
             }
             prop_assert_eq!(at_once.snapshot().counts(), other.snapshot().counts());
+            prop_assert_eq!(at_once.snapshot().fingerprints(), other.snapshot().fingerprints());
             prop_assert!(at_once.snapshot().broken().eq(other.snapshot().broken()));
         }
     }

@@ -67,8 +67,10 @@ fn predicate() -> impl Strategy<Value = Predicate> {
     let text = |texts: &'static [&'static str]| select(texts);
     let agents = prop_oneof![
         one_of(select(&DeviceClass::ALL[..3])).prop_map(Predicate::Device),
-        (one_of(select(&Os::ALL[..3])), range()).prop_map(|(families, range)| Predicate::Os(families, range)),
-        (one_of(select(&Browser::ALL[..3])), range()).prop_map(|(all, range)| Predicate::Browser(all, range)),
+        (one_of(select(&Os::ALL[..3])), range())
+            .prop_map(|(families, range)| Predicate::Os { families, versions: range }),
+        (one_of(select(&Browser::ALL[..3])), range())
+            .prop_map(|(all, range)| Predicate::Browser { families: all, versions: range }),
         one_of(select(TrafficClass::ALL)).prop_map(Predicate::Traffic),
         one_of(text(&LANGUAGES).prop_map(|it| LanguageRange::parse(it).unwrap()))
             .prop_map(Predicate::Language),
@@ -76,7 +78,7 @@ fn predicate() -> impl Strategy<Value = Predicate> {
     let places = prop_oneof![
         one_of(text(&COUNTRIES).prop_map(|it| Country::parse(it).unwrap())).prop_map(Predicate::Country),
         one_of(select(Continent::ALL)).prop_map(Predicate::Continent),
-        Just(Predicate::InEu),
+        Just(Predicate::InEu {}),
         one_of(
             text(&["192.0.2.0/24", "192.0.0.0/8", "192.0.2.7/32", "2001:db8::/32", "::/0"])
                 .prop_map(|it| it.parse().unwrap())

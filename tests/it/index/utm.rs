@@ -18,7 +18,7 @@ fn link(values: &[(&str, &str)]) -> World {
 
 /// A condition that holds in the European Union; [`in_eu`] is a visit that it holds for.
 fn eu() -> Condition {
-    Condition::Is(Predicate::InEu)
+    Condition::Is(Predicate::InEu {})
 }
 
 fn in_eu() -> Ask {

@@ -15,7 +15,7 @@ use smartlinks::{
         link::{LinkState, Outcome, Routing, Rule, Sharing},
         name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
         param::OwnParam,
-        policy::{QueryConflict, QueryPass, QueryPolicy},
+        policy::{PolicyParam, QueryConflict, QueryOverride, QueryPass, QueryPolicy},
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
@@ -88,12 +88,12 @@ impl World {
     }
 
     pub(super) fn listed(self, names: &[&str]) -> Self {
-        let names = names.iter().map(|name| (*name).into()).collect();
+        let names = names.iter().map(|name| PolicyParam::parse(name).unwrap()).collect();
         self.policy(|policy| policy.pass = QueryPass::Listed(names))
     }
 
     pub(super) fn overridden(self, name: &str, conflict: QueryConflict) -> Self {
-        self.policy(|policy| policy.overrides.push((name.into(), conflict)))
+        self.policy(|policy| policy.overrides.push(exception(name, conflict)))
     }
 
     pub(super) fn accepting(self, params: &[&str]) -> Self {
@@ -308,4 +308,9 @@ pub(super) fn utm(values: &[(&str, &str)]) -> Utm {
         content: get("content"),
         id: get("id"),
     }
+}
+
+/// An exception of a policy.
+pub(super) fn exception(name: &str, on_conflict: QueryConflict) -> QueryOverride {
+    QueryOverride { name: PolicyParam::parse(name).unwrap(), on_conflict }
 }

@@ -2,7 +2,9 @@
 
 use smartlinks::proto::ErrorReason;
 use tonic::Code;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_types::StatusExt;
 
 use crate::support::{
@@ -28,9 +30,9 @@ async fn becomes(server: &TestServer, service: &str, status: ServingStatus) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_well_before_the_first_index() {
     let database = Database::create().await;
-    let proxy = Proxy::open(database.socket()).await;
+    let proxy = Proxy::open(&database).await;
     proxy.cut();
-    let server = TestServer::start(settings(&database.url_through(proxy.port()))).await;
+    let server = TestServer::start(settings(proxy.url())).await;
     for service in ["", RESOLVER, ADMIN] {
         assert_eq!(health(&server, service).await, ServingStatus::NotServing, "{service}");
     }

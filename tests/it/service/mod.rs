@@ -3,4 +3,3 @@
 mod faults;
 mod health;
 mod replicas;
-

@@ -10,7 +10,7 @@ use crate::support::{
     database::Database,
     proxy::Proxy,
     requests::{create_link, create_shop, lookup, redirect_link},
-    server::{TestServer, eventually, settings},
+    server::{TestServer, eventually, execute, settings},
 };
 
 async fn location(server: &TestServer, slug: &str) -> String {
@@ -25,13 +25,17 @@ async fn edit_shows_on_both_servers() {
     let created = one.admin().create_link(create_link("acme", "sale", "first")).await.unwrap().into_inner();
     two.wait_for(created.revision).await;
     assert_eq!(location(&two, "sale").await, "https://shop.example/first");
-    let updated = two.admin().update_link(redirect_link("acme", "sale", "second")).await.unwrap().into_inner();
+    let updated =
+        two.admin().update_link(redirect_link("acme", "sale", "second")).await.unwrap().into_inner();
     assert_eq!(updated.revision, created.revision + 1);
     for server in [&one, &two] {
         let mut request = lookup("acme", "sale");
         request.min_revision = updated.revision;
         let answer = server.resolver().resolve(request).await.unwrap().into_inner();
-        assert_eq!((answer.location.as_str(), answer.revision), ("https://shop.example/second", updated.revision));
+        assert_eq!(
+            (answer.location.as_str(), answer.revision),
+            ("https://shop.example/second", updated.revision)
+        );
     }
 }
 
@@ -41,22 +45,22 @@ async fn servers_answer_without_postgres_and_catch_up_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let writer = TestServer::ready(database.url()).await;
     writer.admin().create_shop(create_shop("acme")).await.unwrap();
-    let created = writer.admin().create_link(create_link("acme", "sale", "first")).await.unwrap().into_inner();
+    let created =
+        writer.admin().create_link(create_link("acme", "sale", "first")).await.unwrap().into_inner();
 
     // The third server runs once, so that it has a copy on disk.
-    let proxy = Proxy::open(database.socket()).await;
-    let through_proxy = database.url_through(proxy.port());
-    let before = TestServer::with_copy(&through_proxy, folder.path().to_owned()).await;
+    let proxy = Proxy::open(&database).await;
+    let before = TestServer::with_copy(proxy.url(), folder.path().to_owned()).await;
     before.wait_for(created.revision).await;
     before.stop().await;
 
-    let one = TestServer::ready(&through_proxy).await;
-    let two = TestServer::ready(&through_proxy).await;
+    let one = TestServer::ready(proxy.url()).await;
+    let two = TestServer::ready(proxy.url()).await;
     for server in [&one, &two] {
         server.wait_for(created.revision).await;
     }
     proxy.cut();
-    let mut quick = settings(&through_proxy);
+    let mut quick = settings(proxy.url());
     quick.database.wait = std::time::Duration::from_millis(300);
     let third = TestServer::start(ServeSettings { state_dir: Some(folder.path().to_owned()), ..quick }).await;
     third.wait_for(created.revision).await;
@@ -70,7 +74,8 @@ async fn servers_answer_without_postgres_and_catch_up_after_it() {
     assert!(status.confirm_time.is_some(), "an index from disk tells its age");
 
     // Another writer, whose way to PostgreSQL is whole, goes on.
-    let updated = writer.admin().update_link(redirect_link("acme", "sale", "second")).await.unwrap().into_inner();
+    let updated =
+        writer.admin().update_link(redirect_link("acme", "sale", "second")).await.unwrap().into_inner();
     writer.admin().create_link(create_link("acme", "new", "third")).await.unwrap();
     proxy.mend();
     for server in [&one, &two, &third] {
@@ -92,14 +97,14 @@ async fn thousand_edits_by_sixteen_writers_leave_every_replica_equal_to_the_tabl
     const EDITS: usize = 1_000;
     let database = Database::create().await;
     // Every commit is held for a moment, a different one each time, after its rows are written.
-    database
-        .execute(
-            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+    execute(
+        &database,
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN PERFORM pg_sleep(random() * 0.004); RETURN NULL; END $$;
              CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT OR UPDATE ON link DEFERRABLE INITIALLY DEFERRED
              FOR EACH ROW EXECUTE FUNCTION dawdle()",
-        )
-        .await;
+    )
+    .await;
     let mut quick = settings(database.url());
     quick.compare_interval = std::time::Duration::from_millis(500);
     let replicas = [
@@ -116,7 +121,8 @@ async fn thousand_edits_by_sixteen_writers_leave_every_replica_equal_to_the_tabl
                 for edit in 0..EDITS / WRITERS + usize::from(writer < EDITS % WRITERS) {
                     // Some links are shared between writers, so that edits collide and are tried again.
                     let own = rand::rng().random_range(0..4) > 0;
-                    let slug = if own { format!("w{writer}-{}", edit % 7) } else { format!("shared-{}", edit % 5) };
+                    let slug =
+                        if own { format!("w{writer}-{}", edit % 7) } else { format!("shared-{}", edit % 5) };
                     let destination = format!("by-{writer}/{edit}");
                     newest = loop {
                         let update = admin.update_link(redirect_link("acme", &slug, &destination)).await;
@@ -150,7 +156,8 @@ async fn thousand_edits_by_sixteen_writers_leave_every_replica_equal_to_the_tabl
     let listed = replicas[0].admin().list_links(request).await.unwrap().into_inner();
     assert!(listed.next_page_token.is_empty());
     for replica in &replicas {
-        let status = replica.resolver().get_index_status(GetIndexStatusRequest {}).await.unwrap().into_inner();
+        let status =
+            replica.resolver().get_index_status(GetIndexStatusRequest {}).await.unwrap().into_inner();
         assert_eq!((status.revision, status.repairs, status.broken_link_count), (newest, 0, 0));
         assert_eq!(usize::try_from(status.links).unwrap(), listed.links.len());
         for link in &listed.links {

@@ -6,29 +6,29 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The headers.
-    pub headers: http::HeaderMap,
+    pub(crate) headers: http::HeaderMap,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// Returns a header; empty if it is not there.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// Sends a GET.
-pub async fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
     send(Method::GET, url, headers).await
 }
 
 /// Sends a request without a body.
-pub async fn send(method: Method, url: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) async fn send(method: Method, url: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -1,6 +1,8 @@
 //! What the tests share.
 
-pub mod http;
-pub mod proxy;
-pub mod requests;
-pub mod server;
+pub(crate) mod database;
+pub(crate) mod http;
+pub(crate) mod objects;
+pub(crate) mod proxy;
+pub(crate) mod requests;
+pub(crate) mod server;

@@ -8,15 +8,20 @@ use tokio::{
     sync::watch,
 };
 
+use super::database::Database;
+
 /// A TCP port that leads to PostgreSQL's socket as long as the wire is whole.
-pub struct Proxy {
-    port: u16,
+pub(crate) struct Proxy {
+    url: String,
     whole: watch::Sender<bool>,
 }
 
 impl Proxy {
-    /// Opens a port in front of a socket.
-    pub async fn open(socket: PathBuf) -> Self {
+    /// Opens a port in front of a database.
+    pub(crate) async fn open(database: &Database) -> Self {
+        let (before, folder) = database.url().split_once("?host=").unwrap();
+        let socket = PathBuf::from(folder).join(".s.PGSQL.5432");
+        assert!(socket.exists(), "{} is not there", socket.display());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (whole, seen) = watch::channel(true);
@@ -37,21 +42,22 @@ impl Proxy {
                 });
             }
         });
-        Self { port, whole }
+        let url = before.replace("@/", &format!("@127.0.0.1:{port}/"));
+        Self { url, whole }
     }
 
-    /// Returns the port.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Returns the address of the database through the port.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Cuts every connection and lets no new one through.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.whole.send_replace(false);
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.whole.send_replace(true);
     }
 }

@@ -1,12 +1,12 @@
 //! Requests that many tests begin with.
 
 use smartlinks::proto::{
-    CreateLinkRequest, CreatePartnerRequest, CreateShopRequest, Everyone, Link, Partner, Purpose, ResolveRequest,
-    Sharing, Shop, UpdateLinkRequest, resolve_request::Site, sharing::With,
+    CreateLinkRequest, CreateShopRequest, Everyone, Link, Purpose, ResolveRequest, Sharing, Shop,
+    UpdateLinkRequest, resolve_request::Site, sharing::With,
 };
 
 /// A shop with its links at `{id}.test`.
-pub fn create_shop(id: &str) -> CreateShopRequest {
+pub(crate) fn create_shop(id: &str) -> CreateShopRequest {
     let shop = Shop {
         id: id.into(),
         display_name: format!("Shop {id}"),
@@ -17,20 +17,13 @@ pub fn create_shop(id: &str) -> CreateShopRequest {
     CreateShopRequest { shop: Some(shop), ..CreateShopRequest::default() }
 }
 
-/// A partner in no program.
-pub fn create_partner(shop: &str, code: &str) -> CreatePartnerRequest {
-    let partner =
-        Partner { shop: shop.into(), code: code.into(), display_name: code.into(), ..Partner::default() };
-    CreatePartnerRequest { partner: Some(partner), ..CreatePartnerRequest::default() }
-}
-
 /// Shared with every partner.
-pub fn everyone() -> Option<Sharing> {
+pub(crate) fn everyone() -> Option<Sharing> {
     Some(Sharing { with: Some(With::Everyone(Everyone {})) })
 }
 
 /// A link without rules, shared with everyone.
-pub fn link(shop: &str, slug: &str, destination: &str) -> Link {
+pub(crate) fn link(shop: &str, slug: &str, destination: &str) -> Link {
     Link {
         shop: shop.into(),
         slug: slug.into(),
@@ -42,12 +35,12 @@ pub fn link(shop: &str, slug: &str, destination: &str) -> Link {
 }
 
 /// Creates such a link.
-pub fn create_link(shop: &str, slug: &str, destination: &str) -> CreateLinkRequest {
+pub(crate) fn create_link(shop: &str, slug: &str, destination: &str) -> CreateLinkRequest {
     CreateLinkRequest { link: Some(link(shop, slug, destination)), ..CreateLinkRequest::default() }
 }
 
 /// Leads a link elsewhere.
-pub fn redirect_link(shop: &str, slug: &str, destination: &str) -> UpdateLinkRequest {
+pub(crate) fn redirect_link(shop: &str, slug: &str, destination: &str) -> UpdateLinkRequest {
     let link = Link {
         shop: shop.into(),
         slug: slug.into(),
@@ -59,7 +52,7 @@ pub fn redirect_link(shop: &str, slug: &str, destination: &str) -> UpdateLinkReq
 }
 
 /// Asks where a link leads.
-pub fn lookup(shop: &str, slug: &str) -> ResolveRequest {
+pub(crate) fn lookup(shop: &str, slug: &str) -> ResolveRequest {
     ResolveRequest {
         purpose: Purpose::Lookup.into(),
         site: Some(Site::Shop(shop.into())),

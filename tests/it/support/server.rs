@@ -16,17 +16,19 @@ use smartlinks::{
 };
 use tonic::transport::{Channel, Endpoint};
 
+use super::database::Database;
+
 /// How long anything is waited for before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server of a test.
-pub struct TestServer {
+pub(crate) struct TestServer {
     server: Server,
     channel: Channel,
 }
 
 /// Returns settings for a test: any port, no metrics, everything often.
-pub fn settings(database_url: &str) -> ServeSettings {
+pub(crate) fn settings(database_url: &str) -> ServeSettings {
     ServeSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
         metrics_listen: None,
@@ -49,21 +51,21 @@ pub fn settings(database_url: &str) -> ServeSettings {
 
 impl TestServer {
     /// Starts a server; it may not have an index yet.
-    pub async fn start(settings: ServeSettings) -> Self {
+    pub(crate) async fn start(settings: ServeSettings) -> Self {
         let server = Server::start(settings).await.unwrap();
         let endpoint = Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
         Self { channel: endpoint.connect().await.unwrap(), server }
     }
 
     /// Starts a server on a database and waits for its index.
-    pub async fn ready(database_url: &str) -> Self {
+    pub(crate) async fn ready(database_url: &str) -> Self {
         let server = Self::start(settings(database_url)).await;
         server.wait_for(0).await;
         server
     }
 
     /// Starts a server with a folder for its copy.
-    pub async fn with_copy(database_url: &str, folder: PathBuf) -> Self {
+    pub(crate) async fn with_copy(database_url: &str, folder: PathBuf) -> Self {
         let settings = ServeSettings { state_dir: Some(folder), ..settings(database_url) };
         let server = Self::start(settings).await;
         server.wait_for(0).await;
@@ -71,38 +73,36 @@ impl TestServer {
     }
 
     /// Waits until the index holds a revision.
-    pub async fn wait_for(&self, revision: i64) {
+    pub(crate) async fn wait_for(&self, revision: i64) {
         self.server.live().wait_for(Revision(revision), PATIENCE).await.unwrap();
     }
 
-    /// Returns the server itself.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// Returns the connection, for clients of other services.
-    pub fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
     /// Returns a client of LinkAdmin.
-    pub fn admin(&self) -> LinkAdminClient<Channel> {
+    pub(crate) fn admin(&self) -> LinkAdminClient<Channel> {
         LinkAdminClient::new(self.channel.clone())
     }
 
     /// Returns a client of LinkResolver.
-    pub fn resolver(&self) -> LinkResolverClient<Channel> {
+    pub(crate) fn resolver(&self) -> LinkResolverClient<Channel> {
         LinkResolverClient::new(self.channel.clone())
     }
 
     /// Stops the server as SIGTERM does.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.stop().await;
     }
 }
 
 /// Asks again and again until the answer is there; a test that waits too long fails.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -111,4 +111,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: i
         assert!(began.elapsed() < PATIENCE, "waited in vain for: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Runs statements past the service, as nobody should.
+pub(crate) async fn execute(database: &Database, statements: &str) {
+    database.client().await.batch_execute(statements).await.unwrap();
 }

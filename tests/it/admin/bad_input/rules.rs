@@ -1,0 +1,101 @@
+//! Rules.
+
+use smartlinks::proto::{self, rule::Then};
+use tonic::Code;
+
+use super::{
+    Case,
+    requests::{case, changed, create_link},
+};
+use crate::admin::fixture::rule;
+
+pub(super) fn all() -> Vec<Case> {
+    vec![
+        case(
+            "rule without an id",
+            create_link(|link| link.rules = vec![rule("a", "DE"), changed(|rule| rule.id.clear())]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[1].id",
+        ),
+        case(
+            "rule id with a slash",
+            create_link(|link| link.rules = vec![rule("a", "DE"), changed(|rule| rule.id = "a/b".into())]),
+            Code::InvalidArgument,
+            "MALFORMED",
+            "link.rules[1].id",
+        ),
+        case(
+            "rule id twice",
+            create_link(|link| link.rules = vec![rule("a", "DE"), changed(|rule| rule.id = "a".into())]),
+            Code::InvalidArgument,
+            "DUPLICATE",
+            "link.rules[1].id",
+        ),
+        case(
+            "rule name too long",
+            create_link(|link| {
+                link.rules = vec![rule("a", "DE"), changed(|rule| rule.display_name = "x".repeat(121))]
+            }),
+            Code::InvalidArgument,
+            "TOO_LONG",
+            "link.rules[1].display_name",
+        ),
+        case(
+            "rule without a condition",
+            create_link(|link| link.rules = vec![rule("a", "DE"), changed(|rule| rule.when = None)]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[1].when",
+        ),
+        case(
+            "rule without a destination",
+            create_link(|link| link.rules = vec![rule("a", "DE"), changed(|rule| rule.then = None)]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[1].destination",
+        ),
+        case(
+            "rule to a foreign host",
+            create_link(|link| {
+                link.rules = vec![
+                    rule("a", "DE"),
+                    changed(|rule| rule.then = Some(Then::Destination("https://evil.example".into()))),
+                ]
+            }),
+            Code::InvalidArgument,
+            "UNSAFE_DESTINATION",
+            "link.rules[1].destination",
+        ),
+        case(
+            "rule with a bad UTM value",
+            create_link(|link| {
+                link.rules = vec![
+                    rule("a", "DE"),
+                    changed(|rule| {
+                        rule.utm = Some(proto::Utm { source: Some("{".into()), ..Default::default() })
+                    }),
+                ]
+            }),
+            Code::InvalidArgument,
+            "UNKNOWN_VALUE",
+            "link.rules[1].utm.source",
+        ),
+        case(
+            "too many rules",
+            create_link(|link| link.rules = (0..1_001).map(|at| rule(&format!("r{at}"), "DE")).collect()),
+            Code::InvalidArgument,
+            "TOO_LONG",
+            "link.rules",
+        ),
+        case(
+            "condition of no kind",
+            create_link(|link| {
+                link.rules = vec![changed(|rule| rule.when = Some(proto::Condition::default()))]
+            }),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[0].when",
+        ),
+    ]
+}

@@ -1,0 +1,12 @@
+//! `LinkAdmin` over real gRPC against real PostgreSQL.
+
+mod bad_input;
+mod batches;
+mod deletes;
+mod fixture;
+mod layers;
+mod links;
+mod pages;
+mod repeats;
+mod sharing;
+mod shops;

@@ -1,0 +1,10 @@
+//! The store against a real PostgreSQL.
+
+mod batches;
+mod checks;
+mod commits;
+mod connections;
+mod feed;
+mod lists;
+mod migrations;
+mod sharing;
