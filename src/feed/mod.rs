@@ -5,6 +5,7 @@
 //! as exactly the revision that it read. Without PostgreSQL the index stays as it is; a server that starts then uses
 //! its copy on disk and loads everything anew when PostgreSQL is back.
 
+mod chores;
 mod copy;
 mod rows;
 
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::block_in_place,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -22,8 +23,13 @@ use crate::{
     index::{Snapshot, Writer},
     live::{Live, Source},
     store::{Changes, FeedRow, Store, StoreError},
-    telemetry::metrics::{Metrics, SourceLabels},
+    telemetry::{
+        log::Causes,
+        metrics::{Metrics, SourceLabels},
+    },
 };
+
+use self::chores::{Chores, Done};
 
 /// How often changes and request ids that are too old are forgotten.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
@@ -33,6 +39,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
 pub struct FeedSettings {
     /// How often PostgreSQL is asked for changes, besides its notifications.
     pub poll_interval: Duration,
+    /// How long one read may take, that of everything included.
+    pub read_timeout: Duration,
     /// How often everything is compared.
     pub compare_interval: Duration,
     /// The folder of the copy on disk; without it there is none.
@@ -52,6 +60,8 @@ pub struct Feed {
     source: Option<Source>,
     /// Whether PostgreSQL answered last time, for those who follow.
     reachable: watch::Sender<bool>,
+    /// Whether the tables are known to be those that this program was made for.
+    schema_checked: bool,
     /// Whether it was logged that PostgreSQL does not answer.
     lost_before: bool,
     /// When the revision of the index was committed, as PostgreSQL said.
@@ -82,6 +92,7 @@ impl Feed {
             writer,
             source: None,
             reachable,
+            schema_checked: false,
             lost_before: false,
             committed_at: None,
             unmended: Vec::new(),
@@ -94,31 +105,58 @@ impl Feed {
         tokio::pin!(stop);
         // Interest comes before the first read: what is committed after that read wakes us.
         let mut wakeups = self.store.listen();
-        let (mut compared, mut copied, mut pruned) = (Instant::now(), Instant::now(), Instant::now());
+        let mut chores = Chores::new(self.settings.compare_interval);
         loop {
             tokio::select! {
                 () = self.follow() => {}
                 () = &mut stop => break,
             }
-            if compared.elapsed() >= self.settings.compare_interval && self.is_current() {
-                self.compare().await;
-                compared = Instant::now();
-            }
-            if self.copied.is_none() || copied.elapsed() >= self.settings.copy_interval {
-                self.copy().await;
-                copied = Instant::now();
-            }
-            if pruned.elapsed() >= PRUNE_INTERVAL {
-                self.prune().await;
-                pruned = Instant::now();
-            }
+            self.start(&mut chores);
             tokio::select! {
                 () = wakeups.woken() => {}
                 () = sleep(self.settings.poll_interval) => {}
+                done = chores.next() => self.finish(done).await,
                 () = &mut stop => break,
             }
         }
-        self.copy().await;
+        if let Some(copy) = self.copy_of_something_new() {
+            let done = chores::save(copy.folder, copy.snapshot, copy.confirmed_at).await;
+            self.finish(done).await;
+        }
+    }
+
+    /// Starts the chores that are due.
+    fn start(&self, chores: &mut Chores) {
+        if let Some(copy) = self.copy_of_something_new() {
+            chores.copy(self.settings.copy_interval, copy.folder, copy.snapshot, copy.confirmed_at);
+        }
+        if self.is_current() {
+            chores.compare(self.settings.compare_interval, self.store.clone(), self.live.clone());
+            chores.prune(PRUNE_INTERVAL, self.store.clone());
+        }
+    }
+
+    /// Takes in what came of a chore.
+    async fn finish(&mut self, done: Done) {
+        match done {
+            Done::Copied(revision, Ok(())) => {
+                self.metrics.copies.inc();
+                self.copied = Some(revision);
+            }
+            Done::Copied(_, Err(error)) => {
+                self.metrics.copy_failures.inc();
+                tracing::error!(error, "cannot write the copy of the index, check SMARTLINKS_STATE_DIR");
+            }
+            Done::Compared(Ok(differing)) => self.mend(differing.unwrap_or_default()).await,
+            Done::Compared(Err(error)) => {
+                self.metrics.feed_failures.inc();
+                tracing::warn!(error = %Causes(&error), "cannot compare the index with PostgreSQL");
+            }
+            Done::Pruned(Ok(())) => {}
+            Done::Pruned(Err(error)) => {
+                tracing::warn!(error = %Causes(&error), "cannot forget old changes");
+            }
+        }
     }
 
     /// Returns whether the index came from PostgreSQL and PostgreSQL answered last time.
@@ -128,12 +166,8 @@ impl Feed {
 
     /// Reads what is new, or everything if there is nothing to go on from.
     async fn follow(&mut self) {
-        let since = (self.source == Some(Source::Database)).then(|| self.writer.snapshot().revision());
-        let read = match since {
-            Some(since) => self.read_since(since).await,
-            None => self.read_all().await,
-        };
-        match read {
+        // A connection that is half open would otherwise be waited for as long as the system pleases.
+        match timeout(self.settings.read_timeout, self.read()).await.unwrap_or_else(|_| Err(silent())) {
             Ok(()) => {
                 self.live.confirm(Timestamp::now());
                 self.metrics.index_confirmed.set(Timestamp::now().as_duration().as_secs_f64());
@@ -146,11 +180,25 @@ impl Feed {
         }
     }
 
+    async fn read(&mut self) -> Result<(), StoreError> {
+        if !self.schema_checked {
+            if !self.store.schema_is_current().await? {
+                let text = "the tables are not up to date, run `smartlinks migrate`";
+                return Err(StoreError::Unavailable(text.into()));
+            }
+            self.schema_checked = true;
+        }
+        match self.source {
+            Some(Source::Database) => self.read_since(self.writer.snapshot().revision()).await,
+            Some(Source::Disk) | None => self.read_all().await,
+        }
+    }
+
     /// Notes that PostgreSQL did not answer; without any index, falls back on the copy.
     fn lost(&mut self, error: &StoreError) {
         self.metrics.feed_failures.inc();
         if !std::mem::replace(&mut self.lost_before, true) {
-            tracing::warn!(error = %error, "cannot read changes from PostgreSQL, the index stays as it is");
+            tracing::warn!(error = %Causes(error), "cannot read from PostgreSQL, the index stays as it is");
         }
         self.tell(false);
         if self.source.is_none() {
@@ -253,69 +301,38 @@ impl Feed {
         );
     }
 
-    /// Compares the index with PostgreSQL whole, and reads everything again if they differ.
-    async fn compare(&mut self) {
-        if let Err(error) = self.mend().await {
-            self.metrics.feed_failures.inc();
-            tracing::warn!(error = %error, "cannot compare the index with PostgreSQL");
-        }
-    }
-
-    async fn mend(&mut self) -> Result<(), StoreError> {
-        let (revision, theirs) = self.store.fingerprints().await?;
-        let snapshot = Arc::clone(self.writer.snapshot());
-        if snapshot.revision() != revision {
-            // Something was committed in between: the next time is soon enough.
-            return Ok(());
-        }
-        let ours = block_in_place(|| snapshot.fingerprints());
-        let differing: Vec<(IndexedKind, u8)> = ours.differing(&theirs).collect();
+    /// Reads everything again if the index differs from PostgreSQL.
+    async fn mend(&mut self, differing: Vec<(IndexedKind, u8)>) {
         // What was no better after reading everything is unreadable: reading it again would not help.
         if differing.is_empty() || differing == self.unmended {
-            return Ok(());
+            return;
         }
         let count = u64::try_from(differing.len()).unwrap_or(u64::MAX);
-        tracing::error!(
-            index.revision = revision.0,
-            count,
-            "the index differs from PostgreSQL: reading everything"
-        );
-        self.read_all().await?;
+        tracing::error!(count, "the index differs from PostgreSQL in this many buckets: reading everything");
+        if let Err(error) = self.read_all().await {
+            return self.lost(&error);
+        }
         self.unmended = differing;
         self.metrics.feed_repairs.inc_by(count);
         self.live.repaired(count);
-        Ok(())
     }
 
-    /// Writes the copy on disk if there is something new.
-    async fn copy(&mut self) {
-        let Some(folder) = self.settings.copy_folder.clone() else { return };
+    /// Returns what is to be copied, if there is something new: what came from the disk is there already.
+    fn copy_of_something_new(&self) -> Option<Copy> {
+        let folder = self.settings.copy_folder.clone()?;
         let snapshot = Arc::clone(self.writer.snapshot());
-        let revision = snapshot.revision();
-        // What came from the disk is there already.
-        if self.source != Some(Source::Database) || self.copied == Some(revision) {
-            return;
-        }
-        let confirmed_at = self.live.status().confirmed_at;
-        let written = tokio::task::spawn_blocking(move || copy::save(&folder, &snapshot, confirmed_at)).await;
-        match written
-            .map_err(|error| error.to_string())
-            .and_then(|saved| saved.map_err(|error| error.to_string()))
-        {
-            Ok(()) => {
-                self.metrics.copies.inc();
-                self.copied = Some(revision);
-            }
-            Err(error) => {
-                self.metrics.copy_failures.inc();
-                tracing::error!(error, "cannot write the copy of the index, check SMARTLINKS_STATE_DIR");
-            }
-        }
+        let is_new = self.source == Some(Source::Database) && self.copied != Some(snapshot.revision());
+        is_new.then(|| Copy { folder, snapshot, confirmed_at: self.live.status().confirmed_at })
     }
+}
 
-    async fn prune(&self) {
-        if let Err(error) = self.store.prune().await {
-            tracing::warn!(error = %error, "cannot forget old changes");
-        }
-    }
+/// What is copied to disk.
+struct Copy {
+    folder: PathBuf,
+    snapshot: Arc<Snapshot>,
+    confirmed_at: Option<Timestamp>,
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable("it did not answer in time".into())
 }

@@ -20,6 +20,7 @@ use crate::{
     },
     proto::{self, ErrorReason},
     store::StoreError,
+    telemetry::log::Causes,
 };
 
 /// The domain of every `ErrorInfo` of ours.
@@ -64,7 +65,7 @@ impl Failure {
 
     /// Fails for something of ours: logs the cause, once, here, and tells the caller no more than where to look for it.
     pub fn internal(cause: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error = %Chain(cause), "call failed");
+        tracing::error!(error = %Causes(cause), "call failed");
         let text = match request_id::current() {
             Some(id) => format!("something of ours failed; it was logged under the request id `{id}`"),
             None => "something of ours failed; it was logged".to_owned(),
@@ -194,7 +195,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Unavailable(_) => {
-                tracing::warn!(error = %Chain(&error), "the database is away");
+                tracing::warn!(error = %Causes(&error), "the database is away");
                 let text = "the database does not answer or takes no writes; try again later";
                 Failure::new(ErrorReason::DatabaseUnavailable, text)
             }
@@ -306,20 +307,5 @@ pub fn code_of(reason: ErrorReason) -> Code {
         ErrorReason::Overloaded => Code::ResourceExhausted,
         ErrorReason::Unimplemented => Code::Unimplemented,
         ErrorReason::Internal | ErrorReason::Unspecified => Code::Internal,
-    }
-}
-
-/// An error with all its causes, for the log.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 mod geo;
 mod health;
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -32,7 +32,7 @@ use crate::{
         link_resolver::Resolver,
     },
     store::{Store, StoreConfig, StoreError},
-    telemetry::{metrics::Metrics, metrics_server},
+    telemetry::{log::Causes, metrics::Metrics, metrics_server},
 };
 
 /// Why a server does not start. Every text names the setting at fault.
@@ -55,7 +55,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
-    drain: std::time::Duration,
+    drain: Duration,
 }
 
 /// Opens the database of these settings; makes no connection yet.
@@ -68,13 +68,14 @@ pub fn store(settings: &DatabaseSettings, name: &str) -> Result<Store, ServeErro
         application_name: name.to_owned(),
     };
     Store::connect(&config)
-        .map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {error}")))
+        .map_err(|error: StoreError| ServeError(format!("SMARTLINKS_DATABASE_URL: {}", Causes(&error))))
 }
 
 /// Brings the tables of these settings up to date.
 pub async fn migrate(settings: &DatabaseSettings) -> Result<(), ServeError> {
     let migrated = store(settings, "smartlinks migrate")?.migrate().await;
-    migrated.map_err(|error| ServeError(format!("SMARTLINKS_DATABASE_URL: cannot migrate: {error}")))
+    migrated
+        .map_err(|error| ServeError(format!("SMARTLINKS_DATABASE_URL: cannot migrate: {}", Causes(&error))))
 }
 
 impl Server {
@@ -107,6 +108,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let feed_settings = FeedSettings {
             poll_interval: settings.poll_interval,
+            read_timeout: READ_TIMEOUT,
             compare_interval: settings.compare_interval,
             copy_folder: settings.state_dir.clone(),
             copy_interval: settings.copy_interval,
@@ -140,12 +142,18 @@ impl Server {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
         let serving = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .max_concurrent_streams(CONCURRENT_STREAMS)
             .layer(layers)
             .add_service(health_service)
             .add_service(reflection)
             .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
-            .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped(stopping));
+            .serve_with_incoming_shutdown(
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                stopped(stopping),
+            );
         let serving = tokio::spawn(serving);
         tracing::info!(server.address = %address, "serving gRPC");
         Ok(Self { address, metrics_address, live, stop, tasks, serving, drain: settings.drain })
@@ -181,8 +189,16 @@ impl Server {
     }
 }
 
+/// How long the feed may read, everything included: a million links take seconds.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a silent connection is asked whether its other end is still there, and how long that has to answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls of one connection at the same time.
+const CONCURRENT_STREAMS: u32 = 1_024;
+
 /// What the copy of the index gets at the end, however short the drain time.
-const LEAST_DRAIN: std::time::Duration = std::time::Duration::from_secs(1);
+const LEAST_DRAIN: Duration = Duration::from_secs(1);
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     let bound = TcpListener::bind(address).await;
