@@ -4,25 +4,25 @@
 //!
 //! Pure, without I/O, clock, wire or database:
 //!
-//! - [`domain`]: the words: shops, partners, links, rules, visits, as values that only checks make
-//! - [`classify`]: raw facts of a request → attributes of a visit
-//! - [`index`]: everything that an answer needs, in memory, at one revision
+//! - [`domain`] – the words: shops, partners, links, rules, visits, as values that only checks make
+//! - [`classify`] – raw facts of a request → attributes of a visit
+//! - [`index`] – everything that an answer needs, in memory, at one revision
 //!
 //! Edges, each of which hides one outside world:
 //!
-//! - [`store`]: PostgreSQL
-//! - [`live`]: the index in use
-//! - [`proto`]: the contracts
-//! - [`rpc`]: gRPC
-//! - [`gateway`]: browsers
-//! - [`config`], [`telemetry`]: settings; log and metrics
+//! - [`store`] – PostgreSQL
+//! - [`live`] – the index in use
+//! - [`proto`] – the contracts
+//! - [`rpc`] – gRPC
+//! - [`gateway`] – browsers
+//! - [`config`], [`telemetry`] – settings; log and metrics
 //!
 //! Running things:
 //!
-//! - [`feed`]: keeps the index up to date
-//! - [`server`]: a whole server
-//! - [`dev`]: everything on one machine
-//! - [`cli`]: verbs for a terminal
+//! - [`feed`] – keeps the index up to date
+//! - [`server`] – a whole server
+//! - [`dev`] – everything on one machine
+//! - [`cli`] – verbs for a terminal
 
 pub mod classify;
 pub mod cli;

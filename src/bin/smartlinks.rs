@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serves LinkAdmin and LinkResolver.
+    /// Serves gRPC: the admin and the resolver service.
     Serve(ServeArgs),
     /// Brings the tables of the database up to date.
     Migrate(MigrateArgs),

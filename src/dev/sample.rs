@@ -1,4 +1,4 @@
-//! The sample shop's partners and links, made through LinkAdmin like anybody's.
+//! The sample shop's partners and links, made through `LinkAdmin` like anybody's.
 
 use http::uri::PathAndQuery;
 use prost_reflect::DynamicMessage;

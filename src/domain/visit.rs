@@ -134,6 +134,9 @@ pub struct Resolution {
     pub slug: Option<Slug>,
     /// The class of traffic.
     pub traffic: TrafficClass,
+    /// How many rules were asked and could not be decided, because a fact is unknown. A long link asks only the rules
+    /// that the known facts allow.
+    pub undecided_rules: u32,
     /// The revision of the snapshot that decided.
     pub revision: Revision,
 }

@@ -113,14 +113,22 @@ impl CompiledLink {
         self.sharing.as_deref().unwrap_or(&Sharing::Everyone)
     }
 
-    /// Returns the first rule that matches.
-    pub(super) fn first_match<'a>(&'a self, facts: &Facts<'a>) -> Option<&'a CompiledRule> {
-        let matches = |at: &usize| evaluate(&self.conditions[*at], facts) == Truth::True;
+    /// Returns the first rule that matches, and how many of those asked before it could not be decided.
+    pub(super) fn first_match<'a>(&'a self, facts: &Facts<'a>) -> (Option<&'a CompiledRule>, u32) {
+        let mut undecided = 0;
+        let matches = |at: &usize| match evaluate(&self.conditions[*at], facts) {
+            Truth::True => true,
+            Truth::False => false,
+            Truth::Unknown => {
+                undecided += 1;
+                false
+            }
+        };
         let first = match &self.shortlist {
             None => (0..self.conditions.len()).find(matches),
             Some(shortlist) => shortlist.candidates(facts).find(matches),
         };
-        first.map(|at| &self.rules[at])
+        (first.map(|at| &self.rules[at]), undecided)
     }
 
     /// Returns the languages that the visitor's is chosen from.

@@ -87,7 +87,7 @@ impl Question<'_> {
     fn answer(&self, link: &CompiledLink) -> Resolution {
         let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
         let facts = Facts::new(self.visit, partner, self.traffic, link.languages());
-        let rule = link.first_match(&facts);
+        let (rule, undecided_rules) = link.first_match(&facts);
         Resolution {
             location: self.location(link, rule, rule.map_or(&link.default, |rule| &rule.then), partner),
             redirect: link.redirect,
@@ -98,6 +98,7 @@ impl Question<'_> {
             shop: self.shop.id.clone(),
             slug: Some(link.slug.clone()),
             traffic: self.traffic,
+            undecided_rules,
             revision: self.snapshot.revision,
         }
     }
@@ -117,6 +118,7 @@ impl Question<'_> {
             shop: self.shop.id.clone(),
             slug: Some(link.slug.clone()),
             traffic: self.traffic,
+            undecided_rules: 0,
             revision: self.snapshot.revision,
         })
     }
@@ -137,6 +139,7 @@ impl Question<'_> {
             shop: self.shop.id.clone(),
             slug: link.map(|link| link.slug.clone()),
             traffic: self.traffic,
+            undecided_rules: 0,
             revision: self.snapshot.revision,
         })
     }

@@ -1,4 +1,5 @@
-//! The metrics of the index and of resolving, and what each says; `rpc` has those of calls. Their names are part of the contract with whoever watches us.
+//! The metrics of the index and of resolving, and what each says; `rpc` has those of calls. Their names are part of
+//! the contract with whoever watches us.
 
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
@@ -78,7 +79,7 @@ impl Metrics {
         let undecided = self.rules_undecided.clone();
         to.register(
             "rules_undecided",
-            "Rules that were passed over because something was unknown",
+            "Rules that were asked and passed over because something was unknown",
             undecided,
         );
         to.register("index_revision", "The revision that the index holds", self.index_revision.clone());
@@ -101,7 +102,7 @@ impl Metrics {
     }
 }
 
-/// Prints a registry in the OpenMetrics text format.
+/// Prints a registry in the `OpenMetrics` text format.
 pub fn print(registry: &Registry) -> String {
     let mut text = String::new();
     // Writing into a string cannot fail.

@@ -62,7 +62,7 @@ impl Resolver {
         let visit = question.visit(&self.classifier);
         match snapshot.resolve(&visit) {
             Ok(resolution) => {
-                self.tally.count(resolution.reason);
+                self.tally.count(resolution.reason, resolution.undecided_rules);
                 Ok(answer::write(resolution, visit.click_id))
             }
             Err(nowhere) => {

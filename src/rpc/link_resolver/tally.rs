@@ -14,23 +14,30 @@ const REASONS: usize = 8;
 
 /// One counter for each reason, found once: counting takes no lock.
 #[derive(Debug)]
-pub(super) struct Tally([Counter; REASONS]);
+pub(super) struct Tally {
+    reasons: [Counter; REASONS],
+    undecided_rules: Counter,
+}
 
 impl Tally {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        Self(std::array::from_fn(|number| {
+        let reasons = std::array::from_fn(|number| {
             let number = i32::try_from(number).unwrap_or_default();
             let name = match proto::ResolveReason::try_from(number) {
                 Ok(proto::ResolveReason::Unspecified) | Err(_) => "NOWHERE",
                 Ok(reason) => reason.as_str_name().trim_start_matches("RESOLVE_REASON_"),
             };
             metrics.resolved.get_or_create_owned(&ResolveLabels { reason: name })
-        }))
+        });
+        Self { reasons, undecided_rules: metrics.rules_undecided.clone() }
     }
 
-    /// Counts an answer.
-    pub(super) fn count(&self, reason: ResolveReason) {
+    /// Counts an answer, and the rules that were asked for it and could not be decided.
+    pub(super) fn count(&self, reason: ResolveReason, undecided_rules: u32) {
         self.of(answer::reason(reason)).inc();
+        if undecided_rules > 0 {
+            self.undecided_rules.inc_by(undecided_rules.into());
+        }
     }
 
     /// Counts a visit that goes nowhere. The host that it asked for is nobody's: it is no label.
@@ -39,7 +46,7 @@ impl Tally {
     }
 
     fn of(&self, reason: proto::ResolveReason) -> &Counter {
-        &self.0[reason as usize]
+        &self.reasons[reason as usize]
     }
 }
 
@@ -61,10 +68,11 @@ mod tests {
             (ResolveReason::Missed(Miss::Deleted), "LINK_DELETED"),
             (ResolveReason::Missed(Miss::NotFound), "LINK_NOT_FOUND"),
         ] {
-            tally.count(reason);
+            tally.count(reason, 2);
             let counter = metrics.resolved.get_or_create_owned(&ResolveLabels { reason: label });
             assert_eq!(counter.get(), 1, "{label}");
         }
+        assert_eq!(metrics.rules_undecided.get(), 7 * 2);
         tally.count_nowhere();
         let nowhere = metrics.resolved.get_or_create_owned(&ResolveLabels { reason: "NOWHERE" });
         assert_eq!(nowhere.get(), 1);

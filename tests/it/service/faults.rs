@@ -36,7 +36,7 @@ async fn lost_notification_is_made_up_for_by_asking() {
     for edit in 1..=3 {
         execute(
             &database,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' AND datname = current_database()",
         )
         .await;
         let destination = format!("edit-{edit}");

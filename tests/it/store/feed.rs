@@ -309,7 +309,7 @@ async fn commits_wake_whoever_listens() {
     wakeups.woken().await;
     assert_eq!(read(&store, Some(Revision(0))).await.0.head, Revision(1));
     // A connection that is lost is made again, and what may have gone unheard is a wake-up.
-    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()";
     let cut: i64 = database.client().await.query_one(cut, &[]).await.unwrap().get(0);
     assert_eq!(cut, 1);
     wakeups.woken().await;
