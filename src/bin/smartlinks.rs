@@ -2,24 +2,17 @@
 
 use std::{io::stdout, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use smartlinks::{
     cli::call::{self, CallArgs},
     config::{dev::DevArgs, migrate::MigrateArgs, serve::ServeArgs},
-    dev,
-    server::{self, Server},
+    dev, server,
     telemetry::{log, signal::stop_signal},
 };
 
 /// Referral links that send each click to the page that suits the visitor.
 #[derive(Parser)]
 #[command(name = "smartlinks", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
 enum Command {
     /// Serves gRPC: the admin and the resolver service.
     Serve(ServeArgs),
@@ -35,13 +28,8 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    let ran = run(Command::parse()).await.inspect_err(|error| eprintln!("{error}"));
+    if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
@@ -49,10 +37,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Serve(args) => {
             let settings = args.read()?;
             log::start(&args.log.log, settings.log_format)?;
-            let stop = stop_signal()?;
-            let server = Server::start(settings).await?;
-            stop.await;
-            server.stop().await;
+            server::run(settings, stop_signal()?).await?;
         }
         Command::Migrate(args) => {
             let settings = args.read()?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Version, header};
 
 use crate::proto::{Purpose, RequestHeaders, ResolveRequest, resolve_request::Site};
 
@@ -42,15 +42,18 @@ pub(super) fn of<B>(
     })
 }
 
-/// Returns the host: of the target if it names one (HTTP/2 and proxies do), else of the one Host header.
+/// Returns the host: of the target if it names one (HTTP/2 and proxies do), else of the Host header. HTTP/1.1 has exactly
+/// one Host header, whatever the target says (RFC 9112, 3.2).
 fn host<B>(request: &Request<B>) -> Result<String, NoHost> {
-    if let Some(authority) = request.uri().authority() {
-        return plain_host(authority.as_str());
-    }
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => plain_host(host.to_str().map_err(|_| NoHost)?),
-        _ => Err(NoHost),
+    let (host, another) = (hosts.next(), hosts.next());
+    if another.is_some() || (host.is_none() && request.version() == Version::HTTP_11) {
+        return Err(NoHost);
+    }
+    match (request.uri().authority(), host) {
+        (Some(authority), _) => plain_host(authority.as_str()),
+        (None, Some(host)) => plain_host(host.to_str().map_err(|_| NoHost)?),
+        (None, None) => Err(NoHost),
     }
 }
 
@@ -83,7 +86,11 @@ mod tests {
 
     #[test]
     fn head_only_asks() {
-        let ask = |method| visit(Request::builder().method(method).uri("http://a/sale")).unwrap().purpose();
+        let ask = |method| {
+            visit(Request::builder().version(Version::HTTP_2).method(method).uri("http://a/sale"))
+                .unwrap()
+                .purpose()
+        };
         assert_eq!(ask("GET"), Purpose::Click);
         assert_eq!(ask("HEAD"), Purpose::Lookup);
     }
@@ -100,6 +107,9 @@ mod tests {
     #[test]
     fn request_without_one_plain_host_is_refused() {
         assert_eq!(visit(Request::builder().uri("/sale")), Err(NoHost));
+        assert_eq!(visit(Request::builder().uri("http://a/sale").version(Version::HTTP_11)), Err(NoHost));
+        let two = Request::builder().uri("http://a/sale").header("host", "a").header("host", "a");
+        assert_eq!(visit(two), Err(NoHost));
         assert_eq!(visit(Request::builder().uri("/sale").header("host", "")), Err(NoHost));
         assert_eq!(visit(Request::builder().uri("/sale").header("host", "u@a")), Err(NoHost));
         assert_eq!(
@@ -110,7 +120,8 @@ mod tests {
 
     #[test]
     fn query_passes_as_it_came() {
-        let query = |target: &str| visit(Request::builder().uri(target)).unwrap().query;
+        let query =
+            |target: &str| visit(Request::builder().version(Version::HTTP_2).uri(target)).unwrap().query;
         assert_eq!(query("http://a/s"), "");
         assert_eq!(query("http://a/s?"), "");
         assert_eq!(query("http://a/s?a=%zz&&b=+;%2B&a="), "a=%zz&&b=+;%2B&a=");
@@ -121,9 +132,13 @@ mod tests {
     #[test]
     fn absent_headers_stay_absent() {
         let headers = |request| visit(request).unwrap().headers.unwrap();
-        assert_eq!(headers(Request::builder().uri("http://a/s")), RequestHeaders::default());
+        assert_eq!(
+            headers(Request::builder().version(Version::HTTP_2).uri("http://a/s")),
+            RequestHeaders::default()
+        );
         let long = "x".repeat(HEADER_BYTES + 1);
         let sent = Request::builder()
+            .version(Version::HTTP_2)
             .uri("http://a/s")
             .header("user-agent", HeaderValue::from_bytes(b"caf\xe9").unwrap())
             .header("referer", &long)
@@ -142,8 +157,12 @@ mod tests {
     #[test]
     fn mapped_addresses_are_the_addresses_inside() {
         let peer = "::ffff:192.0.2.7".parse().unwrap();
-        let request =
-            Request::builder().uri("http://a/s").header("x-forwarded-for", "198.51.100.1").body(()).unwrap();
+        let request = Request::builder()
+            .version(Version::HTTP_2)
+            .uri("http://a/s")
+            .header("x-forwarded-for", "198.51.100.1")
+            .body(())
+            .unwrap();
         let visit = of(&request, peer, String::new(), String::new()).unwrap();
         assert_eq!(visit.client_address, "192.0.2.7");
     }

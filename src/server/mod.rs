@@ -78,6 +78,14 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<(), ServeError> {
         .map_err(|error| ServeError(format!("SMARTLINKS_DATABASE_URL: cannot migrate: {}", Causes(&error))))
 }
 
+/// Runs a server until `stop` resolves.
+pub async fn run(settings: ServeSettings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let server = Server::start(settings).await?;
+    stop.await;
+    server.stop().await;
+    Ok(())
+}
+
 impl Server {
     /// Starts a server. It answers as soon as it has an index, from PostgreSQL or from its copy on disk.
     ///

@@ -271,13 +271,13 @@ fn destinations_are_taken_and_refused_as_written() {
             "more than 2,048 bytes" => "a".repeat(2_049),
             text => text.to_owned(),
         };
-        let reason = match check(&text).unwrap_err().reason {
-            Reason::UnsafeDestination => "UNSAFE_DESTINATION",
-            Reason::RedirectLoop => "REDIRECT_LOOP",
-            Reason::TooLong => "TOO_LONG",
-            other => panic!("{text} was refused for {other:?}"),
-        };
-        assert_eq!(reason, row["Reason"], "{text}");
+        let names = [
+            (Reason::UnsafeDestination, "UNSAFE_DESTINATION"),
+            (Reason::RedirectLoop, "REDIRECT_LOOP"),
+            (Reason::TooLong, "TOO_LONG"),
+        ];
+        let reason = check(&text).unwrap_err().reason;
+        assert!(names.contains(&(reason, row["Reason"])), "{text} was refused for {reason:?}");
     }
     assert!(accepted.rows.len() + refused.rows.len() > 20);
 }

@@ -82,12 +82,12 @@ impl TestServer {
         self.channel.clone()
     }
 
-    /// Returns a client of LinkAdmin.
+    /// Returns a client of the admin service.
     pub(crate) fn admin(&self) -> LinkAdminClient<Channel> {
         LinkAdminClient::new(self.channel.clone())
     }
 
-    /// Returns a client of LinkResolver.
+    /// Returns a client of the resolver.
     pub(crate) fn resolver(&self) -> LinkResolverClient<Channel> {
         LinkResolverClient::new(self.channel.clone())
     }
