@@ -48,11 +48,11 @@ struct Last {
 }
 
 async fn prune_changes(connection: &mut AsyncPgConnection) -> Result<usize, StoreError> {
-    // In the order of the revisions, which is that of the times: stops at the first that is young enough. The newest
-    // stays however old it is, so that followers can compare when it was committed.
+    // In the order of the revisions, which is that of the times: stops before the first that is young enough. The one
+    // before it, or the newest of all, stays however old it is: followers compare when theirs was committed.
     let last: Option<Last> = sql_query(
         "SELECT coalesce(
-            (SELECT revision - 1 FROM change WHERE at >= clock_timestamp() - make_interval(hours => $1)
+            (SELECT revision - 2 FROM change WHERE at >= clock_timestamp() - make_interval(hours => $1)
              ORDER BY revision LIMIT 1),
             (SELECT max(revision) - 1 FROM change)) AS revision
          WHERE EXISTS (SELECT FROM change)",
