@@ -119,11 +119,16 @@ fn request_text(args: &CallArgs) -> Result<String, String> {
 fn explain(status: &Status) -> String {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| format!(" {}", info.reason)).unwrap_or_default();
-    let mut text = format!("{:?}{reason}: {}", status.code(), status.message());
+    let violations = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+    let mut text = format!("{:?}{reason}:", status.code());
+    // With faults the message tells the first of those that are all listed below.
+    if violations.is_empty() {
+        text.push_str(&format!(" {}", status.message()));
+    }
     if status.code() == Code::Unavailable && reason.is_empty() {
         text.push_str(" (is the server running?)");
     }
-    for violation in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+    for violation in violations {
         text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
     }
     text

@@ -128,11 +128,15 @@ impl Server {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
         let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(|error| ServeError(format!("cannot describe the services: {error}")))?;
+        let described = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let undescribed = |error| ServeError(format!("cannot describe the services: {error}"));
+        let reflection = described().build_v1().map_err(undescribed)?;
+        // What Python's and older tools ask for.
+        let old_reflection = described().build_v1alpha().map_err(undescribed)?;
         let authentication = match &settings.authentication {
             Authentication::Anyone => AuthenticationLayer::open(),
             Authentication::Token(token) => AuthenticationLayer::with_token(token.expose()),
@@ -156,6 +160,7 @@ impl Server {
             .layer(layers)
             .add_service(health_service)
             .add_service(reflection)
+            .add_service(old_reflection)
             .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
             .serve_with_incoming_shutdown(

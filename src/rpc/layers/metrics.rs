@@ -89,6 +89,7 @@ fn methods() -> HashSet<String> {
         "grpc.health.v1.Health/Check".to_owned(),
         "grpc.health.v1.Health/Watch".to_owned(),
         "grpc.reflection.v1.ServerReflection/ServerReflectionInfo".to_owned(),
+        "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo".to_owned(),
     ]);
     for file in &files.file {
         for service in &file.service {
