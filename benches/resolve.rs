@@ -14,8 +14,8 @@ use smartlinks::{
         click_id::ClickId,
         client::{Browser, DeviceClass, Os, TrafficClass, UserAgent},
         condition::{
-            AttributeName, CallerTest, Condition, Group, ParameterName, Predicate, QueryTest, TimeWindow,
-            Value, VersionRange, WeeklyHours, ZoneName,
+            AttributeName, CallerTest, Condition, Group, ParameterName, Predicate, QueryTest, Value,
+            VersionRange,
         },
         destination::Destination,
         fact::Fact,
@@ -31,6 +31,7 @@ use smartlinks::{
         shop::ShopSettings,
         utm::{Template, Utm},
         visit::{Headers, Hints, Site, Visit},
+        window::{TimeWindow, WeeklyHours, ZoneName},
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };

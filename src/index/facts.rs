@@ -16,10 +16,10 @@ use crate::{
     },
     domain::{
         client::{TrafficClass, UserAgent},
-        condition::ZoneName,
         fact::Fact,
         language::LanguageRange,
         visit::Visit,
+        window::ZoneName,
     },
 };
 

@@ -18,9 +18,10 @@ use super::facts::Facts;
 use crate::{
     classify::address::{normalize, normalize_net},
     domain::{
-        condition::{CallerTest, Condition, Predicate, QueryTest, TimeWindow, WeeklyHours},
+        condition::{CallerTest, Condition, Predicate, QueryTest},
         limits,
         query::pieces,
+        window::{TimeWindow, WeeklyHours},
     },
 };
 

@@ -4,8 +4,7 @@ use crate::{
     domain::{
         client::Version,
         condition::{
-            AttributeName, CallerTest, Needle, ParameterName, Predicate, QueryTest, TimeWindow, Value,
-            VersionRange, WeeklyHours, ZoneName,
+            AttributeName, CallerTest, Needle, ParameterName, Predicate, QueryTest, Value, VersionRange,
         },
         decimal::Decimal,
         fault::{Faults, Problem, Reason},
@@ -14,6 +13,7 @@ use crate::{
         language::{self, InvalidLanguage, LanguageRange},
         name::{PartnerCode, ProgramId, Tag},
         one_of::OneOf,
+        window::{TimeWindow, WeeklyHours, ZoneName},
     },
     proto::{self, caller_attribute_is, condition::Kind, query_parameter_is},
 };

@@ -4,7 +4,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use smartlinks::{
     domain::{
-        condition::{Condition, WeeklyHours, WeeklyHoursParts, ZoneName},
+        condition::Condition,
         destination::Destination,
         fault::{Fault, Faults, Problem, Reason},
         geo::Country,
@@ -16,6 +16,7 @@ use smartlinks::{
         partner::Partner,
         shop::ShopSettings,
         utm::Template,
+        window::{WeeklyHours, WeeklyHoursParts, ZoneName},
     },
     proto::{self, QueryPass},
     rpc::convert,

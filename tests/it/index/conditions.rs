@@ -5,7 +5,7 @@ use smartlinks::domain::{
     client::{Automation, AutomationKind, Browser, DeviceClass, Os, TrafficClass, UserAgent, Version},
     condition::{
         Attribute, AttributeName, CallerTest, Condition, Group, Needle, ParameterName, Predicate, QueryTest,
-        TimeWindow, Value, VersionRange, WeeklyHours, ZoneName,
+        Value, VersionRange,
     },
     decimal::Decimal,
     fact::Fact,
@@ -15,6 +15,7 @@ use smartlinks::domain::{
     name::{ProgramId, Tag},
     one_of::OneOf,
     visit::{Hints, ResolveReason},
+    window::{TimeWindow, WeeklyHours, ZoneName},
 };
 
 use super::world::{Ask, World, code, time};

@@ -6,11 +6,12 @@ use jiff::{Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 use smartlinks::domain::{
     client::{AutomationKind, TrafficClass, UserAgent},
-    condition::{Attribute, CallerTest, Condition, Predicate, QueryTest, VersionRange, WeeklyHoursParts},
+    condition::{Attribute, CallerTest, Condition, Predicate, QueryTest, VersionRange},
     decimal::Decimal,
     fact::Fact,
     link::Rule,
     visit::ResolveReason,
+    window::WeeklyHoursParts,
 };
 
 use super::{

@@ -8,7 +8,7 @@ use smartlinks::domain::{
     client::{Automation, AutomationKind, Browser, DeviceClass, Os, TrafficClass, UserAgent, Version},
     condition::{
         Attribute, AttributeName, CallerTest, Condition, Group, Needle, ParameterName, Predicate, QueryTest,
-        TimeWindow, Value, VersionRange, WeeklyHours, ZoneName,
+        Value, VersionRange,
     },
     decimal::Decimal,
     fact::Fact,
@@ -19,6 +19,7 @@ use smartlinks::domain::{
     name::{PartnerCode, ProgramId, Tag},
     one_of::OneOf,
     visit::Hints,
+    window::{TimeWindow, WeeklyHours, ZoneName},
 };
 
 use super::world::{Ask, NOW, rule, time};

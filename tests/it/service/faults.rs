@@ -111,6 +111,18 @@ async fn unreadable_link_keeps_its_last_good_form_and_hurts_no_other() {
     assert_eq!(status(&fresh).await.broken_link_count, 1);
 }
 
+/// Leaves the database as the restore of a backup does that was made at a revision.
+async fn restore(database: &Database, revision: i64) {
+    let restored = format!(
+        "UPDATE link SET routing = jsonb_set(routing, '{{default_destination}}', '\"first\"'),
+             revision = {revision} WHERE slug = 'sale';
+         DELETE FROM change WHERE revision > {revision};
+         DELETE FROM history WHERE revision > {revision};
+         UPDATE installation SET revision = {revision}"
+    );
+    execute(database, &restored).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn database_restored_to_an_earlier_state_is_followed_back() {
     let database = Database::create().await;
@@ -119,18 +131,7 @@ async fn database_restored_to_an_earlier_state_is_followed_back() {
     let updated =
         server.admin().update_link(redirect_link("acme", "sale", "lost")).await.unwrap().into_inner();
     server.wait_for(updated.revision).await;
-    // As a restore of a backup from before the update leaves it.
-    execute(
-        &database,
-        &format!(
-            "UPDATE link SET routing = jsonb_set(routing, '{{default_destination}}', '\"first\"'),
-                 revision = {revision} WHERE slug = 'sale';
-             DELETE FROM change WHERE revision > {revision};
-             DELETE FROM history WHERE revision > {revision};
-             UPDATE installation SET revision = {revision}"
-        ),
-    )
-    .await;
+    restore(&database, revision).await;
     eventually("the earlier state", || async { (status(&server).await.revision == revision).then_some(()) })
         .await;
     assert_eq!(location(&server, "sale").await, "https://shop.example/first");
@@ -151,17 +152,7 @@ async fn restored_database_that_went_another_way_is_noticed() {
     server.wait_for(lost.revision).await;
     proxy.cut();
     // Restored to before the update; then as many writes as were lost, and one more.
-    execute(
-        &database,
-        &format!(
-            "UPDATE link SET routing = jsonb_set(routing, '{{default_destination}}', '\"first\"'),
-                 revision = {revision} WHERE slug = 'sale';
-             DELETE FROM change WHERE revision > {revision};
-             DELETE FROM history WHERE revision > {revision};
-             UPDATE installation SET revision = {revision}"
-        ),
-    )
-    .await;
+    restore(&database, revision).await;
     writer.admin().create_link(create_link("acme", "other", "other")).await.unwrap();
     let newest =
         writer.admin().create_link(create_link("acme", "third", "third")).await.unwrap().into_inner();
