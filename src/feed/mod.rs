@@ -33,14 +33,16 @@ use self::chores::{Chores, Done};
 
 /// How often changes and request ids that are too old are forgotten.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How long reading everything may take.
+const EVERYTHING_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// How the feed works.
 #[derive(Clone, Debug)]
 pub struct FeedSettings {
     /// How often PostgreSQL is asked for changes, besides its notifications.
     pub poll_interval: Duration,
-    /// How long one read may take, that of everything included.
-    pub read_timeout: Duration,
+    /// How long PostgreSQL may take to tell what changed.
+    pub answer_timeout: Duration,
     /// How often everything is compared.
     pub compare_interval: Duration,
     /// The folder of the copy on disk; without it there is none.
@@ -166,8 +168,7 @@ impl Feed {
 
     /// Reads what is new, or everything if there is nothing to go on from.
     async fn follow(&mut self) {
-        // A connection that is half open would otherwise be waited for as long as the system pleases.
-        match timeout(self.settings.read_timeout, self.read()).await.unwrap_or_else(|_| Err(silent())) {
+        match self.read().await {
             Ok(()) => {
                 self.live.confirm(Timestamp::now());
                 self.metrics.index_confirmed.set(Timestamp::now().as_duration().as_secs_f64());
@@ -182,7 +183,7 @@ impl Feed {
 
     async fn read(&mut self) -> Result<(), StoreError> {
         if !self.schema_checked {
-            if !self.store.schema_is_current().await? {
+            if !in_time(self.settings.answer_timeout, self.store.schema_is_current()).await? {
                 let text = "the tables are not up to date, run `smartlinks migrate`";
                 return Err(StoreError::Unavailable(text.into()));
             }
@@ -212,7 +213,8 @@ impl Feed {
 
     async fn read_since(&mut self, since: Revision) -> Result<(), StoreError> {
         let mut read: Vec<FeedRow> = Vec::new();
-        let feed = self.store.head_and_changes(Some(since), |mut piece| read.append(&mut piece)).await?;
+        let changes = self.store.head_and_changes(Some(since), |mut piece| read.append(&mut piece));
+        let feed = in_time(self.settings.answer_timeout, changes).await?;
         let is_ours = since == Revision::default() || feed.since_committed_at == self.committed_at;
         match feed.changes {
             Changes::Since if is_ours && feed.head == since => Ok(()),
@@ -243,7 +245,7 @@ impl Feed {
             // Compiling many links takes a while: other tasks of this thread move to another one.
             block_in_place(|| writer.apply(piece.into_iter().filter_map(rows::record), Revision::default()));
         };
-        let feed = self.store.head_and_changes(None, take).await?;
+        let feed = in_time(EVERYTHING_TIMEOUT, self.store.head_and_changes(None, take)).await?;
         let read = writer.apply([], feed.head);
         // What cannot be read keeps the form that it had before.
         let old = self.writer.snapshot();
@@ -333,6 +335,11 @@ struct Copy {
     confirmed_at: Option<Timestamp>,
 }
 
-fn silent() -> StoreError {
-    StoreError::Unavailable("it did not answer in time".into())
+/// Waits for an answer, but not for ever: a connection that is half open never answers.
+async fn in_time<T>(
+    most: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let silent = || StoreError::Unavailable("it did not answer in time".into());
+    timeout(most, answer).await.unwrap_or_else(|_| Err(silent()))
 }

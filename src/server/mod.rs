@@ -116,7 +116,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let feed_settings = FeedSettings {
             poll_interval: settings.poll_interval,
-            read_timeout: READ_TIMEOUT,
+            answer_timeout: settings.database.wait + settings.database.statement_timeout,
             compare_interval: settings.compare_interval,
             copy_folder: settings.state_dir.clone(),
             copy_interval: settings.copy_interval,
@@ -202,8 +202,6 @@ impl Server {
     }
 }
 
-/// How long the feed may read, everything included: a million links take seconds.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a silent connection is asked whether its other end is still there, and how long that has to answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);

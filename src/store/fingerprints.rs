@@ -4,7 +4,7 @@ use diesel::{
     QueryableByName, sql_query,
     sql_types::{Integer, Text},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::{
     Store,
@@ -22,6 +22,8 @@ impl Store {
     pub async fn fingerprints(&self) -> Result<(Revision, Fingerprints), StoreError> {
         let mut connection = self.connections.get().await?;
         begin(&mut connection, ONE_INSTANT).await?;
+        // Every row is looked at: with millions of them that takes longer than what callers wait for.
+        connection.batch_execute("SET LOCAL statement_timeout = '5min'").await?;
         let outcome = compute(&mut connection).await;
         end(&mut connection, outcome).await
     }

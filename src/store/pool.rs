@@ -23,6 +23,14 @@ use super::{
 /// cut off. An open transaction holds the row lock on the revision, or keeps dead rows from being removed.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
 
+/// How long a connection is silent before its other end is asked whether it is there, how often it is asked then, and
+/// how many times.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long what was sent may go without a receipt.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A connection on loan.
 pub(super) type Connection = Object<AsyncPgConnection>;
 
@@ -42,7 +50,14 @@ struct Setup {
 impl Connections {
     pub(super) fn new(config: &StoreConfig) -> Result<Self, StoreError> {
         let mut target = Config::from_str(&config.url).map_err(|error| StoreError::Other(error.into()))?;
-        target.application_name(&config.application_name).connect_timeout(config.wait_timeout);
+        target
+            .application_name(&config.application_name)
+            .connect_timeout(config.wait_timeout)
+            // A host that vanishes is noticed within half a minute, not within the two hours that are usual.
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES)
+            .tcp_user_timeout(USER_TIMEOUT);
         let setup = Arc::new(Setup { config: target, statement_timeout: config.statement_timeout });
         let mut manager_config = ManagerConfig::default();
         // Asked for a sign of life before every use: a restart of the database costs its callers nothing.

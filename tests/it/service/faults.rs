@@ -165,6 +165,30 @@ async fn restored_database_that_went_another_way_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn database_that_falls_silent_is_given_up_and_found_again() {
+    let database = Database::create().await;
+    let proxy = crate::support::proxy::Proxy::open(&database).await;
+    let mut quick = settings(proxy.url());
+    (quick.database.wait, quick.database.statement_timeout) =
+        (Duration::from_millis(300), Duration::from_millis(300));
+    let server = TestServer::start(quick).await;
+    let writer = TestServer::ready(database.url()).await;
+    let revision = prepare(&writer).await;
+    server.wait_for(revision).await;
+    proxy.freeze();
+    let admin = "smartlinks.v1.LinkAdmin";
+    let is_serving = || crate::service::health::health(&server, admin);
+    let status = tonic_health::pb::health_check_response::ServingStatus::NotServing;
+    eventually("the silence", || async { (is_serving().await == status).then_some(()) }).await;
+    assert_eq!(location(&server, "sale").await, "https://shop.example/first");
+    let updated =
+        writer.admin().update_link(redirect_link("acme", "sale", "second")).await.unwrap().into_inner();
+    proxy.mend();
+    server.wait_for(updated.revision).await;
+    assert_eq!(location(&server, "sale").await, "https://shop.example/second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_that_were_pruned_lead_to_a_full_read() {
     let database = Database::create().await;
     let proxy = crate::support::proxy::Proxy::open(&database).await;

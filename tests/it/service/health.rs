@@ -17,7 +17,7 @@ use crate::support::{
 const RESOLVER: &str = "smartlinks.v1.LinkResolver";
 const ADMIN: &str = "smartlinks.v1.LinkAdmin";
 
-async fn health(server: &TestServer, service: &str) -> ServingStatus {
+pub(super) async fn health(server: &TestServer, service: &str) -> ServingStatus {
     let request = HealthCheckRequest { service: service.into() };
     HealthClient::new(server.channel()).check(request).await.unwrap().into_inner().status()
 }

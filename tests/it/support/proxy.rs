@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tokio::{
     io::copy_bidirectional,
-    net::{TcpListener, UnixStream},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::watch,
 };
 
@@ -13,7 +13,16 @@ use super::database::Database;
 /// A TCP port that leads to PostgreSQL's socket as long as the wire is whole.
 pub(crate) struct Proxy {
     url: String,
-    whole: watch::Sender<bool>,
+    wire: watch::Sender<Wire>,
+}
+
+/// What the wire is like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Whole,
+    /// Nothing is closed, and nothing passes.
+    Frozen,
+    Cut,
 }
 
 impl Proxy {
@@ -24,26 +33,14 @@ impl Proxy {
         assert!(socket.exists(), "{} is not there", socket.display());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (whole, seen) = watch::channel(true);
+        let (wire, seen) = watch::channel(Wire::Whole);
         tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut seen = seen.clone();
-                if !*seen.borrow_and_update() {
-                    // Dropped: the client sees a connection that is closed at once.
-                    continue;
-                }
-                let socket = socket.clone();
-                tokio::spawn(async move {
-                    let Ok(mut server) = UnixStream::connect(socket).await else { return };
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
-                        _ = seen.wait_for(|whole| !whole) => {}
-                    }
-                });
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(pass(client, socket.clone(), seen.clone()));
             }
         });
         let url = before.replace("@/", &format!("@127.0.0.1:{port}/"));
-        Self { url, whole }
+        Self { url, wire }
     }
 
     /// Returns the address of the database through the port.
@@ -53,11 +50,32 @@ impl Proxy {
 
     /// Cuts every connection and lets no new one through.
     pub(crate) fn cut(&self) {
-        self.whole.send_replace(false);
+        self.wire.send_replace(Wire::Cut);
     }
 
-    /// Lets connections through again.
+    /// Lets nothing pass and closes nothing, as when the other machine vanishes.
+    pub(crate) fn freeze(&self) {
+        self.wire.send_replace(Wire::Frozen);
+    }
+
+    /// Lets new connections through again; those that were cut or frozen are lost.
     pub(crate) fn mend(&self) {
-        self.whole.send_replace(true);
+        self.wire.send_replace(Wire::Whole);
+    }
+}
+
+/// Passes bytes on while the wire is whole.
+async fn pass(mut client: TcpStream, socket: PathBuf, mut wire: watch::Receiver<Wire>) {
+    // Dropped, the client sees a connection that is closed at once.
+    let is_whole = *wire.borrow_and_update() == Wire::Whole;
+    if is_whole {
+        let Ok(mut server) = UnixStream::connect(socket).await else { return };
+        tokio::select! {
+            _ = copy_bidirectional(&mut client, &mut server) => return,
+            _ = wire.wait_for(|wire| *wire != Wire::Whole) => {}
+        }
+    }
+    if *wire.borrow() == Wire::Frozen {
+        let _ = wire.wait_for(|wire| *wire != Wire::Frozen).await;
     }
 }
