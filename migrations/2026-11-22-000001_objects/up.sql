@@ -145,6 +145,7 @@ CREATE UNIQUE INDEX link_default ON link (shop) WHERE is_default;
 CREATE INDEX link_by_name ON link (shop, name_key, slug);
 CREATE INDEX link_by_creation ON link (shop, created_at DESC, slug);
 CREATE INDEX link_by_write ON link (shop, revision DESC, slug);
+CREATE INDEX link_with_everyone ON link (shop, slug) WHERE shared_with_everyone AND state = 'active';
 CREATE INDEX link_by_tag ON link USING gin (tags);
 ALTER TABLE shop ADD CONSTRAINT shop_default_link FOREIGN KEY (id, default_link) REFERENCES link (shop, slug)
     DEFERRABLE INITIALLY DEFERRED;

@@ -13,6 +13,7 @@ mod listen;
 mod migrate;
 mod objects;
 mod pool;
+mod portal;
 mod prune;
 mod references;
 mod rows;
