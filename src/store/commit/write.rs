@@ -262,7 +262,7 @@ pub(super) async fn links(
                 string_to_array(tags, ','), state, shared_with_everyone, shared_partners, shared_programs, routing,
                 $1, $2, $2, CASE WHEN deleted THEN $2 END
             FROM put WHERE read IS NULL
-            ON CONFLICT (shop, slug) DO NOTHING RETURNING link.shop, link.slug
+            ON CONFLICT DO NOTHING RETURNING link.shop, link.slug
         ), changed AS (
             UPDATE link SET display_name = put.display_name, description = put.description, name_key = put.name_key,
                 search_text = put.search_text, tags = string_to_array(put.tags, ','), state = put.state,
