@@ -191,6 +191,10 @@ async fn write_all(
         refuse_missing(nowhere)?;
         refuse_in_use(connection, &commit.puts).await?;
     }
+    // By force, too, nobody stays in a deleted program.
+    if let Some(put) = check::member_left_behind(connection, &batch.programs.keys).await? {
+        return Err(CommitError::Stale { put: position(put) });
+    }
     Ok(Committed { revision: Revision(stamp.revision), time: stamp.committed_at.to_jiff() })
 }
 
