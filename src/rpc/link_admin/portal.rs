@@ -51,6 +51,8 @@ fn read(request: proto::ListPartnerLinksRequest) -> Result<Asked, Failure> {
         |list| (&mut list.page_size, &mut list.page_token),
         &mut faults,
     );
+    let fits = |after: &LinkCursor| after.fits(LinkOrder::Slug);
+    let page = page.and_then(|page| page.checked(fits, &mut faults));
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let partner = take(PartnerCode::fold(&request.partner), &Path::root("partner"), &mut faults);
     let search = super::read_search(request.search, &mut faults);
