@@ -10,7 +10,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    Store,
+    Store, blocking,
     commit::{BETWEEN, HIDDEN},
     errors::StoreError,
     pool::limit as rows,
@@ -47,7 +47,7 @@ impl Store {
             .order(link::slug)
             .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES)));
         let rows: Vec<(LinkRow, Vec<String>)> = query.load(&mut self.connections.get().await?).await?;
-        rows.into_iter().map(|(link, shares)| link.read(&shares)).collect()
+        blocking(|| rows.into_iter().map(|(link, shares)| link.read(&shares)).collect()).await
     }
 
     /// Lists links; the default partner link comes first.
@@ -76,7 +76,8 @@ impl Store {
         let others =
             filtered().filter(diesel::dsl::not(link::is_default)).limit(rows(list.limit - found.len()));
         found.extend(ordered(others, list)?.load(&mut connection).await?);
-        found.into_iter().map(LinkRow::read_listed).collect()
+        drop(connection);
+        blocking(|| found.into_iter().map(LinkRow::read_listed).collect()).await
     }
 }
 

@@ -61,6 +61,13 @@ impl fmt::Debug for StoreConfig {
     }
 }
 
+/// Runs what takes long without waiting, as reading thousands of links does, beside the threads that serve others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Other(error.into()))?
+}
+
 /// The database. Clones share their connections.
 #[derive(Clone)]
 pub struct Store {

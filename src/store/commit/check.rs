@@ -23,8 +23,6 @@ pub(super) struct Answered {
     rpc: String,
     #[diesel(sql_type = Bytea)]
     fingerprint: Vec<u8>,
-    #[diesel(sql_type = Bytea)]
-    pub(super) answer: Vec<u8>,
     #[diesel(sql_type = BigInt)]
     pub(super) revision: i64,
 }
@@ -43,7 +41,7 @@ pub(super) async fn answered(
 ) -> QueryResult<Option<Answered>> {
     let Some(request) = request else { return Ok(None) };
     sql_query(
-        "SELECT rpc, fingerprint, answer, revision FROM request
+        "SELECT rpc, fingerprint, revision FROM request
          WHERE id = $1 AND at > clock_timestamp() - make_interval(hours => $2)",
     )
     .bind::<Uuid, _>(request.id)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub(super) use self::batch::{BETWEEN, HIDDEN};
 use self::batch::{Batch, Keys};
 use super::{
-    Store,
+    Store, blocking,
     errors::{CommitError, LoopEnd, MissingReference, StoreError, Taken},
     pool::{Connection, WRITING, begin, end, undo},
     references::references_of,
@@ -86,8 +86,6 @@ pub struct RequestKey {
     pub rpc: &'static str,
     /// A hash of the request.
     pub fingerprint: [u8; 32],
-    /// What a repetition returns with the revision.
-    pub answer: Vec<u8>,
 }
 
 /// What was written.
@@ -105,7 +103,7 @@ impl Store {
     ///
     /// Once it has a connection it goes on to its end, even if the caller goes away.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        let batch = Batch::of(&commit.puts)?;
+        let (commit, batch) = blocking(move || Batch::of(&commit.puts).map(|batch| (commit, batch))).await?;
         let connection = self.connections.get().await?;
         // A transaction that stopped in the middle would keep the lock on the revision, and every writer waiting.
         let done = tokio::spawn(transact(connection, commit, batch)).await;
@@ -204,7 +202,7 @@ fn refuse_repetition(
 ) -> Result<(), CommitError> {
     match (request, answered) {
         (Some(request), Some(answered)) if answered.is_of(request) => {
-            Err(CommitError::Repeated { answer: answered.answer, revision: Revision(answered.revision) })
+            Err(CommitError::Repeated { revision: Revision(answered.revision) })
         }
         (Some(_), Some(_)) => Err(CommitError::RequestIdReused),
         (Some(_), None) | (None, _) => Ok(()),
