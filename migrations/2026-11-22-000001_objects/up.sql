@@ -145,6 +145,7 @@ CREATE UNIQUE INDEX link_default ON link (shop) WHERE is_default;
 CREATE INDEX link_by_name ON link (shop, name_key, slug);
 CREATE INDEX link_by_creation ON link (shop, created_at DESC, slug);
 CREATE INDEX link_by_write ON link (shop, revision DESC, slug);
+CREATE INDEX link_with_everyone ON link (shop, slug) WHERE shared_with_everyone AND state = 'active';
 CREATE INDEX link_by_tag ON link USING gin (tags);
 ALTER TABLE shop ADD CONSTRAINT shop_default_link FOREIGN KEY (id, default_link) REFERENCES link (shop, slug)
     DEFERRABLE INITIALLY DEFERRED;
@@ -236,15 +237,13 @@ CREATE TABLE request (
     id uuid PRIMARY KEY,
     rpc text NOT NULL,
     fingerprint bytea NOT NULL,
-    answer bytea NOT NULL,
     revision bigint NOT NULL,
     at timestamptz NOT NULL
 );
 CREATE INDEX request_by_time ON request (at);
-COMMENT ON TABLE request IS 'Calls that may be repeated, and what they were answered; pruned after 24 hours.';
+COMMENT ON TABLE request IS 'Calls that may be repeated, and that they were done; pruned after 24 hours.';
 COMMENT ON COLUMN request.id IS 'The id that the caller chose.';
 COMMENT ON COLUMN request.rpc IS 'The name of the call.';
 COMMENT ON COLUMN request.fingerprint IS 'A hash of the request: the same id with another one is refused.';
-COMMENT ON COLUMN request.answer IS 'What a repetition returns.';
 COMMENT ON COLUMN request.revision IS 'The revision under which it was done.';
 COMMENT ON COLUMN request.at IS 'When it was done.';

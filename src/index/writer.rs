@@ -33,12 +33,6 @@ impl Writer {
         &self.newest
     }
 
-    /// Forgets everything, for a full reload. Snapshots that were handed out stay as they are.
-    pub fn reset(&mut self) {
-        self.newest = Arc::default();
-        self.interner.sweep();
-    }
-
     /// Applies records and returns the snapshot with all of them; a record older than what is held is ignored.
     pub fn apply(&mut self, records: impl IntoIterator<Item = Record>, revision: Revision) -> Arc<Snapshot> {
         let mut next = (*self.newest).clone();

@@ -68,8 +68,6 @@ pub enum CommitError {
     },
     /// The request was already done; this is what it was answered.
     Repeated {
-        /// The answer that was stored with it.
-        answer: Vec<u8>,
         /// The revision under which it was written.
         revision: Revision,
     },

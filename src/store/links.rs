@@ -2,7 +2,7 @@
 
 use diesel::{
     OptionalExtension,
-    dsl::{exists, sql},
+    dsl::sql,
     pg::Pg,
     prelude::*,
     sql_types::{Array, Text},
@@ -10,13 +10,13 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    Store,
+    Store, blocking,
     commit::{BETWEEN, HIDDEN},
     errors::StoreError,
     pool::limit as rows,
     rows::{LinkRow, PARTNER, PROGRAM, SHARES, state_text},
     schema::{link, link_share, partner, partner_code},
-    types::{LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, Stored, folded},
+    types::{LinkKey, LinkOrder, ListLinks, ListedLink, Stored, folded},
 };
 use crate::domain::{
     link::{Link, LinkState},
@@ -24,7 +24,8 @@ use crate::domain::{
 };
 
 /// A query for links that filters are added to.
-type Query<'a> = link::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<LinkRow, Pg>>>;
+pub(super) type Query<'a> =
+    link::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<LinkRow, Pg>>>;
 
 impl Store {
     /// Returns a link with its sharing, deleted ones included.
@@ -46,28 +47,12 @@ impl Store {
             .order(link::slug)
             .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES)));
         let rows: Vec<(LinkRow, Vec<String>)> = query.load(&mut self.connections.get().await?).await?;
-        rows.into_iter().map(|(link, shares)| link.read(&shares)).collect()
+        blocking(|| rows.into_iter().map(|(link, shares)| link.read(&shares)).collect()).await
     }
 
     /// Lists links; the default partner link comes first.
     pub async fn list_links(&self, list: &ListLinks) -> Result<Vec<Stored<ListedLink>>, StoreError> {
         self.list(list, list.filter.search.as_deref().map(containing_folded)).await
-    }
-
-    /// Lists the active and paused links that are shared with a partner, by slug, the default partner link first. The
-    /// search looks at what partners see: slug, name, description.
-    pub async fn partner_links(
-        &self,
-        shop: &ShopId,
-        partner: &PartnerCode,
-        search: Option<&str>,
-        after: Option<&LinkCursor>,
-        limit: usize,
-    ) -> Result<Vec<Stored<ListedLink>>, StoreError> {
-        let filter = LinkFilter { shared_with_partner: Some(partner.clone()), ..LinkFilter::default() };
-        let order = LinkOrder::Slug;
-        let list = ListLinks { shop: shop.clone(), filter, order, after: after.cloned(), limit };
-        self.list(&list, search.map(|text| format!("{}{HIDDEN}%", containing_folded(text)))).await
     }
 
     async fn list(
@@ -91,16 +76,24 @@ impl Store {
         let others =
             filtered().filter(diesel::dsl::not(link::is_default)).limit(rows(list.limit - found.len()));
         found.extend(ordered(others, list)?.load(&mut connection).await?);
-        found.into_iter().map(LinkRow::read_listed).collect()
+        drop(connection);
+        blocking(|| found.into_iter().map(LinkRow::read_listed).collect()).await
     }
 }
 
-/// Returns code and program of the partner with this code or alias, if it exists.
-async fn partner_of(
+/// What decides which links are shared with a partner.
+#[derive(Clone)]
+pub(super) struct Partner {
+    pub(super) code: String,
+    pub(super) program: Option<String>,
+}
+
+/// Returns the partner with this code or alias, if it exists.
+pub(super) async fn partner_of(
     connection: &mut AsyncPgConnection,
     shop: &ShopId,
     code: &PartnerCode,
-) -> Result<Option<(String, Option<String>)>, StoreError> {
+) -> Result<Option<Partner>, StoreError> {
     let named = partner_code::table.find((shop.as_str(), code.as_str()));
     let found: Option<(String, Option<String>, Vec<String>)> = partner::table
         .filter(partner::shop.eq(shop.as_str()))
@@ -113,13 +106,15 @@ async fn partner_of(
     let works = |own: &str, aliases: &[String]| {
         own == code.as_str() || aliases.iter().any(|alias| alias == code.as_str())
     };
-    Ok(found.filter(|(own, _, aliases)| works(own, aliases)).map(|(own, program, _)| (own, program)))
+    Ok(found
+        .filter(|(own, _, aliases)| works(own, aliases))
+        .map(|(code, program, _)| Partner { code, program }))
 }
 
-fn filter<'a>(
+pub(super) fn filter<'a>(
     list: &'a ListLinks,
     pattern: Option<String>,
-    partner: Option<(String, Option<String>)>,
+    partner: Option<Partner>,
 ) -> Query<'a> {
     let filter = &list.filter;
     let mut query =
@@ -136,20 +131,26 @@ fn filter<'a>(
     if let Some(pattern) = pattern {
         query = query.filter(link::search_text.like(pattern));
     }
-    let shares = || {
-        let of_link = link_share::shop.eq(link::shop).and(link_share::slug.eq(link::slug));
-        link_share::table.filter(of_link)
+    // Looked up by name once: asked per link, all that is shared with anybody would be read.
+    let shared_with = |kind: &'static str, name: String| {
+        link_share::table
+            .filter(link_share::shop.eq(list.shop.as_str()))
+            .filter(link_share::kind.eq(kind))
+            .filter(link_share::name.eq(name))
+            .select(link_share::slug)
     };
-    if let Some((code, program)) = partner {
-        let by_code = link_share::kind.eq(PARTNER).and(link_share::name.eq(code));
-        // Without a program there is nothing to compare with: the comparison is never true.
-        let by_program = link_share::kind.eq(PROGRAM).and(link_share::name.nullable().eq(program));
-        let named = shares().filter(by_code.nullable().or(by_program));
-        query = query.filter(link::shared_with_everyone.or(exists(named)));
+    if let Some(Partner { code, program }) = partner {
+        let by_code = link::slug.eq_any(shared_with(PARTNER, code));
+        query = match program {
+            None => query.filter(link::shared_with_everyone.or(by_code)),
+            Some(program) => {
+                let by_program = link::slug.eq_any(shared_with(PROGRAM, program));
+                query.filter(link::shared_with_everyone.or(by_code).or(by_program))
+            }
+        };
     }
     if let Some(program) = &filter.shared_with_program {
-        let by_program = link_share::kind.eq(PROGRAM).and(link_share::name.eq(program.as_str()));
-        query = query.filter(exists(shares().filter(by_program)));
+        query = query.filter(link::slug.eq_any(shared_with(PROGRAM, program.as_str().to_owned())));
     }
     query
 }
@@ -208,6 +209,6 @@ pub(super) fn containing(text: &str) -> String {
     pattern
 }
 
-fn containing_folded(text: &str) -> String {
+pub(super) fn containing_folded(text: &str) -> String {
     containing(&folded(text))
 }

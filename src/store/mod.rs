@@ -13,6 +13,7 @@ mod listen;
 mod migrate;
 mod objects;
 mod pool;
+mod portal;
 mod prune;
 mod references;
 mod rows;
@@ -58,6 +59,13 @@ impl fmt::Debug for StoreConfig {
             .field("application_name", &self.application_name)
             .finish_non_exhaustive()
     }
+}
+
+/// Runs what takes long without waiting, as reading thousands of links does, beside the threads that serve others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Other(error.into()))?
 }
 
 /// The database. Clones share their connections.

@@ -55,6 +55,22 @@ impl Store {
         row.map(ProgramRow::read).transpose()
     }
 
+    /// Returns those of the programs that there are, by id, deleted ones included.
+    pub async fn get_programs(
+        &self,
+        shop: &ShopId,
+        ids: &[ProgramId],
+    ) -> Result<Vec<Stored<Program>>, StoreError> {
+        let ids: Vec<&str> = ids.iter().map(ProgramId::as_str).collect();
+        let query = program::table
+            .filter(program::shop.eq(shop.as_str()))
+            .filter(program::id.eq_any(ids))
+            .order(program::id)
+            .select(ProgramRow::as_select());
+        let rows = query.load(&mut self.connections.get().await?).await?;
+        rows.into_iter().map(ProgramRow::read).collect()
+    }
+
     /// Lists the programs of a shop by id.
     pub async fn list_programs(
         &self,

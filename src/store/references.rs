@@ -187,24 +187,30 @@ async fn links_naming(
     kind: Kind,
     name: &str,
 ) -> QueryResult<Found> {
+    // The first of them come by the index; sorting all that are counted took longer than counting them.
     if kind == Kind::Shop {
         let query = sql_query(
-            "SELECT count(*) AS found, coalesce((array_agg(slug ORDER BY slug))[1:$2], '{}') AS first
-             FROM link WHERE shop = $1 AND state <> 'deleted' AND NOT is_default",
+            "SELECT (SELECT count(*) FROM link WHERE shop = $1 AND state <> 'deleted' AND NOT is_default) AS found,
+                ARRAY(SELECT slug FROM link WHERE shop = $1 AND state <> 'deleted' AND NOT is_default
+                    ORDER BY slug LIMIT $2) AS first",
         );
-        let query = query.bind::<Text, _>(shop.as_str()).bind::<Integer, _>(NAMED_REFERENCES as i32);
+        let query = query.bind::<Text, _>(shop.as_str()).bind::<BigInt, _>(rows(NAMED_REFERENCES));
         return query.get_result(&mut connection).await;
     }
     sql_query(
-        "SELECT count(*) AS found, coalesce((array_agg(slug ORDER BY slug))[1:$4], '{}') AS first
-         FROM (SELECT slug FROM link_share WHERE shop = $1 AND kind = $2 AND name = $3
-            UNION SELECT slug FROM link_reference WHERE shop = $1 AND kind = $2 AND name = $3) AS naming
-         JOIN link USING (slug) WHERE link.shop = $1 AND link.state <> 'deleted'",
+        "WITH naming AS NOT MATERIALIZED (
+            SELECT slug FROM link_share WHERE shop = $1 AND kind = $2 AND name = $3
+            UNION SELECT slug FROM link_reference WHERE shop = $1 AND kind = $2 AND name = $3
+         )
+         SELECT (SELECT count(*) FROM naming JOIN link USING (slug)
+                WHERE link.shop = $1 AND link.state <> 'deleted') AS found,
+            ARRAY(SELECT slug FROM naming JOIN link USING (slug)
+                WHERE link.shop = $1 AND link.state <> 'deleted' ORDER BY slug LIMIT $4) AS first",
     )
     .bind::<Text, _>(shop.as_str())
     .bind::<Text, _>(kind.as_str())
     .bind::<Text, _>(name)
-    .bind::<Integer, _>(NAMED_REFERENCES as i32)
+    .bind::<BigInt, _>(rows(NAMED_REFERENCES))
     .get_result(&mut connection)
     .await
 }
@@ -219,12 +225,13 @@ async fn partners_in(
         return Ok(Found { found: 0, first: Vec::new() });
     }
     sql_query(
-        "SELECT count(*) AS found, coalesce((array_agg(code ORDER BY code))[1:$3], '{}') AS first
-         FROM partner WHERE shop = $1 AND program = $2 AND deleted_at IS NULL",
+        "SELECT (SELECT count(*) FROM partner WHERE shop = $1 AND program = $2 AND deleted_at IS NULL) AS found,
+            ARRAY(SELECT code FROM partner WHERE shop = $1 AND program = $2 AND deleted_at IS NULL
+                ORDER BY code LIMIT $3) AS first",
     )
     .bind::<Text, _>(shop.as_str())
     .bind::<Text, _>(program)
-    .bind::<Integer, _>(NAMED_REFERENCES as i32)
+    .bind::<BigInt, _>(rows(NAMED_REFERENCES))
     .get_result(&mut connection)
     .await
 }

@@ -142,7 +142,6 @@ diesel::table! {
         id -> Uuid,
         rpc -> Text,
         fingerprint -> Bytea,
-        answer -> Bytea,
         revision -> BigInt,
         at -> Timestamptz,
     }

@@ -241,6 +241,21 @@ impl LinkCursor {
         };
         Self { is_default: link.value.is_default, key, slug: link.value.slug.clone() }
     }
+
+    /// Returns whether a page in this order can end here.
+    pub fn fits(&self, order: LinkOrder) -> bool {
+        match (order, &self.key) {
+            (LinkOrder::Slug, LinkKey::Slug)
+            | (LinkOrder::DisplayName, LinkKey::DisplayName(_))
+            | (LinkOrder::LastWritten, LinkKey::LastWritten(_)) => true,
+            (LinkOrder::Newest, LinkKey::Newest(microsecond)) => {
+                Timestamp::from_microsecond(*microsecond).is_ok()
+            }
+            (LinkOrder::Slug | LinkOrder::DisplayName | LinkOrder::Newest | LinkOrder::LastWritten, _) => {
+                false
+            }
+        }
+    }
 }
 
 impl SharingSummary {

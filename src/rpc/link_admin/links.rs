@@ -72,6 +72,9 @@ pub(super) async fn list(
     let page = Page::read("links", &request, |list| (&mut list.page_size, &mut list.page_token), &mut faults);
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let order = read_order(request.order, &mut faults);
+    let page = page
+        .zip(order)
+        .and_then(|(page, order)| page.checked(|after: &LinkCursor| after.fits(order), &mut faults));
     let filter = read_filter(request, &mut faults);
     let read = page.zip(shop).zip(order.zip(filter));
     let ((page, shop), (order, filter)) = sound(read, faults)?;

@@ -40,6 +40,16 @@ impl<C: Serialize + DeserializeOwned + Clone> Page<C> {
         Some(Self { size: size?, after: after?, binding })
     }
 
+    /// Refuses a cursor that our lists do not write: whoever made the token up chose it.
+    pub(super) fn checked(self, fits: impl Fn(&C) -> bool, faults: &mut Faults) -> Option<Self> {
+        if self.after.as_ref().is_none_or(fits) {
+            return Some(self);
+        }
+        let text = "the page token is garbled; begin with the first page again";
+        faults.add("page_token", Problem::new(Reason::InvalidPageToken, text));
+        None
+    }
+
     /// Collects entries until the page is full, by number or by bytes, and writes the token of the next.
     ///
     /// `read` takes a cursor and how many rows at most; `write` leaves out what is not to be shown.

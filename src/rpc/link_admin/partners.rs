@@ -248,6 +248,16 @@ async fn find_movers(store: &Store, shop: &ShopId, who: &Movers) -> Result<Vec<S
                 let text = format!("the program `{program}` does not exist, or is deleted");
                 return Err(Problem::new(Reason::UnknownReference, text).at("from_program").into());
             }
+            let reference = Reference::Program(program.clone());
+            let count = store.references_of(shop, &reference).await?.partner_count;
+            if count > limits::MOVED_PARTNERS {
+                let most = limits::MOVED_PARTNERS;
+                let text = format!(
+                    "the program `{program}` has {count} partners, and one call moves {most} at most; name the \
+                     partners in several calls"
+                );
+                return Err(Problem::new(Reason::TooLong, text).at("from_program").into());
+            }
             return members(store, shop, program).await;
         }
     };

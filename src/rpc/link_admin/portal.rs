@@ -30,11 +30,11 @@ pub(super) async fn list(
         return Ok(proto::ListPartnerLinksResponse::default());
     }
     let (shop, code, search) = (&shop, &partner.code, search.as_deref());
+    let (now, public_url) = (Timestamp::now(), settings.public_url.as_str());
     let rows = |after: Option<LinkCursor>, limit| async move {
-        Ok(store.partner_links(shop, code, search, after.as_ref(), limit).await?)
+        Ok(store.partner_links(shop, code, search, now, (after.as_ref(), limit)).await?)
     };
     let cursor = |row: &Stored<ListedLink>| LinkCursor::after(LinkOrder::Slug, row);
-    let (now, public_url) = (Timestamp::now(), settings.public_url.as_str());
     let write = |row: Stored<ListedLink>| write(row.value, public_url, code, now);
     let (links, next_page_token) = page.collect(rows, cursor, write).await?;
     Ok(proto::ListPartnerLinksResponse { links, next_page_token })
@@ -51,6 +51,8 @@ fn read(request: proto::ListPartnerLinksRequest) -> Result<Asked, Failure> {
         |list| (&mut list.page_size, &mut list.page_token),
         &mut faults,
     );
+    let fits = |after: &LinkCursor| after.fits(LinkOrder::Slug);
+    let page = page.and_then(|page| page.checked(fits, &mut faults));
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let partner = take(PartnerCode::fold(&request.partner), &Path::root("partner"), &mut faults);
     let search = super::read_search(request.search, &mut faults);

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
+        limits,
         name::{ProgramId, ShopId},
         partner::{Partner, Program},
     },
@@ -161,13 +162,27 @@ async fn write_delete(
     let (mut puts, mut warnings, mut references) = (vec![Put::Program(put)], Vec::new(), References::Live);
     if request.force {
         references = References::MayBeMissing;
-        warnings = forced(store, shop, Reference::Program(id.clone())).await?;
+        let by = store.references_of(shop, &Reference::Program(id.clone())).await?;
+        if by.partner_count > limits::MOVED_PARTNERS {
+            return Err(too_many_members(&name, by.partner_count));
+        }
+        warnings = warnings::of_references("force", &by);
         let members = members(store, shop, id).await?;
         puts.extend(members.into_iter().map(|member| Put::Partner(moved(member, None))));
     }
     let done = writer.commit(puts, references, &[Place::Named(&name)]).await?;
     let program = Some(answer.stamped(stamp.after(done, true)));
     Ok(proto::DeleteProgramResponse { program, revision: revision_of(done), warnings })
+}
+
+/// Refuses to write so many partners in one transaction, for which every other writer would wait.
+fn too_many_members(name: &str, count: usize) -> Failure {
+    let most = limits::MOVED_PARTNERS;
+    let text = format!(
+        "{name} has {count} partners, and force moves {most} out of it at most; move them first with MovePartners, \
+         naming them in several calls"
+    );
+    Failure::new(ErrorReason::InUse, text).with("partners", count)
 }
 
 /// Returns the warnings of a forced delete.

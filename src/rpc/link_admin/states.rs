@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::{
         link::{Link, LinkState},
-        name::{PartnerCode, ShopId, Slug},
+        name::{PartnerCode, ProgramId, ShopId, Slug},
         shop::ShopSettings,
     },
     proto::{self, ErrorReason, Warning},
@@ -159,19 +159,18 @@ fn of_old_link(link: &Link, settings: &ShopSettings) -> Vec<Warning> {
 
 /// Finds those of the names that lead nowhere by now.
 async fn missing(store: &Store, shop: &ShopId, named: HashSet<Reference>) -> Result<Vec<Reference>, Failure> {
-    let (mut partners, mut missing) = (Vec::new(), Vec::new());
+    let (mut partners, mut programs, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for reference in named {
         match reference {
             Reference::Partner(code) => partners.push(code),
-            Reference::Program(id) => {
-                let program = store.get_program(shop, &id).await?;
-                if program.is_none_or(|program| program.delete_time.is_some()) {
-                    missing.push(Reference::Program(id));
-                }
-            }
+            Reference::Program(id) => programs.push(id),
             Reference::Shop(_) => {}
         }
     }
+    let mut there = store.get_programs(shop, &programs).await?;
+    there.retain(|program| program.delete_time.is_none());
+    let there: HashSet<ProgramId> = there.into_iter().map(|program| program.value.id).collect();
+    missing.extend(programs.into_iter().filter(|id| !there.contains(id)).map(Reference::Program));
     let mut there = store.get_partners(shop, &partners).await?;
     there.retain(|partner| partner.delete_time.is_none());
     let there: HashSet<PartnerCode> = there.into_iter().map(|partner| partner.value.code).collect();

@@ -146,7 +146,7 @@ pub(super) fn read_request_id(
     let malformed = |_| Problem::new(Reason::Malformed, "the request id is no UUID");
     let id = take(Uuid::try_parse(id).map_err(malformed), &Path::root("request_id"), faults)?;
     let fingerprint = Sha256::digest(request.encode_to_vec()).into();
-    Some(RequestKey { id, rpc, fingerprint, answer: Vec::new() })
+    Some(RequestKey { id, rpc, fingerprint })
 }
 
 /// Returns the revision of an answer: 0 if nothing was written.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use diesel::{
     OptionalExtension, QueryResult, QueryableByName, sql_query,
-    sql_types::{Array, BigInt, Bytea, Integer, Nullable, Text, Uuid},
+    sql_types::{Array, BigInt, Bool, Bytea, Integer, Nullable, Text, Uuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -23,8 +23,6 @@ pub(super) struct Answered {
     rpc: String,
     #[diesel(sql_type = Bytea)]
     fingerprint: Vec<u8>,
-    #[diesel(sql_type = Bytea)]
-    pub(super) answer: Vec<u8>,
     #[diesel(sql_type = BigInt)]
     pub(super) revision: i64,
 }
@@ -43,7 +41,7 @@ pub(super) async fn answered(
 ) -> QueryResult<Option<Answered>> {
     let Some(request) = request else { return Ok(None) };
     sql_query(
-        "SELECT rpc, fingerprint, answer, revision FROM request
+        "SELECT rpc, fingerprint, revision FROM request
          WHERE id = $1 AND at > clock_timestamp() - make_interval(hours => $2)",
     )
     .bind::<Uuid, _>(request.id)
@@ -219,4 +217,33 @@ pub(super) async fn looping_host(
     .get_result(&mut connection)
     .await
     .optional()
+}
+
+/// Finds a program that is deleted although a partner is in it: someone put it there since the others were read.
+pub(super) async fn member_left_behind(
+    mut connection: &AsyncPgConnection,
+    programs: &Keys,
+) -> QueryResult<Option<i32>> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Integer)]
+        put: i32,
+    }
+    if !programs.deleted.contains(&true) {
+        return Ok(None);
+    }
+    let found: Option<Found> = sql_query(
+        "SELECT put FROM unnest($1::int[], $2::text[], $3::text[], $4::bool[]) AS put (put, shop, id, deleted)
+         WHERE deleted AND EXISTS (SELECT FROM partner
+            WHERE partner.shop = put.shop AND partner.program = put.id AND partner.deleted_at IS NULL)
+         ORDER BY put LIMIT 1",
+    )
+    .bind::<Array<Integer>, _>(&programs.put)
+    .bind::<Array<Text>, _>(&programs.shop)
+    .bind::<Array<Text>, _>(&programs.key)
+    .bind::<Array<Bool>, _>(&programs.deleted)
+    .get_result(&mut connection)
+    .await
+    .optional()?;
+    Ok(found.map(|found| found.put))
 }

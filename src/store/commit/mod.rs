@@ -11,9 +11,9 @@ use uuid::Uuid;
 pub(super) use self::batch::{BETWEEN, HIDDEN};
 use self::batch::{Batch, Keys};
 use super::{
-    Store,
+    Store, blocking,
     errors::{CommitError, LoopEnd, MissingReference, StoreError, Taken},
-    pool::{WRITING, begin, end, undo},
+    pool::{Connection, WRITING, begin, end, undo},
     references::references_of,
     rows::{PARTNER, PROGRAM},
     types::Reference,
@@ -86,8 +86,6 @@ pub struct RequestKey {
     pub rpc: &'static str,
     /// A hash of the request.
     pub fingerprint: [u8; 32],
-    /// What a repetition returns with the revision.
-    pub answer: Vec<u8>,
 }
 
 /// What was written.
@@ -102,16 +100,14 @@ pub struct Committed {
 impl Store {
     /// Writes everything or nothing, and retries nothing. When the connection is lost at the very end the answer is
     /// `Unavailable` although it may have been written: `request` makes it safe to ask again.
+    ///
+    /// Once it has a connection it goes on to its end, even if the caller goes away.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        let batch = Batch::of(&commit.puts)?;
-        let mut connection = self.connections.get().await?;
-        begin(&mut connection, WRITING).await?;
-        let outcome = write_all(&mut connection, &commit, &batch).await;
-        if commit.dry_run {
-            undo(&mut connection).await;
-            return outcome;
-        }
-        end(&mut connection, outcome).await
+        let (commit, batch) = blocking(move || Batch::of(&commit.puts).map(|batch| (commit, batch))).await?;
+        let connection = self.connections.get().await?;
+        // A transaction that stopped in the middle would keep the lock on the revision, and every writer waiting.
+        let done = tokio::spawn(transact(connection, commit, batch)).await;
+        done.map_err(|error| StoreError::Other(error.into()))?
     }
 
     /// Looks for the answer to a request that was already done: `Repeated` or `RequestIdReused`. A commit looks
@@ -121,6 +117,21 @@ impl Store {
         let answered = check::answered(&connection, Some(request)).await?;
         refuse_repetition(Some(request), answered)
     }
+}
+
+/// Writes everything from the beginning of the transaction to its end.
+async fn transact(
+    mut connection: Connection,
+    commit: Commit,
+    batch: Batch,
+) -> Result<Committed, CommitError> {
+    begin(&mut connection, WRITING).await?;
+    let outcome = write_all(&mut connection, &commit, &batch).await;
+    if commit.dry_run {
+        undo(&mut connection).await;
+        return outcome;
+    }
+    end(&mut connection, outcome).await
 }
 
 /// Writes and checks everything in the open transaction. Statements that do not depend on each other are sent
@@ -178,6 +189,10 @@ async fn write_all(
         refuse_missing(nowhere)?;
         refuse_in_use(connection, &commit.puts).await?;
     }
+    // By force, too, nobody stays in a deleted program.
+    if let Some(put) = check::member_left_behind(connection, &batch.programs.keys).await? {
+        return Err(CommitError::Stale { put: position(put) });
+    }
     Ok(Committed { revision: Revision(stamp.revision), time: stamp.committed_at.to_jiff() })
 }
 
@@ -187,7 +202,7 @@ fn refuse_repetition(
 ) -> Result<(), CommitError> {
     match (request, answered) {
         (Some(request), Some(answered)) if answered.is_of(request) => {
-            Err(CommitError::Repeated { answer: answered.answer, revision: Revision(answered.revision) })
+            Err(CommitError::Repeated { revision: Revision(answered.revision) })
         }
         (Some(_), Some(_)) => Err(CommitError::RequestIdReused),
         (Some(_), None) | (None, _) => Ok(()),

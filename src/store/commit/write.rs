@@ -262,7 +262,7 @@ pub(super) async fn links(
                 string_to_array(tags, ','), state, shared_with_everyone, shared_partners, shared_programs, routing,
                 $1, $2, $2, CASE WHEN deleted THEN $2 END
             FROM put WHERE read IS NULL
-            ON CONFLICT (shop, slug) DO NOTHING RETURNING link.shop, link.slug
+            ON CONFLICT DO NOTHING RETURNING link.shop, link.slug
         ), changed AS (
             UPDATE link SET display_name = put.display_name, description = put.description, name_key = put.name_key,
                 search_text = put.search_text, tags = string_to_array(put.tags, ','), state = put.state,
@@ -424,7 +424,7 @@ pub(super) async fn changes(mut connection: &AsyncPgConnection, stamp: Stamp, lo
     .map(drop)
 }
 
-/// Remembers a request and its answer.
+/// Remembers a request and the revision under which it was done.
 pub(super) async fn request(
     mut connection: &AsyncPgConnection,
     stamp: Stamp,
@@ -433,14 +433,13 @@ pub(super) async fn request(
     let Some(request) = request else { return Ok(()) };
     // What is overwritten has expired: the look-up before would have found it otherwise.
     sql_query(
-        "INSERT INTO request (id, rpc, fingerprint, answer, revision, at) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO request (id, rpc, fingerprint, revision, at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (id) DO UPDATE SET rpc = excluded.rpc, fingerprint = excluded.fingerprint,
-            answer = excluded.answer, revision = excluded.revision, at = excluded.at",
+            revision = excluded.revision, at = excluded.at",
     )
     .bind::<Uuid, _>(request.id)
     .bind::<Text, _>(request.rpc)
     .bind::<Bytea, _>(request.fingerprint.as_slice())
-    .bind::<Bytea, _>(&request.answer)
     .bind::<BigInt, _>(stamp.revision)
     .bind::<Timestamptz, _>(stamp.committed_at)
     .execute(&mut connection)

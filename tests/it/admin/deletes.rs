@@ -5,9 +5,11 @@ use smartlinks::proto::{
     condition::Kind, move_partners_request::Who,
 };
 
+use tonic::Code;
+
 use super::fixture::{
     Client, TestServer, create_link, create_partner, create_program, get_link, link, mask, partner, reason,
-    rule, selected,
+    refusal, rule, selected,
 };
 
 async fn program_of(client: &mut Client, code: &str) -> String {
@@ -99,6 +101,34 @@ async fn partners_are_moved_under_one_revision() {
         assert_eq!((partner.program.as_str(), partner.revision), ("", revision));
     }
     assert_eq!(program_of(&mut client, "carl").await, "gold");
+}
+
+#[tokio::test]
+async fn program_with_too_many_partners_is_neither_emptied_nor_deleted_in_one_call() {
+    let (server, mut client) = TestServer::with_shop().await;
+    create_program(&mut client, "crowd").await;
+    super::sharing::put_partners(&server.database.store(), 10_001, Some("crowd")).await;
+    let request = MovePartnersRequest {
+        shop: "acme".into(),
+        who: Some(Who::FromProgram("crowd".into())),
+        to_program: "gold".into(),
+        ..Default::default()
+    };
+    let status = client.move_partners(request.clone()).await.unwrap_err();
+    let expected = (Code::InvalidArgument, "TOO_LONG".to_owned(), "from_program".to_owned());
+    assert_eq!(refusal(&status), expected);
+    assert!(status.message().contains("10001 partners"), "{status}");
+    let delete =
+        DeleteProgramRequest { shop: "acme".into(), id: "crowd".into(), force: true, ..Default::default() };
+    let status = client.delete_program(delete.clone()).await.unwrap_err();
+    assert_eq!(reason(&status), "IN_USE");
+    assert!(status.message().contains("MovePartners"), "{status}");
+
+    let codes = PartnerCodes { codes: vec!["p1".into()] };
+    let one = MovePartnersRequest { who: Some(Who::Partners(codes)), ..request.clone() };
+    client.move_partners(one).await.unwrap();
+    assert_eq!(client.move_partners(request).await.unwrap().into_inner().moved, 10_000);
+    client.delete_program(delete).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,8 +1,13 @@
 //! Lists in pages: every entry once, in order, bound to their filter.
 
-use smartlinks::proto::{self, LinkOrder, ListLinksRequest};
+use smartlinks::{
+    proto::{self, LinkOrder, ListLinksRequest},
+    rpc::token::Binding,
+    store::{LinkCursor, LinkKey},
+};
 
 use super::fixture::{Client, TestServer, create_link, link, reason, rule};
+use crate::support::objects::slug;
 
 async fn walk(client: &mut Client, request: ListLinksRequest) -> Vec<Vec<String>> {
     let (mut pages, mut token) = (Vec::new(), String::new());
@@ -73,6 +78,19 @@ async fn token_of_another_filter_or_order_is_refused() {
     ] {
         let status = client.list_links(with_token(foreign)).await.unwrap_err();
         assert_eq!(reason(&status), "INVALID_PAGE_TOKEN");
+    }
+}
+
+#[tokio::test]
+async fn token_with_a_cursor_that_no_page_ends_at_is_refused() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let newest = ListLinksRequest { order: LinkOrder::Newest.into(), page_size: 0, ..list(0) };
+    let binding = Binding::new("links", &newest);
+    for key in [LinkKey::Slug, LinkKey::LastWritten(1), LinkKey::Newest(i64::MAX)] {
+        let cursor = LinkCursor { is_default: false, key, slug: slug("a") };
+        let page_token = binding.write(&cursor).unwrap();
+        let status = client.list_links(ListLinksRequest { page_token, ..newest.clone() }).await.unwrap_err();
+        assert_eq!(reason(&status), "INVALID_PAGE_TOKEN", "{status}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use smartlinks::{
     domain::{
-        name::{DisplayName, PartnerCode, ShopId},
+        name::{DisplayName, PartnerCode, ProgramId, ShopId},
         partner::Partner,
     },
     proto::{self, ListLinkSharingRequest, ListPartnerLinksRequest, ShareLinkRequest, UnshareLinkRequest},
@@ -60,7 +60,7 @@ async fn trial_run_of_sharing_says_who_gains_and_loses() {
 #[tokio::test]
 async fn ten_thousand_partners_fit_a_link_and_one_more_does_not() {
     let (server, mut client) = TestServer::with_shop().await;
-    put_partners(&server.database.store(), 10_001).await;
+    put_partners(&server.database.store(), 10_001, None).await;
     let codes: Vec<String> = (1..=10_000).map(|at| format!("p{at}")).collect();
     let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
     create_link(&mut client, proto::Link { sharing: Some(selected(&codes, &[])), ..link("wide") }).await;
@@ -92,14 +92,14 @@ async fn ten_thousand_partners_fit_a_link_and_one_more_does_not() {
 }
 
 /// Puts partners `p1` and so on past the API, which takes them one by one.
-async fn put_partners(store: &Store, count: usize) {
+pub(super) async fn put_partners(store: &Store, count: usize, program: Option<&str>) {
     let put = |at: usize| {
         let value = Partner {
             shop: ShopId::parse("acme").unwrap(),
             code: PartnerCode::parse(&format!("p{at}")).unwrap(),
             aliases: Vec::new(),
             display_name: DisplayName::parse("P").unwrap(),
-            program: None,
+            program: program.map(|id| ProgramId::parse(id).unwrap()),
             tags: Vec::new(),
             active: true,
         };

@@ -2,7 +2,9 @@
 
 use smartlinks::proto::{self, CreateShopRequest, DeleteShopRequest, GetShopRequest, UpdateShopRequest};
 
-use super::fixture::{TestServer, create_link, create_shop, get_link, link, mask, reason, shop};
+use tonic::Code;
+
+use super::fixture::{TestServer, create_link, create_shop, get_link, link, mask, reason, refusal, shop};
 
 #[tokio::test]
 async fn new_shop_has_its_defaults_and_a_link_for_every_partner() {
@@ -35,6 +37,17 @@ async fn default_link_may_have_another_slug_and_the_click_id_no_parameter() {
     let created = client.create_shop(request).await.unwrap().into_inner().shop.unwrap();
     assert_eq!((created.default_link.as_str(), created.click_id_param.as_deref()), ("start", Some("")));
     assert!(get_link(&mut client, "start").await.is_default);
+}
+
+#[tokio::test]
+async fn id_is_taken_whatever_the_default_link_is_called() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let wire = proto::Shop { link_hosts: vec!["other.example".into()], ..shop("acme") };
+    let request =
+        CreateShopRequest { shop: Some(wire), default_link_slug: "start".into(), ..Default::default() };
+    let status = client.create_shop(request).await.unwrap_err();
+    let field = "shop.id".to_owned();
+    assert_eq!(refusal(&status), (Code::AlreadyExists, "ALREADY_EXISTS".to_owned(), field));
 }
 
 #[tokio::test]

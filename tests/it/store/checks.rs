@@ -367,7 +367,26 @@ async fn shop_has_one_default_link() {
     assert!(matches!(outcome, Err(CommitError::Store(_))), "{outcome:?}");
     put_shop(&store, "acme").await;
     let second = put(&store, vec![Put::Link(new(Link { slug: slug("home2"), ..home("acme") }))]).await;
-    assert!(matches!(second, Err(CommitError::Store(_))), "{second:?}");
+    assert_eq!(taken(second), (0, Taken::Slug(slug("home2"))));
     let gone = put(&store, vec![Put::Link(delete(home("acme"), store.head().await.unwrap()))]).await;
     assert!(matches!(gone, Err(CommitError::Store(_))), "{gone:?}");
+}
+
+#[tokio::test]
+async fn forced_deletion_leaves_nobody_in_a_program() {
+    let database = Database::create().await;
+    let store = database.store();
+    put_shop(&store, "acme").await;
+    let mut anna = partner("acme", "anna");
+    anna.program = Some(program_id("gold"));
+    let gold = program("acme", "gold");
+    let puts = vec![Put::Program(new(gold.clone())), Put::Partner(new(anna.clone()))];
+    let made = put(&store, puts).await.unwrap().revision;
+    let forced = |puts| Commit { allow_missing_references: true, ..commit(puts) };
+    // Whoever forces it read the members before anna became one.
+    let early = store.commit(forced(vec![Put::Program(delete(gold.clone(), made))])).await.unwrap_err();
+    assert!(matches!(early, CommitError::Stale { put: 0 }), "{early:?}");
+    anna.program = None;
+    let both = vec![Put::Program(delete(gold, made)), Put::Partner(change(anna, made))];
+    store.commit(forced(both)).await.unwrap();
 }

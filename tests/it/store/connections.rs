@@ -9,7 +9,7 @@ use smartlinks::{
 
 use crate::support::{
     database::Database,
-    objects::{link, new, put, put_shop, shop_id},
+    objects::{link, new, put, put_shop, shop_id, slug},
 };
 
 fn is_unavailable(error: &CommitError) -> bool {
@@ -39,6 +39,39 @@ async fn waits_for_a_connection_are_bounded() {
     client.batch_execute("COMMIT").await.unwrap();
     writer.await.unwrap().unwrap();
     store.get_shop(&shop_id("acme")).await.unwrap();
+}
+
+#[tokio::test]
+async fn commit_whose_caller_goes_away_keeps_nobody_waiting() {
+    let database = Database::create().await;
+    let statement_timeout = Duration::from_secs(5);
+    let store = Store::connect(&StoreConfig { statement_timeout, ..database.config() }).unwrap();
+    put_shop(&store, "acme").await;
+    let client = database.client().await;
+    client.batch_execute("BEGIN; UPDATE installation SET revision = revision").await.unwrap();
+    let writer = |slug: &'static str| {
+        let store = store.clone();
+        tokio::spawn(async move { put(&store, vec![Put::Link(new(link("acme", slug)))]).await })
+    };
+    // Within a transaction the view of activities stays as it was first seen.
+    let observer = database.client().await;
+    let waiting = async |count: usize| {
+        let waits =
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while observer.query(waits, &[]).await.unwrap().len() < count {}
+    };
+    let left = writer("left");
+    waiting(1).await;
+    // The next writer gets this connection and not the one that was left behind.
+    store.ping().await.unwrap();
+    left.abort();
+    assert!(left.await.unwrap_err().is_cancelled());
+    let next = writer("next");
+    waiting(2).await;
+    client.batch_execute("ROLLBACK").await.unwrap();
+    next.await.unwrap().unwrap();
+    let slugs = [slug("left"), slug("next")];
+    assert_eq!(store.get_links(&shop_id("acme"), &slugs).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
