@@ -162,7 +162,7 @@ COMMENT ON COLUMN link.state IS 'What it is in: active, paused or deleted.';
 COMMENT ON COLUMN link.shared_with_everyone IS 'Whether it is shared with every partner of the shop; then it has no rows in link_share.';
 COMMENT ON COLUMN link.shared_partners IS 'How many partners it is shared with by code.';
 COMMENT ON COLUMN link.shared_programs IS 'How many programs it is shared with.';
-COMMENT ON COLUMN link.routing IS 'What decides where its clicks go: destinations, rules, campaign parameters, times; written and read by the program alone.';
+COMMENT ON COLUMN link.routing IS 'What decides where its clicks go: destinations, rules, campaign parameters, times; written and checked by the program, and queries look at its expiry only.';
 COMMENT ON COLUMN link.revision IS 'The revision of the last write, its sharing included.';
 COMMENT ON COLUMN link.created_at IS 'When it was created.';
 COMMENT ON COLUMN link.updated_at IS 'When it was last written.';
