@@ -199,6 +199,12 @@ impl From<StoreError> for Failure {
                 let text = "the database does not answer or takes no writes; try again later";
                 Failure::new(ErrorReason::DatabaseUnavailable, text)
             }
+            StoreError::TooSlow(_) => {
+                tracing::warn!(error = %Causes(&error), "the database took too long");
+                let text =
+                    "the database took too long to answer this; ask for less, by a narrower filter or search";
+                Failure::new(ErrorReason::Overloaded, text)
+            }
             StoreError::Conflict(_) => Failure::conflict(),
             StoreError::Corrupt { .. } | StoreError::Other(_) => Failure::internal(&error),
         }

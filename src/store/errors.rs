@@ -20,6 +20,8 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 pub enum StoreError {
     /// PostgreSQL does not answer, takes no writes, or all connections stayed in use: try again later.
     Unavailable(Cause),
+    /// A statement took longer than it may: asking the same again would not help.
+    TooSlow(Cause),
     /// Another transaction came in between: try again.
     Conflict(Cause),
     /// A stored object does not parse.
@@ -116,6 +118,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable(_) => f.write_str("the database does not answer in time, try again later"),
+            Self::TooSlow(_) => f.write_str("the database took too long for a statement, ask for less"),
             Self::Conflict(_) => f.write_str("another transaction came in between, try again"),
             Self::Corrupt { object, .. } => write!(f, "the stored {object} does not parse"),
             Self::Other(_) => f.write_str("the database refused a statement of ours"),
@@ -126,6 +129,7 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         let (Self::Unavailable(cause)
+        | Self::TooSlow(cause)
         | Self::Conflict(cause)
         | Self::Corrupt { cause, .. }
         | Self::Other(cause)) = self;
@@ -206,7 +210,7 @@ impl From<StoreError> for CommitError {
 /// known here by how their messages begin; a database that speaks another language than English has them reported as
 /// [`StoreError::Other`].
 const UNAVAILABLE: &[&str] = &[
-    "canceling statement due to", // 57014, 55P03: a timeout, or someone with the right to
+    "canceling statement due to", // 57014, 55P03: a lock timeout, or someone with the right to
     "terminating connection",     // 57P01, 57P05, 25P03
     "the database system is",     // 57P03: starting up, shutting down, in recovery
     "sorry, too many clients",    // 53300
@@ -241,6 +245,9 @@ pub(super) fn query_error(error: QueryError) -> StoreError {
     };
     if is_kind(&[DatabaseErrorKind::UnableToSendCommand]) {
         return if begins(OURS) { StoreError::Other(cause) } else { StoreError::Unavailable(cause) };
+    }
+    if begins(&["canceling statement due to statement timeout"]) {
+        return StoreError::TooSlow(cause);
     }
     if is_kind(&[DatabaseErrorKind::SerializationFailure]) || begins(CONFLICT) {
         return StoreError::Conflict(cause);

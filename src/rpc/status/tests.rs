@@ -88,6 +88,7 @@ fn every_error_of_the_rooms_below_has_its_reason() {
     let faults = faults.map(|reason| Failure::from(Problem::new(reason, "x").at("link")));
     let store = [
         StoreError::Unavailable(cause()),
+        StoreError::TooSlow(cause()),
         StoreError::Conflict(cause()),
         StoreError::Corrupt { object: "link `a`".to_owned(), cause: cause() },
         StoreError::Other(cause()),
@@ -123,6 +124,7 @@ fn every_error_of_the_rooms_below_has_its_reason() {
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
             "Unavailable DATABASE_UNAVAILABLE, retry",
+            "ResourceExhausted OVERLOADED",
             "Aborted WRITE_CONFLICT",
             "Internal INTERNAL",
             "Internal INTERNAL",

@@ -107,7 +107,11 @@ impl Store {
         let connection = self.connections.get().await?;
         // A transaction that stopped in the middle would keep the lock on the revision, and every writer waiting.
         let done = tokio::spawn(transact(connection, commit, batch)).await;
-        done.map_err(|error| StoreError::Other(error.into()))?
+        match done.map_err(|error| StoreError::Other(error.into()))? {
+            // What takes long here is waiting for other writers: it is worth trying again.
+            Err(CommitError::Store(StoreError::TooSlow(cause))) => Err(StoreError::Unavailable(cause).into()),
+            done => done,
+        }
     }
 
     /// Looks for the answer to a request that was already done: `Repeated` or `RequestIdReused`. A commit looks

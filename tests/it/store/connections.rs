@@ -85,6 +85,10 @@ async fn statements_are_cut_off() {
     assert!(is_unavailable(&error), "{error:?}");
     client.batch_execute("ROLLBACK").await.unwrap();
     put_shop(&store, "acme").await;
+    // A read is not told to try the same again.
+    client.batch_execute("BEGIN; LOCK TABLE link").await.unwrap();
+    let slow = store.get_links(&shop_id("acme"), &[slug("sale")]).await.unwrap_err();
+    assert!(matches!(slow, StoreError::TooSlow(_)), "{slow:?}");
 }
 
 #[tokio::test]
