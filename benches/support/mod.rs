@@ -67,14 +67,14 @@ fn records() -> Vec<Record> {
 fn rules(link: usize) -> Vec<Value> {
     let all = [
         json!({"is": {"device": ["tv"]}}),
-        json!({"is": {"os": [["kai_os"], [null, null]]}}),
+        json!({"is": {"os": { "families": ["kai_os"] }}}),
         json!({"is": {"client_address": ["198.51.100.0/24"]}}),
         json!({"is": {"program": [format!("p{}", link % 7)]}}),
-        json!({"all": [{"is": {"device": ["mobile"]}}, {"is": {"os": [["ios"], ["17", null]]}}]}),
+        json!({"all": [{"is": {"device": ["mobile"]}}, {"is": {"os": {"families": ["ios"], "versions": {"from": "17"}}}}]}),
         json!({"is": {"language": ["fr", "it"]}}),
-        json!({"is": {"browser": [["firefox"], [null, null]]}}),
+        json!({"is": {"browser": { "families": ["firefox"] }}}),
         json!({"any": [{"is": {"device": ["tablet"]}}, {"is": {"partner": [format!("partner{}", link % PARTNERS)]}}]}),
-        json!({"is": {"os": [["macos"], [null, null]]}}),
+        json!({"is": {"os": { "families": ["macos"] }}}),
         json!({"is": {"device": ["mobile"]}}),
     ];
     let rule = |(at, when)| json!({"id": format!("r{at}"), "when": when, "then": {"destination": format!("r{at}/{link}")}});
