@@ -1,46 +1,22 @@
 //! The sample shop: a page for every path, which shows what arrived with the visitor.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::future::Future;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore};
+use hyper::body::{Bytes, Incoming};
+use tokio::net::TcpListener;
+
+use crate::telemetry::http::serve;
 
 /// Connections at the same time.
 const CONNECTIONS: usize = 256;
-/// How long a request may take to arrive.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The page around what is shown.
 const PAGE: &str = include_str!("site.html");
 
 /// Serves pages until `stop` resolves.
 pub(super) async fn run(listener: TcpListener, stop: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    tokio::pin!(stop);
-    loop {
-        let (place, accepted) = tokio::select! {
-            () = &mut stop => return,
-            accepted = async { (Arc::clone(&places).acquire_owned().await, listener.accept().await) } => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        tokio::spawn(async move {
-            let answer = service_fn(|request| async move { Ok::<_, Infallible>(respond(&request)) });
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            // A browser that goes away is no news.
-            let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
-            drop(place);
-        });
-    }
+    serve(listener, CONNECTIONS, respond, stop).await;
 }
 
 fn respond(request: &Request<Incoming>) -> Response<Full<Bytes>> {
