@@ -72,13 +72,6 @@ impl<'h> AcceptLanguage<'h> {
         });
         Fact::or_absent(found)
     }
-
-    /// Returns the first entry that names a language that exists, cut to three subtags: what a click keeps.
-    pub fn first(&self) -> Fact<LanguageRange> {
-        Fact::or_unknown(
-            self.entries[..self.len].iter().find_map(|entry| LanguageRange::from_tag(entry.range)),
-        )
-    }
 }
 
 /// Finds the visitor's language where the header may be missing.
@@ -254,16 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn first_language_is_kept_of_a_click() {
-        let first = |header| AcceptLanguage::parse(header).first().known().map(|range| range.to_string());
-        assert_eq!(first("de-AT, de;q=0.9, en;q=0.8").as_deref(), Some("de-AT"));
-        assert_eq!(first("en;q=0.5, de").as_deref(), Some("en"));
-        assert_eq!(first("*, zzzz, de-DE-1996-x-private").as_deref(), Some("de-DE-1996"));
-        assert_eq!(first("*"), None);
-        assert_eq!(first(""), None);
-    }
-
-    #[test]
     fn long_headers_are_read_to_a_limit() {
         let many = "fr,".repeat(MAX_ENTRIES) + "de";
         assert_eq!(choose(&many, "de"), "none");
@@ -278,7 +261,6 @@ mod tests {
         fn arbitrary_text_never_panics(any in "\\PC*", soup in "(de|en-GB|zh-Hant|\\*|-|;|q=|0\\.[0-9]|,| |é|[a-z0-9]{1,9}){0,60}") {
             choose(&any, "de en");
             choose(&soup, "de en zh");
-            let _ = AcceptLanguage::parse(&soup).first();
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 /// The name is compared percent-decoded with ASCII case folded, in four readings, each of which makes it ours:
 /// cut at the first `[`; as PHP reads it (`php_register_variable_ex`: leading white space dropped, cut at NUL, `.`, space
 /// and a `[` that no `]` closes count as `_`); as Rack and qs read it (brackets before the name do not count, it ends at
-/// the next one); and as ASP.NET decodes it (`%uXXXX` too). `own` is `[A-Za-z0-9_-]{1,64}`.
+/// the next one); and as ASP.NET decodes it (`%uHHHH` too). `own` is `[A-Za-z0-9_-]{1,64}`.
 pub fn may_be_read_as(raw_name: &str, own: &str) -> bool {
     // Most names differ in a plain first letter, which every reading keeps.
     if let (Some(&first), Some(&own_first)) = (raw_name.as_bytes().first(), own.as_bytes().first())
@@ -93,7 +93,7 @@ fn lax(name: &str) -> String {
     name.replace(['.', ' ', '['], "_")
 }
 
-/// Decodes `%uXXXX`, which browsers never send and ASP.NET still reads.
+/// Decodes `%uHHHH`, which browsers never send and ASP.NET still reads.
 fn decode_wide(text: &str) -> Cow<'_, str> {
     let escape = |text: &str| {
         let marked = |at: &usize| matches!(text.as_bytes().get(at + 1), Some(b'u' | b'U'));

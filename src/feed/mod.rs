@@ -17,6 +17,7 @@ use tokio::{
     task::block_in_place,
     time::{Instant, sleep, timeout},
 };
+use uuid::Uuid;
 
 use crate::{
     domain::{fingerprint::IndexedKind, revision::Revision},
@@ -66,8 +67,8 @@ pub struct Feed {
     schema_checked: bool,
     /// Whether it was logged that PostgreSQL does not answer.
     lost_before: bool,
-    /// When the revision of the index was committed, as PostgreSQL said.
-    committed_at: Option<Timestamp>,
+    /// The database that the index was read from, and when its revision was committed there.
+    origin: Option<(Uuid, Timestamp)>,
     /// What differed at the last comparison and was still different after reading everything again.
     unmended: Vec<(IndexedKind, u8)>,
     /// The revision of the copy on disk.
@@ -96,7 +97,7 @@ impl Feed {
             reachable,
             schema_checked: false,
             lost_before: false,
-            committed_at: None,
+            origin: None,
             unmended: Vec::new(),
             copied: None,
         }
@@ -215,14 +216,16 @@ impl Feed {
         let mut read: Vec<FeedRow> = Vec::new();
         let changes = self.store.head_and_changes(Some(since), |mut piece| read.append(&mut piece));
         let feed = in_time(self.settings.answer_timeout, changes).await?;
-        let is_ours = since == Revision::default() || feed.since_committed_at == self.committed_at;
+        // Another database, or this one after a restore, may have gone as far on another way.
+        let seen = feed.since_committed_at.map(|committed_at| (feed.installation, committed_at));
+        let is_ours = since == Revision::default() || seen == self.origin;
         match feed.changes {
             Changes::Since if is_ours && feed.head == since => Ok(()),
             Changes::Since if is_ours => {
                 self.metrics.feed_changes.inc_by(u64::try_from(read.len()).unwrap_or(u64::MAX));
                 let records = read.into_iter().filter_map(rows::record);
                 let snapshot = block_in_place(|| self.writer.apply(records, feed.head));
-                self.committed_at = Some(feed.committed_at);
+                self.origin = Some((feed.installation, feed.committed_at));
                 self.publish(snapshot, Source::Database);
                 Ok(())
             }
@@ -253,7 +256,7 @@ impl Feed {
             read.broken().filter_map(|broken| old.link_record(&broken.shop, &broken.slug)).collect();
         let snapshot = block_in_place(|| writer.apply(kept, feed.head));
         self.writer = writer;
-        self.committed_at = Some(feed.committed_at);
+        self.origin = Some((feed.installation, feed.committed_at));
         self.publish(snapshot, Source::Database);
         self.loaded("database", began);
         Ok(())

@@ -50,7 +50,6 @@ impl std::error::Error for ServeError {}
 /// A running server.
 pub struct Server {
     address: SocketAddr,
-    metrics_address: Option<SocketAddr>,
     live: Live,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -99,11 +98,9 @@ impl Server {
             Some(address) => Some(bind("SMARTLINKS_METRICS_LISTEN", address).await?),
             None => None,
         };
-        let local = |listener: &TcpListener| {
-            listener.local_addr().map_err(|error| ServeError(format!("cannot tell the port: {error}")))
-        };
-        let address = local(&listener)?;
-        let metrics_address = metrics_listener.as_ref().map(local).transpose()?;
+        let address = listener.local_addr();
+        let address = address
+            .map_err(|error| ServeError(format!("SMARTLINKS_LISTEN: cannot tell the port: {error}")))?;
 
         let (stop, stopping) = watch::channel(false);
         let (metrics, mut registry) = Metrics::new();
@@ -169,17 +166,12 @@ impl Server {
             );
         let serving = tokio::spawn(serving);
         tracing::info!(server.address = %address, "serving gRPC");
-        Ok(Self { address, metrics_address, live, stop, tasks, serving, drain: settings.drain })
+        Ok(Self { address, live, stop, tasks, serving, drain: settings.drain })
     }
 
     /// Returns where gRPC is served.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Returns where metrics are served.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_address
     }
 
     /// Returns the index in use.

@@ -79,10 +79,4 @@ impl Store {
     pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
         Ok(Self { connections: Connections::new(config)? })
     }
-
-    /// Asks the database for a sign of life.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        // A connection is asked before it is lent.
-        self.connections.get().await.map(drop)
-    }
 }

@@ -41,7 +41,7 @@ fn rack(name: &str) -> &str {
     name.trim_start_matches(['[', ']']).split(['[', ']']).next().unwrap()
 }
 
-/// Decodes `%uXXXX`, as ASP.NET does beside `%XX`.
+/// Decodes `%uHHHH`, as ASP.NET does beside `%HH`.
 fn asp(name: &str) -> String {
     let mut parts = name.split("%u");
     let mut decoded = parts.next().unwrap().to_owned();

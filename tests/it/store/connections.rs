@@ -63,7 +63,7 @@ async fn commit_whose_caller_goes_away_keeps_nobody_waiting() {
     let left = writer("left");
     waiting(1).await;
     // The next writer gets this connection and not the one that was left behind.
-    store.ping().await.unwrap();
+    store.head().await.unwrap();
     left.abort();
     assert!(left.await.unwrap_err().is_cancelled());
     let next = writer("next");
@@ -129,7 +129,7 @@ async fn cut_connections_are_replaced() {
     let cut: i64 = database.client().await.query_one(cut, &[]).await.unwrap().get(0);
     assert!(cut > 0);
     // Whoever comes next is not the one to notice.
-    store.ping().await.unwrap();
+    store.head().await.unwrap();
     put(&store, vec![Put::Link(new(link("acme", "sale")))]).await.unwrap();
 }
 
@@ -162,7 +162,7 @@ async fn database_that_takes_no_writes_or_is_not_there_is_unavailable() {
     let mut config = database.config();
     config.url = config.url.replace("postgres:", "postgresql:").replace("?host=", "?host=/nowhere");
     let nowhere = Store::connect(&config).unwrap();
-    assert!(matches!(nowhere.ping().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(nowhere.head().await, Err(StoreError::Unavailable(_))));
     assert!(matches!(nowhere.migrate().await, Err(StoreError::Unavailable(_))));
     let error = put(&nowhere, vec![Put::Link(new(link("acme", "sale")))]).await.unwrap_err();
     assert!(is_unavailable(&error), "{error:?}");
@@ -212,7 +212,7 @@ async fn both_forms_of_the_address_work() {
     let socket = socket.replace("%2F", "/");
     let url = format!("host='{socket}' user=postgres dbname={name}");
     let store = Store::connect(&StoreConfig { url, ..database.config() }).unwrap();
-    store.ping().await.unwrap();
+    store.head().await.unwrap();
     let wrong = Store::connect(&StoreConfig { url: "not an address".to_owned(), ..database.config() });
     assert!(matches!(wrong.err(), Some(StoreError::Other(_))));
 }
