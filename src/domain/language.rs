@@ -53,18 +53,6 @@ impl LanguageRange {
         Ok(Self { bytes, len: text.len() as u8 })
     }
 
-    /// Reads as much of a tag as is a range: `de-1996-u-co` is `de-1996`; none if the language does not exist.
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        let end = tag.match_indices('-').nth(MAX_SUBTAGS - 1).map_or(tag.len(), |(at, _)| at);
-        let mut rest = &tag[..end];
-        loop {
-            if let Ok(range) = Self::parse(rest) {
-                return Some(range);
-            }
-            rest = &rest[..rest.rfind('-')?];
-        }
-    }
-
     /// Returns the range in small letters.
     pub fn as_lowercase(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
@@ -311,20 +299,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn tags_are_cut_to_a_range() {
-        let cut = |tag| LanguageRange::from_tag(tag).map(|range| range.to_string());
-        assert_eq!(cut("de-DE-1996-u-co-phonebk").as_deref(), Some("de-DE-1996"));
-        assert_eq!(cut("en-u-hc-h12").as_deref(), Some("en"));
-        assert_eq!(cut("qqq-DE"), None);
-        assert_eq!(cut(""), None);
-    }
-
     proptest! {
         #[test]
         fn arbitrary_text_never_panics(text in "\\PC*", tag in "[a-zA-Z0-9*_-]{0,40}") {
             let _ = LanguageRange::parse(&text);
-            let _ = LanguageRange::from_tag(&text);
             if let Ok(range) = LanguageRange::parse(&tag) {
                 prop_assert_eq!(LanguageRange::parse(&range.to_string()), Ok(range));
             }
