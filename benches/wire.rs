@@ -98,7 +98,7 @@ fn visits() -> Vec<ResolveRequest> {
                     ["de-DE,de;q=0.9,en;q=0.8", "en-GB,en;q=0.9", "es"][number % 3].to_owned(),
                 ),
                 referer: Some(format!("https://blog{}.example/post", number % 97)),
-                purpose_header: None,
+                ..RequestHeaders::default()
             }),
             attributes: HashMap::new(),
             ..ResolveRequest::default()

@@ -37,6 +37,12 @@ pub(super) fn of<B>(
             accept_language: text(headers.get(header::ACCEPT_LANGUAGE)),
             referer: text(headers.get(header::REFERER)),
             purpose_header: text(purpose_header),
+            sec_ch_ua: text(headers.get("sec-ch-ua")),
+            sec_ch_ua_mobile: text(headers.get("sec-ch-ua-mobile")),
+            sec_ch_ua_platform: text(headers.get("sec-ch-ua-platform")),
+            sec_ch_ua_platform_version: text(headers.get("sec-ch-ua-platform-version")),
+            sec_ch_ua_full_version_list: text(headers.get("sec-ch-ua-full-version-list")),
+            sec_ch_ua_form_factors: text(headers.get("sec-ch-ua-form-factors")),
         }),
         ..ResolveRequest::default()
     })
@@ -150,6 +156,7 @@ mod tests {
             accept_language: Some(String::new()),
             referer: Some(long[..HEADER_BYTES].to_owned()),
             purpose_header: Some("preview".to_owned()),
+            ..RequestHeaders::default()
         };
         assert_eq!(headers(sent), expected);
     }

@@ -92,8 +92,8 @@ impl Desk {
         let answer = match message.outcome {
             Some(Outcome::Answer(answer)) => Ok(answer),
             Some(Outcome::Failure(failure)) => Err(Refusal::Failed(failure)),
-            // An outcome that a newer resolver knows.
-            None => Err(Refusal::Broken),
+            // Answers no item, or an outcome that a newer resolver knows.
+            Some(Outcome::Closing(_)) | None => Err(Refusal::Broken),
         };
         teller.send(answer).ok();
     }

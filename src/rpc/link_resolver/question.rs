@@ -158,12 +158,29 @@ fn address(text: &str, faults: &mut Faults) -> Option<IpAddr> {
 }
 
 fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
-    let RequestHeaders { user_agent, accept_language, referer, purpose_header } = headers;
+    let RequestHeaders {
+        user_agent,
+        accept_language,
+        referer,
+        purpose_header,
+        sec_ch_ua,
+        sec_ch_ua_mobile,
+        sec_ch_ua_platform,
+        sec_ch_ua_platform_version,
+        sec_ch_ua_full_version_list,
+        sec_ch_ua_form_factors,
+    } = headers;
     for (path, value) in [
         ("headers.user_agent", user_agent),
         ("headers.accept_language", accept_language),
         ("headers.referer", referer),
         ("headers.purpose_header", purpose_header),
+        ("headers.sec_ch_ua", sec_ch_ua),
+        ("headers.sec_ch_ua_mobile", sec_ch_ua_mobile),
+        ("headers.sec_ch_ua_platform", sec_ch_ua_platform),
+        ("headers.sec_ch_ua_platform_version", sec_ch_ua_platform_version),
+        ("headers.sec_ch_ua_full_version_list", sec_ch_ua_full_version_list),
+        ("headers.sec_ch_ua_form_factors", sec_ch_ua_form_factors),
     ] {
         let is = value.as_ref().map_or(0, String::len);
         if is > limits::HEADER_BYTES {

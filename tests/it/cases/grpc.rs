@@ -183,6 +183,7 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         accept_language: headers.accept_language.clone(),
         referer: headers.referer.clone(),
         purpose_header: headers.purpose.clone(),
+        ..RequestHeaders::default()
     };
     Some(ResolveRequest {
         site: Some(Site::Host(visit.host.clone())),

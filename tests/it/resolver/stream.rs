@@ -55,6 +55,7 @@ impl Talk {
         match self.next().await.expect("the stream ended") {
             (item, Outcome::Answer(answer)) => (item, answer),
             (item, Outcome::Failure(failure)) => panic!("item {item} failed: {failure:?}"),
+            (_, Outcome::Closing(_)) => panic!("the stream closes"),
         }
     }
 
@@ -62,6 +63,7 @@ impl Talk {
         match self.next().await.expect("the stream ended") {
             (item, Outcome::Answer(answer)) => panic!("item {item} was answered: {answer:?}"),
             (item, Outcome::Failure(failure)) => (item, failure),
+            (_, Outcome::Closing(_)) => panic!("the stream closes"),
         }
     }
 }
