@@ -1,16 +1,18 @@
 //! A click through gateway and resolver against nginx's `return 302`: `cargo bench --bench gateway`.
 //!
-//! The generator is one thread with plain sockets, the same for every row: it sends a request, reads the whole answer,
-//! sends the next. nginx is taken from PATH or `.smartlinks/tools`.
+//! The generator is one thread, the same for every row: each connection sends a request, reads the whole answer, sends
+//! the next. nginx is taken from PATH or `.smartlinks/tools`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+#[path = "support/browser.rs"]
+mod browser;
 mod support;
 
 use std::{
     cell::{Cell, RefCell},
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    net::{SocketAddr, TcpListener as StdListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     rc::Rc,
@@ -18,64 +20,37 @@ use std::{
     time::{Duration, Instant},
 };
 
+use browser::{Browser, Click, Protocol};
 use clap::Parser;
-use smartlinks::{
-    config::gateway::GatewayArgs,
-    gateway::{
-        Gateway, Limits,
-        resolver::{Resolver, ResolverSettings},
-        serve,
-    },
-};
-use support::{Clock, HOST, ROUND, ROUNDS, Round, Row, VISITS};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
-    runtime,
-    sync::watch,
-    task::LocalSet,
-};
+use smartlinks::{config::gateway::GatewayArgs, gateway::Gateway};
+use support::{Clock, ROUND, ROUNDS, Round, Row, VISITS};
+use tokio::{runtime, sync::watch, task::LocalSet};
 
 fn main() {
-    let requests = Rc::new((0..VISITS).map(request).collect::<Vec<_>>());
-    let resolver = support::serve_whole(support::resolver());
-    let doors = [per_processor(resolver), one_runtime(resolver)];
-    let Some(nginx) = Nginx::start() else {
-        println!("nginx is neither in PATH nor in .smartlinks/tools; run scripts/setup bench");
-        return;
-    };
-    for door in doors {
-        wait_for(door);
-    }
-    for connections in [32, 128] {
-        let mut rows = [
-            Row::new("nginx, return 302"),
-            Row::new("gateway, a runtime per processor"),
-            Row::new("gateway, one runtime for all"),
-        ];
-        for round in 0..=ROUNDS {
-            let measured = [nginx.address, doors[0], doors[1]].map(|at| measure(&requests, at, connections));
-            if round > 0 {
-                rows.iter_mut().zip(measured).for_each(|(row, figures)| row.rounds.push(figures));
+    let clicks = Rc::new((0..VISITS).map(Click::numbered).collect::<Vec<_>>());
+    let gateway = gateway(support::serve_whole(support::resolver()));
+    wait_for(gateway);
+    for (protocol, name) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2 without TLS")] {
+        let Some(nginx) = Nginx::start(protocol) else {
+            println!("nginx is neither in PATH nor in .smartlinks/tools; run scripts/setup bench");
+            return;
+        };
+        for connections in [32, 128] {
+            let mut rows = [Row::new("nginx, return 302"), Row::new("gateway")];
+            for round in 0..=ROUNDS {
+                let measured =
+                    [nginx.address, gateway].map(|door| measure(&clicks, door, protocol, connections));
+                if round > 0 {
+                    rows.iter_mut().zip(measured).for_each(|(row, figures)| row.rounds.push(figures));
+                }
             }
+            let title = format!("{name}, {connections} connections, links with ten rules, nothing recorded");
+            support::print(&title, &rows);
+            println!();
+            let wanted = if connections == 32 { "≥ 0.3 ×" } else { "≥ 0.4 ×, p99 ≤ 5 ms" };
+            support::compare(&rows[1], &rows[0], wanted);
         }
-        support::print(&format!("{connections} connections, links with ten rules, nothing recorded"), &rows);
-        println!();
-        let wanted = if connections == 32 { "≥ 0.3 ×" } else { "≥ 0.4 ×, p99 ≤ 5 ms" };
-        support::compare(&rows[1], &rows[0], wanted);
-        support::compare(&rows[1], &rows[2], "no target: is a runtime per processor worth it?");
     }
-}
-
-fn request(number: usize) -> Vec<u8> {
-    let (slug, partner, query) = support::target(number);
-    let agent = support::agent(number % support::AGENTS);
-    let head = format!(
-        "GET /{slug}/{partner}?{query} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: {agent}\r\nAccept: text/html\r\n\
-         Accept-Language: de-DE,de;q=0.9,en;q=0.8\r\nReferer: https://blog{}.example/post\r\n\r\n",
-        number % 97
-    );
-    head.into_bytes()
 }
 
 #[derive(Parser)]
@@ -85,7 +60,7 @@ struct Flags {
 }
 
 /// Starts the gateway as it runs.
-fn per_processor(resolver: SocketAddr) -> SocketAddr {
+fn gateway(resolver: SocketAddr) -> SocketAddr {
     let resolver = format!("--resolver=http://{resolver}");
     let flags = Flags::parse_from(["gateway", "--listen=127.0.0.1:0", &resolver]);
     let gateway = Gateway::bind(flags.gateway.read().expect("sound settings")).expect("a free port");
@@ -97,38 +72,13 @@ fn per_processor(resolver: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Starts the same with one runtime whose threads share everything.
-fn one_runtime(resolver: SocketAddr) -> SocketAddr {
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        runtime.block_on(async {
-            let settings = ResolverSettings {
-                server: format!("http://{resolver}").parse().expect("an address"),
-                token: None,
-                connections: thread::available_parallelism().map_or(1, usize::from),
-                timeout: Duration::from_secs(2),
-            };
-            let limits =
-                Limits { connections: 10_000, idle: Duration::from_secs(30), drain: Duration::from_secs(1) };
-            let (_stop, stopped) = watch::channel(false);
-            serve(listener, Resolver::start(&settings), limits, stopped).await;
-        });
-    });
-    address
-}
-
 /// Waits until a gateway has found its resolver.
 fn wait_for(door: SocketAddr) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    LocalSet::new().block_on(&runtime, async {
         let begun = Instant::now();
-        loop {
-            let mut browser = Browser::connect(door, 0).await;
-            if browser.ask(b"GET /-/readyz HTTP/1.1\r\nHost: a\r\n\r\n").await == 200 {
-                return;
-            }
+        let ready = Click::to("/-/readyz");
+        while Browser::connect(door, 0, Protocol::Http1).await.ask(&ready).await != 200 {
             assert!(begun.elapsed() < Duration::from_secs(10), "the gateway is not ready");
         }
     });
@@ -136,21 +86,20 @@ fn wait_for(door: SocketAddr) {
 
 /// One round of the generator.
 struct Run {
-    requests: Rc<Vec<Vec<u8>>>,
+    clicks: Rc<Vec<Click>>,
     next: Cell<usize>,
     begun: Instant,
     nanos: RefCell<Vec<u64>>,
 }
 
-fn measure(requests: &Rc<Vec<Vec<u8>>>, door: SocketAddr, connections: usize) -> Round {
+fn measure(clicks: &Rc<Vec<Click>>, door: SocketAddr, protocol: Protocol, connections: usize) -> Round {
     let clock = Clock::start();
-    let (requests, nanos) = (Rc::clone(requests), RefCell::new(Vec::with_capacity(1_000_000)));
-    let run = Rc::new(Run { requests, next: Cell::new(0), begun: Instant::now(), nanos });
+    let (clicks, nanos) = (Rc::clone(clicks), RefCell::new(Vec::with_capacity(1_000_000)));
+    let run = Rc::new(Run { clicks, next: Cell::new(0), begun: Instant::now(), nanos });
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
-        let tasks: Vec<_> = (0..connections)
-            .map(|number| tokio::task::spawn_local(browse(Rc::clone(&run), door, number)))
-            .collect();
+        let browse = |number| tokio::task::spawn_local(browse(Rc::clone(&run), door, protocol, number));
+        let tasks: Vec<_> = (0..connections).map(browse).collect();
         for task in tasks {
             task.await.expect("no panic");
         }
@@ -159,58 +108,16 @@ fn measure(requests: &Rc<Vec<Vec<u8>>>, door: SocketAddr, connections: usize) ->
     Round::of(run.nanos.take(), took, share)
 }
 
-async fn browse(run: Rc<Run>, door: SocketAddr, number: usize) {
-    let mut browser = Browser::connect(door, number).await;
+async fn browse(run: Rc<Run>, door: SocketAddr, protocol: Protocol, number: usize) {
+    let mut browser = Browser::connect(door, number, protocol).await;
     while run.begun.elapsed() < ROUND {
         let at = run.next.get();
         run.next.set(at + 1);
         let sent = Instant::now();
-        let status = browser.ask(&run.requests[at % run.requests.len()]).await;
+        let status = browser.ask(&run.clicks[at % run.clicks.len()]).await;
         assert_eq!(status, 302, "a click was not redirected");
         run.nanos.borrow_mut().push(u64::try_from(sent.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
-}
-
-/// A connection of HTTP/1.1 with nothing around it.
-struct Browser {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Browser {
-    /// Connects from one of 250 addresses.
-    async fn connect(door: SocketAddr, number: usize) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        let last = u8::try_from(number % 250 + 2).unwrap_or(2);
-        socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).expect("an address of this machine");
-        let stream = socket.connect(door).await.expect("a connection");
-        stream.set_nodelay(true).expect("a socket");
-        Self { stream, buffer: Vec::with_capacity(4_096) }
-    }
-
-    /// Sends a request and returns the status when the whole answer is there.
-    async fn ask(&mut self, request: &[u8]) -> u16 {
-        self.stream.write_all(request).await.expect("a connection");
-        self.buffer.clear();
-        loop {
-            let read = self.stream.read_buf(&mut self.buffer).await.expect("a connection");
-            assert!(read > 0, "the connection was closed");
-            if let Some(status) = whole_answer(&self.buffer) {
-                return status;
-            }
-        }
-    }
-}
-
-/// Returns the status once head and body are there.
-fn whole_answer(bytes: &[u8]) -> Option<u16> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&bytes[..end]).expect("a head in ASCII");
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    (bytes.len() >= end + length.expect("a length")).then(|| head[9..12].parse().ok())?
 }
 
 /// nginx with as many workers as there are processors. It ends with this value.
@@ -221,16 +128,17 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn start() -> Option<Self> {
+    fn start(protocol: Protocol) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let address = StdListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?;
         let (at, config) = (folder.path().display(), folder.path().join("nginx.conf"));
+        let http2 = if protocol == Protocol::Http2 { " http2" } else { "" };
         let text = format!(
             "worker_processes auto; daemon off; pid {at}/pid; error_log {at}/error.log;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {at}/b; proxy_temp_path {at}/p;\n\
              fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
-             server {{ listen {address}; location / {{ return 302 https://shop.example/pages/1?from=link; }} }} }}\n"
+             server {{ listen {address}{http2}; location / {{ return 302 https://shop.example/pages/1?from=link; }} }} }}\n"
         );
         fs::write(&config, text).ok()?;
         let process = Command::new(nginx()?)

@@ -1,4 +1,4 @@
-//! What both benchmarks share: an index and visits that differ, servers on their own threads, and figures.
+//! What the benchmarks share: an index and visits that differ, servers on their own threads, and figures.
 
 use std::{fs, net::SocketAddr, sync::Arc, thread, time::Duration};
 
