@@ -12,6 +12,7 @@
 //!
 //! - [`store`] – PostgreSQL
 //! - [`live`] – the index in use
+//! - [`spool`] – the local log of clicks
 //! - [`proto`] – the contracts
 //! - [`rpc`] – gRPC
 //! - [`gateway`] – browsers
@@ -36,5 +37,6 @@ pub mod live;
 pub mod proto;
 pub mod rpc;
 pub mod server;
+pub mod spool;
 pub mod store;
 pub mod telemetry;

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("telemetry", "config"),
     ("live", "domain classify index telemetry"),
     ("store", "domain telemetry"),
+    ("spool", "domain telemetry"),
     ("feed", "domain index live store telemetry"),
     // Answers from memory: whether PostgreSQL is there must not matter.
     ("rpc/link_resolver", "domain classify index live proto telemetry rpc"),
