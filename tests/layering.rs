@@ -36,7 +36,7 @@ const CRATES: &[(&str, &str)] = &[
     ("tonic", "proto rpc rpc/link_resolver gateway server cli dev"),
     ("tonic_types", "rpc gateway cli"),
     ("tonic_health tonic_reflection", "server"),
-    ("prost", "proto rpc"),
+    ("prost", "proto rpc spool"),
     ("prost_reflect", "proto cli dev"),
     ("prost_types", "proto rpc rpc/link_resolver gateway cli dev"),
     ("hyper hyper_util", "gateway telemetry dev"),

@@ -1,6 +1,6 @@
 //! A visit and what comes of it.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -11,6 +11,7 @@ use super::{
     geo::Country,
     link::RedirectKind,
     name::{PartnerCode, RuleId, ShopId, Slug},
+    named::{UnknownName, named_enum},
     revision::Revision,
 };
 
@@ -21,6 +22,18 @@ pub enum Site<'a> {
     Shop(&'a str),
     /// The shop that this host belongs to; in any case, with or without port and final dot.
     Host(&'a str),
+}
+
+named_enum! {
+    /// Says how a visitor comes to a link.
+    #[derive(Default)]
+    pub enum Channel: "channel" {
+        /// By following it.
+        #[default]
+        Link = "link",
+        /// By scanning a QR code.
+        Qr = "qr",
+    }
 }
 
 /// Headers of the visitor's request; `None` = not sent.
@@ -83,34 +96,59 @@ pub enum ResolveReason {
     Missed(Miss),
 }
 
-/// Why a link itself did not decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Miss {
-    /// It has expired.
-    Expired,
-    /// It is paused.
-    Paused,
-    /// It has not started.
-    NotStarted,
-    /// It is deleted.
-    Deleted,
-    /// There is none.
-    NotFound,
+impl ResolveReason {
+    /// Returns the name that the click log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Default => "default",
+            Self::Missed(miss) => miss.as_str(),
+        }
+    }
 }
 
-/// Who is credited, or why nobody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Attribution {
-    /// The partner is credited.
-    Credited,
-    /// Neither path nor query names one.
-    NoPartner,
-    /// There is no such partner.
-    UnknownPartner,
-    /// The partner is not active.
-    InactivePartner,
-    /// The link is not shared with the partner.
-    NotShared,
+impl FromStr for ResolveReason {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "rule" => Ok(Self::Rule),
+            "default" => Ok(Self::Default),
+            _ => text.parse().map(Self::Missed),
+        }
+    }
+}
+
+named_enum! {
+    /// Why a link itself did not decide.
+    pub enum Miss: "reason" {
+        /// It has expired.
+        Expired = "expired",
+        /// It is paused.
+        Paused = "paused",
+        /// It has not started.
+        NotStarted = "not_started",
+        /// It is deleted.
+        Deleted = "deleted",
+        /// There is none.
+        NotFound = "not_found",
+    }
+}
+
+named_enum! {
+    /// Who is credited, or why nobody is.
+    pub enum Attribution: "attribution" {
+        /// The partner is credited.
+        Credited = "credited",
+        /// Neither path nor query names one.
+        NoPartner = "no_partner",
+        /// There is no such partner.
+        UnknownPartner = "unknown_partner",
+        /// The partner is not active.
+        InactivePartner = "inactive_partner",
+        /// The link is not shared with the partner.
+        NotShared = "not_shared",
+    }
 }
 
 /// Where a visit goes.

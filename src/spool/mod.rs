@@ -7,6 +7,7 @@
 mod error;
 mod folder;
 mod reader;
+mod record;
 mod recovery;
 mod segment;
 mod shelf;
@@ -18,6 +19,7 @@ mod writer;
 pub use error::SpoolError;
 pub use folder::SourceId;
 pub use reader::{Batch, Reader};
+pub use record::{Unreadable, decode, encode};
 pub use writer::{Depth, Spool, SpoolSettings};
 
 /// The number of a frame, from 1; 0 = none yet.
