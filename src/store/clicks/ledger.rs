@@ -1,0 +1,64 @@
+//! The ledger: what was done to the log, in order.
+
+use tokio_postgres::Transaction;
+use uuid::Uuid;
+
+use super::{ingest::Ingested, sql_error};
+use crate::store::errors::StoreError;
+
+/// Draws the number that the rows of an entry carry.
+pub(super) async fn next_batch(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
+    let drawn = transaction.query_one("SELECT nextval('clicks.batch')", &[]).await;
+    Ok(drawn.map_err(sql_error)?.get(0))
+}
+
+/// Where clicks came from.
+pub(super) struct Origin {
+    pub(super) source: Uuid,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) lost: i64,
+}
+
+/// Takes the next position and writes what was added at it, and how far the local log is in. The last statement of its
+/// transaction: everyone else who changes the log waits from here to the commit.
+pub(super) async fn enter(
+    transaction: &Transaction<'_>,
+    batch: i64,
+    origin: &Origin,
+    ingested: &Ingested,
+) -> Result<i64, StoreError> {
+    let statement = "
+        WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position),
+        progress AS (
+            INSERT INTO clicks.progress (source, sequence, position) SELECT $2, $4, position FROM head
+            ON CONFLICT (source) DO UPDATE
+                SET sequence = excluded.sequence, position = excluded.position, at = clock_timestamp()
+        )
+        INSERT INTO clicks.ledger (position, batch, kind, source, first_sequence, last_sequence, delivered, applied,
+            duplicates, rejected, lost, min_at, max_at)
+        SELECT position, $1, 'clicks', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM head
+        RETURNING position";
+    let Ingested { applied, duplicates, rejected, times, position: _ } = *ingested;
+    let delivered = applied + duplicates + rejected;
+    let (earliest, latest) = (times.map(|(earliest, _)| earliest), times.map(|(_, latest)| latest));
+    let row = transaction
+        .query_one(
+            statement,
+            &[
+                &batch,
+                &origin.source,
+                &origin.first,
+                &origin.last,
+                &delivered,
+                &applied,
+                &duplicates,
+                &rejected,
+                &origin.lost,
+                &earliest,
+                &latest,
+            ],
+        )
+        .await;
+    Ok(row.map_err(sql_error)?.get(0))
+}
