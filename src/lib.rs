@@ -21,6 +21,7 @@
 //! Running things:
 //!
 //! - [`feed`] – keeps the index up to date
+//! - [`shipper`] – brings the local log of clicks to PostgreSQL
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -37,6 +38,7 @@ pub mod live;
 pub mod proto;
 pub mod rpc;
 pub mod server;
+pub mod shipper;
 pub mod spool;
 pub mod store;
 pub mod telemetry;

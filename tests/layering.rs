@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("store", "domain telemetry"),
     ("spool", "domain telemetry"),
     ("feed", "domain index live store telemetry"),
+    ("shipper", "domain spool store telemetry"),
     // Answers from memory: whether PostgreSQL is there must not matter.
     ("rpc/link_resolver", "domain classify index live proto telemetry rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),

@@ -46,6 +46,11 @@ impl Shelf {
         self.0.get(at).map(|segment| segment.first)
     }
 
+    /// Returns the first frame of all.
+    pub(super) fn first(&self) -> Option<Sequence> {
+        self.0.front().map(|segment| segment.first)
+    }
+
     /// Returns the bytes of all, and of those that PostgreSQL has.
     pub(super) fn bytes(&self) -> (u64, u64) {
         let all = self.0.iter().map(|segment| segment.bytes).sum();

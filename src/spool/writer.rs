@@ -209,6 +209,12 @@ impl Spool {
         }
     }
 
+    /// Returns the first frame that is still here, or the next that will be.
+    pub fn oldest(&self) -> Sequence {
+        let writing = self.inner.lock();
+        writing.shelf.first().unwrap_or(writing.active.first)
+    }
+
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
     }

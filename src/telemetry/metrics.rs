@@ -46,6 +46,16 @@ pub struct Metrics {
     pub feed_failures: Counter,
     /// Differences that the periodic comparison mended; should stay 0.
     pub feed_repairs: Counter,
+    /// Clicks that were added to PostgreSQL.
+    pub clicks_shipped: Counter,
+    /// Clicks that were there already.
+    pub clicks_duplicate: Counter,
+    /// Clicks that could not be added and were put aside.
+    pub clicks_rejected: Counter,
+    /// Clicks of the local log that could not be read any more; should stay 0.
+    pub clicks_lost: Counter,
+    /// Tries to ship that failed.
+    pub ship_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -66,6 +76,11 @@ impl Metrics {
             feed_changes: Counter::default(),
             feed_failures: Counter::default(),
             feed_repairs: Counter::default(),
+            clicks_shipped: Counter::default(),
+            clicks_duplicate: Counter::default(),
+            clicks_rejected: Counter::default(),
+            clicks_lost: Counter::default(),
+            ship_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -97,6 +112,14 @@ impl Metrics {
             "Differences that the comparison mended; should stay 0",
             self.feed_repairs.clone(),
         );
+        to.register("clicks_shipped", "Clicks that were added to PostgreSQL", self.clicks_shipped.clone());
+        let duplicate = self.clicks_duplicate.clone();
+        to.register("clicks_duplicate", "Clicks that were shipped and were there already", duplicate);
+        let rejected = self.clicks_rejected.clone();
+        to.register("clicks_rejected", "Clicks that could not be added and were put aside", rejected);
+        let lost = self.clicks_lost.clone();
+        to.register("clicks_lost", "Clicks of the local log that cannot be read; should stay 0", lost);
+        to.register("ship_failures", "Tries to ship clicks that failed", self.ship_failures.clone());
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }
@@ -125,6 +148,6 @@ mod tests {
         for line in ["smartlinks_index_revision 7", "smartlinks_resolved_total{reason=\"RULE\"} 1", "# EOF"] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 12);
+        assert_eq!(text.matches("# HELP").count(), 17);
     }
 }

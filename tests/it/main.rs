@@ -2,6 +2,7 @@
 
 mod admin;
 mod cases;
+mod clicks;
 mod country;
 mod dev;
 mod docs;

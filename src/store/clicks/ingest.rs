@@ -109,7 +109,13 @@ impl Ingestor {
              CREATE TEMP TABLE staging (LIKE clicks.click) ON COMMIT DELETE ROWS;",
             limit = BATCH_TIMEOUT.as_millis()
         );
-        self.client.batch_execute(&settings).await.map_err(sql_error)
+        self.client.batch_execute(&settings).await.map_err(sql_error)?;
+        ledger::follow_cluster(&self.client).await
+    }
+
+    /// Makes everyone who remembers positions ask anew: some may have been taken back.
+    pub async fn renew_epoch(&self) -> Result<(), StoreError> {
+        ledger::renew_epoch(&self.client).await
     }
 
     /// Returns the last number of a local log that is in; `None` if nothing of it ever was.

@@ -1,6 +1,6 @@
 //! The ledger: what was done to the log, in order.
 
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
 
 use super::{ingest::Ingested, sql_error};
@@ -61,4 +61,23 @@ pub(super) async fn enter(
         )
         .await;
     Ok(row.map_err(sql_error)?.get(0))
+}
+
+/// Begins a new epoch if the tables are in another cluster than before, or in another of its timelines: a copy or a
+/// standby took over, and may not have everything that was there.
+pub(super) async fn follow_cluster(client: &Client) -> Result<(), StoreError> {
+    let statement = "
+        UPDATE clicks.head SET epoch = gen_random_uuid(), system_identifier = now.system, timeline = now.timeline
+        FROM (SELECT system_identifier AS system, timeline_id AS timeline
+              FROM pg_control_system(), pg_control_checkpoint()) AS now
+        WHERE (head.system_identifier, head.timeline) IS DISTINCT FROM (now.system, now.timeline)";
+    client.execute(statement, &[]).await.map_err(sql_error)?;
+    Ok(())
+}
+
+/// Begins a new epoch.
+pub(super) async fn renew_epoch(client: &Client) -> Result<(), StoreError> {
+    let statement = "UPDATE clicks.head SET epoch = gen_random_uuid()";
+    client.execute(statement, &[]).await.map_err(sql_error)?;
+    Ok(())
 }

@@ -4,53 +4,16 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use smartlinks::{
-    domain::{
-        click::{Click, Counters},
-        click_id::ClickId,
-        client::TrafficClass,
-        fact::Fact,
-        revision::Revision,
-        visit::{Attribution, Channel, ResolveReason},
-    },
+    domain::click::Click,
     store::clicks::{Days, Delivery, Frame, Ingested, Ingestor, NotIngested},
 };
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::support::database::Database;
-
-fn at(number: u64, ago: SignedDuration) -> ClickId {
-    let mut random = [0; 10];
-    random[2..].copy_from_slice(&number.to_be_bytes());
-    ClickId::new(Timestamp::now() - ago, random)
-}
-
-fn click(id: ClickId) -> Click {
-    Click {
-        id,
-        shop: "acme".to_owned().try_into().unwrap(),
-        slug: Some("sale".to_owned().try_into().unwrap()),
-        revision: Revision(3),
-        channel: Channel::Link,
-        reason: ResolveReason::Default,
-        rule: None,
-        destination: "/sale".to_owned(),
-        partner: Some("anna".to_owned().try_into().unwrap()),
-        program: None,
-        attribution: Attribution::Credited,
-        traffic: TrafficClass::Human,
-        traffic_why: "nothing else".to_owned(),
-        country: None,
-        device: None,
-        os: None,
-        browser: None,
-        language: Some("de".to_owned()),
-        referrer: Fact::Absent,
-        visitor: Some([4; 16]),
-        sub_ids: vec![("s1".to_owned(), "x".to_owned())],
-        counters: Counters { link: Some(9), ..Counters::default() },
-    }
-}
+use crate::support::{
+    clicks::{at, click},
+    database::Database,
+};
 
 fn frame(click: Click) -> Frame {
     Frame { content: b"as it was".to_vec(), click: Ok(click) }

@@ -1,0 +1,3 @@
+//! Clicks on their way from the local log to PostgreSQL.
+
+mod shipping;
