@@ -27,4 +27,4 @@ proto-landed: ## Make the present contracts the ones that later changes may not 
 
 clean: ## Remove what was built and fetched; the data of `make run` stays
 	cargo clean
-	rm -rf .smartlinks/npm .smartlinks/tools .smartlinks/geo .smartlinks/postgres .smartlinks/test
+	rm -rf .smartlinks/npm .smartlinks/python .smartlinks/tools .smartlinks/geo .smartlinks/postgres .smartlinks/test

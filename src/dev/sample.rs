@@ -11,7 +11,7 @@ use crate::proto::json::{self, JsonCodec};
 const CALLS: &str = include_str!("sample.json");
 
 /// Makes what is missing of the sample; what is there stays as it is, with the changes of whoever tried things out.
-pub(super) async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
+pub async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
     let text = CALLS
         .replace("{site_port}", &site_port.to_string())
         .replace("{gateway_port}", &gateway_port.to_string());

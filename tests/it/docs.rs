@@ -336,10 +336,11 @@ fn every_metric_is_documented() {
     }
 }
 
-/// Returns every page of the documentation, the README included.
+/// Returns every page of the documentation, those of the examples and the README included.
 fn pages() -> Vec<PathBuf> {
     let mut folders = vec![root().join("docs")];
-    let mut pages = vec![root().join("README.md")];
+    let pages = ["README.md", "examples/python/README.md", "examples/typescript/README.md"];
+    let mut pages: Vec<_> = pages.map(|page| root().join(page)).into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -5,6 +5,7 @@ mod cases;
 mod country;
 mod dev;
 mod docs;
+mod examples;
 mod gateway;
 mod index;
 mod resolver;
