@@ -5,16 +5,17 @@ use std::{collections::HashMap, net::IpAddr};
 use jiff::Timestamp;
 
 use crate::{
-    classify::Classifier,
+    classify::{Classifier, user_agent::ClientHints},
     domain::{
         click_id::ClickId,
         fact::Fact,
         fault::{Faults, Problem, Reason},
+        geo::Country,
         host::shown,
         limits,
         name::ShopId,
         revision::Revision,
-        visit::{Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Visit},
     },
     proto::{Purpose, RequestHeaders, ResolveRequest, resolve_request},
     rpc::convert,
@@ -27,6 +28,8 @@ pub(super) struct Question<'a> {
     site: Site<'a>,
     query: &'a str,
     address: Option<IpAddr>,
+    country: Option<Country>,
+    channel: Channel,
     time: Timestamp,
     click_id: Option<ClickId>,
     pub(super) min_revision: Revision,
@@ -40,6 +43,9 @@ impl<'a> Question<'a> {
         let site = site(message, &mut faults);
         let query = query(&message.query, &mut faults);
         let address = address(&message.client_address, &mut faults);
+        let country = country(&message.country, &mut faults);
+        let at_channel = convert::Path::root("channel");
+        let channel = convert::choice::read_or_default(message.channel, &at_channel, &mut faults);
         if let Some(headers) = &message.headers {
             check_headers(headers, &mut faults);
         }
@@ -52,7 +58,17 @@ impl<'a> Question<'a> {
         }
         let time = click_id.map(ClickId::time).or(visit_time).unwrap_or(now);
         let min_revision = Revision(message.min_revision);
-        let question = site.map(|site| Self { message, site, query, address, time, click_id, min_revision });
+        let question = site.zip(channel).map(|(site, channel)| Self {
+            message,
+            site,
+            query,
+            address,
+            country,
+            channel,
+            time,
+            click_id,
+            min_revision,
+        });
         faults.finish(question)
     }
 
@@ -72,6 +88,8 @@ impl<'a> Question<'a> {
     /// Gathers what is known about the visit.
     pub(super) fn visit<'q>(&'q self, classifier: &Classifier) -> Visit<'q> {
         let headers = self.message.headers.as_ref();
+        let user_agent = headers.and_then(|headers| headers.user_agent.as_deref());
+        let of_address = || self.address.map_or(Fact::Unknown, |address| classifier.country(address));
         Visit {
             site: self.site,
             slug: &self.message.slug,
@@ -80,10 +98,12 @@ impl<'a> Question<'a> {
             time: self.time,
             click_id: self.click_id,
             address: Fact::or_unknown(self.address),
-            country: self.address.map_or(Fact::Unknown, |address| classifier.country(address)),
-            agent: classifier.user_agent(headers.and_then(|headers| headers.user_agent.as_deref())),
+            country: self.country.map_or_else(of_address, Fact::Known),
+            channel: self.channel,
+            agent: classifier.user_agent(user_agent, &headers.map(client_hints).unwrap_or_default()),
             hints: Hints { internal: self.message.internal, prefetch: self.message.prefetch },
             headers: headers.map(|headers| Headers {
+                has_user_agent: user_agent.is_some(),
                 accept_language: headers.accept_language.as_deref(),
                 referer: headers.referer.as_deref(),
             }),
@@ -155,6 +175,27 @@ fn address(text: &str, faults: &mut Faults) -> Option<IpAddr> {
         faults.add("client_address", Problem::new(Reason::Malformed, text));
     }
     address
+}
+
+/// Reads a country that the caller says; letters that stand for none count as not sent.
+fn country(text: &str, faults: &mut Faults) -> Option<Country> {
+    let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if !text.is_empty() && !is_code {
+        let text = format!("`{}` is not the two letters of a country, such as DE", shown(text));
+        faults.add("country", Problem::new(Reason::Malformed, text));
+    }
+    Country::from_code(text)
+}
+
+fn client_hints(headers: &RequestHeaders) -> ClientHints<'_> {
+    ClientHints {
+        brands: headers.sec_ch_ua.as_deref(),
+        full_versions: headers.sec_ch_ua_full_version_list.as_deref(),
+        mobile: headers.sec_ch_ua_mobile.as_deref(),
+        platform: headers.sec_ch_ua_platform.as_deref(),
+        platform_version: headers.sec_ch_ua_platform_version.as_deref(),
+        form_factors: headers.sec_ch_ua_form_factors.as_deref(),
+    }
 }
 
 fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
@@ -303,8 +344,11 @@ mod tests {
             site: None,
             query: "a b".to_owned(),
             client_address: "192.0.2.1:80".to_owned(),
+            country: "DEU".to_owned(),
+            channel: 9,
             headers: Some(RequestHeaders {
                 referer: Some("x".repeat(limits::HEADER_BYTES + 1)),
+                sec_ch_ua_form_factors: Some("x".repeat(limits::HEADER_BYTES + 1)),
                 ..RequestHeaders::default()
             }),
             attributes: HashMap::from([
@@ -321,7 +365,10 @@ mod tests {
             ("site", Reason::Required),
             ("query", Reason::Malformed),
             ("client_address", Reason::Malformed),
+            ("country", Reason::Malformed),
+            ("channel", Reason::UnknownValue),
             ("headers.referer", Reason::TooLong),
+            ("headers.sec_ch_ua_form_factors", Reason::TooLong),
             ("attributes[\"a\"]", Reason::TooLong),
             ("attributes[\"a b\"]", Reason::Malformed),
             ("click_id", Reason::Malformed),
@@ -367,6 +414,49 @@ mod tests {
         let message = ResolveRequest { client_address: "::ffff:192.0.2.1".to_owned(), ..lookup() };
         let question = Question::read(&message, now()).unwrap();
         assert_eq!(question.address, Some("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn country_is_two_letters_or_not_sent() {
+        let read = |country: &str| {
+            let message = ResolveRequest { country: country.to_owned(), ..lookup() };
+            let question = Question::read(&message, now());
+            question
+                .map(|question| question.visit(&Classifier::default()).country)
+                .map_err(|_| fault(&message))
+        };
+        for code in ["DE", "de", "dE"] {
+            assert_eq!(read(code), Ok(Fact::Known(Country::parse("DE").unwrap())), "{code}");
+        }
+        for nothing in ["", "XX", "EU", "AP", "ZZ", "xk", "UK"] {
+            assert_eq!(read(nothing), Ok(Fact::Unknown), "{nothing}");
+        }
+        for malformed in ["D", "DEU", "T1", "A1", "D ", " DE", "DE\n", "\u{fc}", "--", "49"] {
+            assert_eq!(read(malformed), Err(("country".to_owned(), Reason::Malformed)), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn channel_is_a_link_unless_it_is_said() {
+        let read = |channel: i32| {
+            let message = ResolveRequest { channel, ..lookup() };
+            Question::read(&message, now()).map(|question| question.channel).map_err(|_| fault(&message))
+        };
+        assert_eq!((read(0), read(1), read(2)), (Ok(Channel::Link), Ok(Channel::Link), Ok(Channel::Qr)));
+        for unknown in [3, -1] {
+            assert_eq!(read(unknown), Err(("channel".to_owned(), Reason::UnknownValue)));
+        }
+    }
+
+    #[test]
+    fn hints_alone_make_no_person() {
+        let sec_ch_ua_platform = Some("\"Windows\"".to_owned());
+        let headers = Some(RequestHeaders { sec_ch_ua_platform, ..RequestHeaders::default() });
+        let message = ResolveRequest { headers, ..lookup() };
+        let question = Question::read(&message, now()).unwrap();
+        let visit = question.visit(&Classifier::default());
+        assert_eq!(visit.agent.os.map(|os| os.as_str()), Fact::Known("windows"));
+        assert!(visit.headers.is_some_and(|headers| !headers.has_user_agent));
     }
 
     #[test]
