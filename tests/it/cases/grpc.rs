@@ -62,7 +62,7 @@ impl Served {
         self.live.publish(snapshot, Source::Database);
     }
 
-    async fn client(&self) -> LinkResolverClient<Channel> {
+    pub(super) async fn client(&self) -> LinkResolverClient<Channel> {
         LinkResolverClient::connect(format!("http://{}", self.address)).await.unwrap()
     }
 }
