@@ -39,7 +39,7 @@ const CRATES: &[(&str, &str)] = &[
     ("prost_reflect", "proto cli dev"),
     ("prost_types", "proto rpc rpc/link_resolver gateway cli dev"),
     ("hyper hyper_util", "gateway telemetry dev"),
-    ("maxminddb", "classify"),
+    ("maxminddb sfv", "classify"),
     ("imbl", "index"),
     ("arc_swap", "live classify"),
     ("clap", "config cli bin"),
@@ -49,7 +49,7 @@ const CRATES: &[(&str, &str)] = &[
 /// Rooms without I/O, clock, async or anything of the wire and the database → the only crates that they may name.
 const PURE: &[(&str, &str)] = &[
     ("domain", "ipnet jiff md5 serde strsim uuid"),
-    ("classify", "arc_swap ipnet jiff maxminddb quick_cache"),
+    ("classify", "arc_swap ipnet jiff maxminddb quick_cache sfv"),
     ("index", "foldhash imbl ipnet jiff serde"),
 ];
 

@@ -11,6 +11,7 @@ use super::{
     geo::Country,
     link::RedirectKind,
     name::{PartnerCode, RuleId, ShopId, Slug},
+    named::named_enum,
     revision::Revision,
 };
 
@@ -23,9 +24,23 @@ pub enum Site<'a> {
     Host(&'a str),
 }
 
+named_enum! {
+    /// Says how a visitor comes to a link.
+    #[derive(Default)]
+    pub enum Channel: "channel" {
+        /// By following it.
+        #[default]
+        Link = "link",
+        /// By scanning a QR code.
+        Qr = "qr",
+    }
+}
+
 /// Headers of the visitor's request; `None` = not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers<'a> {
+    /// Whether there is a `User-Agent`; browsers always send one.
+    pub has_user_agent: bool,
     /// `Accept-Language`.
     pub accept_language: Option<&'a str>,
     /// `Referer`.
@@ -49,9 +64,11 @@ pub struct Visit<'a> {
     pub click_id: Option<ClickId>,
     /// The address, IPv4-mapped ones as IPv4.
     pub address: Fact<IpAddr>,
-    /// The country of the address.
+    /// The country that the caller says, else that of the address.
     pub country: Fact<Country>,
-    /// What the user agent tells.
+    /// How the visitor came.
+    pub channel: Channel,
+    /// What user agent and client hints tell.
     pub agent: Arc<UserAgent>,
     /// Whether the shop's own people or a loading ahead: what the caller knows of the traffic.
     pub hints: Hints,

@@ -30,7 +30,7 @@ const BY_TEST: [(&str, &str, &str); 6] = [
 ];
 
 /// The sections of `docs/semantics.md` whose plain rules cases show, by id.
-const SECTIONS: [(&str, &str); 20] = [
+const SECTIONS: [(&str, &str); 21] = [
     ("D1", "Words"),
     ("D2", "Names: slugs, codes, ids"),
     ("D3", "Destinations"),
@@ -51,6 +51,7 @@ const SECTIONS: [(&str, &str); 20] = [
     ("D18", "Countries, continents, the European Union"),
     ("D19", "The gateway"),
     ("D20", "Limits"),
+    ("D21", "Client hints"),
 ];
 
 /// Traps that other systems of this field fell into, by id, and words of the names that show them.

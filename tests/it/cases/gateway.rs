@@ -2,10 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use smartlinks::gateway::{
-    Limits,
-    resolver::{Resolver, ResolverSettings},
-    serve,
+use smartlinks::{
+    domain::visit::Channel,
+    gateway::{
+        Limits,
+        resolver::{Resolver, ResolverSettings},
+        serve,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -76,6 +79,12 @@ impl Door {
             ("accept-language", &headers.accept_language),
             ("referer", &headers.referer),
             ("sec-purpose", &headers.purpose),
+            ("sec-ch-ua", &headers.sec_ch_ua),
+            ("sec-ch-ua-mobile", &headers.sec_ch_ua_mobile),
+            ("sec-ch-ua-platform", &headers.sec_ch_ua_platform),
+            ("sec-ch-ua-platform-version", &headers.sec_ch_ua_platform_version),
+            ("sec-ch-ua-full-version-list", &headers.sec_ch_ua_full_version_list),
+            ("sec-ch-ua-form-factors", &headers.sec_ch_ua_form_factors),
         ] {
             if let Some(value) = value {
                 request.push_str(&format!("{name}: {value}\r\n"));
@@ -105,8 +114,9 @@ impl Door {
 
 /// Returns the headers of a visit that a browser could make. The address is that of the test, which is in no country.
 fn of_a_browser(visit: &Visit) -> Option<&Headers> {
-    let by_caller =
-        visit.timed || visit.addressed || visit.internal || visit.prefetch || !visit.attributes.is_empty();
+    let has_facts =
+        !visit.attributes.is_empty() || !visit.told_country.is_empty() || visit.channel != Channel::Link;
+    let by_caller = visit.timed || visit.addressed || visit.internal || visit.prefetch || has_facts;
     visit.headers.as_ref().filter(|_| !by_caller)
 }
 
