@@ -45,7 +45,7 @@ pub(super) struct Browser {
     driver: Child,
     port: u16,
     session: String,
-    _profile: TempDir,
+    _folder: TempDir,
 }
 
 impl Browser {
@@ -86,13 +86,14 @@ impl Browser {
     }
 
     async fn start(more_flags: Vec<String>, mut options: Value) -> Self {
-        let profile = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // Short, because sockets have short names.
+        let folder = tempfile::Builder::new().prefix("browser-").tempdir().unwrap();
+        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
         let flags = FLAGS.iter().map(|flag| (*flag).to_owned()).chain(more_flags);
-        let flags = flags.chain([format!("--user-data-dir={}", profile.path().display())]);
-        options["args"] = flags.collect();
+        options["args"] = flags.chain([profile]).collect();
         options["binary"] = json!(tool("chromium"));
-        let (driver, port) = start_driver();
-        let mut browser = Self { driver, port, session: String::new(), _profile: profile };
+        let (driver, port) = start_driver(folder.path());
+        let mut browser = Self { driver, port, session: String::new(), _folder: folder };
         let wanted = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}});
         let made = browser.call(Method::POST, "/session", wanted).await;
         browser.session = format!("/session/{}", made["sessionId"].as_str().unwrap());
@@ -190,7 +191,7 @@ impl Browser {
         answer["value"].take()
     }
 
-    /// Closes the browser and waits for its end, so that nothing writes into the profile any more.
+    /// Closes the browser and waits for its end, so that nothing writes into its folder any more.
     fn quit(&self) -> std::io::Result<()> {
         let mut driver = TcpStream::connect(("127.0.0.1", self.port))?;
         driver.set_read_timeout(Some(PATIENCE))?;
@@ -208,11 +209,12 @@ impl Drop for Browser {
     }
 }
 
-/// Starts a driver and returns its port.
-fn start_driver() -> (Child, u16) {
+/// Starts a driver that leaves nothing outside of a folder, and returns its port.
+fn start_driver(folder: &Path) -> (Child, u16) {
     let program = tool("chromedriver");
     let mut command = Command::new(program);
-    let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    command.arg("--port=0").env("TMPDIR", folder).env("HOME", folder);
+    let mut driver = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(driver.stdout.as_mut().unwrap()).lines();
     let port = lines.find_map(|line| {
         let line = line.unwrap();
