@@ -1,4 +1,4 @@
-//! Chromium without a window, by WebDriver: JSON over HTTP to a driver of its own.
+//! Chromium without a window, by the `WebDriver` protocol: JSON over HTTP to a driver of its own.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
