@@ -9,7 +9,7 @@ run: ## Start everything with sample links to click: PostgreSQL, server, gateway
 	@scripts/setup run
 	cargo run --locked --bin smartlinks -- dev $(ARGS)
 
-test: ## Run every test, with a real PostgreSQL (one of them: make test ARGS=name)
+test: ## Run every test, with a real PostgreSQL and a real browser (one of them: make test ARGS=name)
 	@scripts/setup test
 	@scripts/test $(ARGS)
 

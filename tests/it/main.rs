@@ -1,6 +1,7 @@
 //! The service tested from outside: one binary, so that it is linked once.
 
 mod admin;
+mod browser;
 mod cases;
 mod country;
 mod dev;

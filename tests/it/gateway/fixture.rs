@@ -27,15 +27,15 @@ use tonic::{Request, Response, Status, Streaming};
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A gateway in this process.
-pub(super) struct Door {
-    pub(super) address: SocketAddr,
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
     pub(super) stop: watch::Sender<bool>,
     pub(super) server: JoinHandle<()>,
 }
 
 /// What differs between tests.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(crate) struct Times {
     pub(super) request: Duration,
     pub(super) idle: Duration,
     pub(super) drain: Duration,
@@ -50,14 +50,14 @@ impl Default for Times {
 
 impl Door {
     /// Opens in front of a resolver, and waits until the two have met.
-    pub(super) async fn open(resolver: SocketAddr) -> Self {
+    pub(crate) async fn open(resolver: SocketAddr) -> Self {
         let door = Self::open_with(resolver, Times::default()).await;
         door.is_ready().await;
         door
     }
 
     /// Opens in front of an address where there may be nobody yet.
-    pub(super) async fn open_with(resolver: SocketAddr, times: Times) -> Self {
+    pub(crate) async fn open_with(resolver: SocketAddr, times: Times) -> Self {
         Self::open_as(resolver, None, times).await
     }
 

@@ -2,6 +2,6 @@
 
 mod answers;
 mod bounds;
-mod fixture;
+pub(crate) mod fixture;
 mod query;
 mod resolver_away;

@@ -171,6 +171,8 @@ fn device(
     if let Some(DeviceClass::Tv | DeviceClass::Console | DeviceClass::Wearable) = class {
         return class;
     }
+    // An emulated phone says `?1` and yet that it is a desktop.
+    let form_factor = form_factor.filter(|told| *told != DeviceClass::Desktop || mobile != Some(true));
     let told = form_factor.or((mobile == Some(true)).then_some(DeviceClass::Mobile));
     // A class that was concluded from another system is none.
     told.or_else(|| if os == said.os.known() { class } else { usual(os?, mobile) })
