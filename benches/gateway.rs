@@ -113,7 +113,7 @@ fn one_runtime(resolver: SocketAddr) -> SocketAddr {
             let limits =
                 Limits { connections: 10_000, idle: Duration::from_secs(30), drain: Duration::from_secs(1) };
             let (_stop, stopped) = watch::channel(false);
-            serve(listener, Resolver::start(&settings), limits, stopped).await;
+            serve(listener, Resolver::start(&settings), limits, None, stopped).await;
         });
     });
     address
