@@ -178,6 +178,29 @@ fn forwarded_is_read_as_its_standard_says() {
 }
 
 #[test]
+fn documented_examples_are_true() {
+    let page = include_str!("../../../docs/semantics.md");
+    let table = page.split_once("| Trusted | Connection from | `X-Forwarded-For` |").unwrap().1;
+    let mut count = 0;
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let row = row.replace('`', "");
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [trusted, peer, line, expected] = cells[..] else { panic!("{row}") };
+        let trusted = match trusted.parse() {
+            Ok(hops) => Some(Trusted::Hops(hops)),
+            Err(_) => (trusted != "nobody").then(|| networks(trusted)),
+        };
+        let proxies = trusted.map(|trusted| proxies(trusted, ForwardedHeader::XForwardedFor));
+        let peer = if peer == "any" { PROXY } else { peer };
+        let headers = [(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap())].into_iter().collect();
+        let visitor = visitor(proxies.as_ref(), &headers, peer.parse().unwrap());
+        assert_eq!(shown(visitor.address), expected, "{row}");
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
+
+#[test]
 fn only_the_named_header_is_read() {
     let mut headers = HeaderMap::new();
     headers.insert("x-forwarded-for", HeaderValue::from_static("198.51.100.1"));
