@@ -1,7 +1,10 @@
 //! What stands on an answer that is no redirect, and the headers of all.
 
+use http_body_util::BodyExt;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use smartlinks::proto::{Channel, resolve_request::Site};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::fixture::{Answer, Door, Times, Told};
 use crate::resolver::fixture::{Acme, HOST, Served};
@@ -102,6 +105,27 @@ async fn head_gets_the_same_headers_and_no_body() {
             assert_eq!(head.body, "", "{target}");
         }
     }
+}
+
+#[tokio::test]
+async fn head_over_http_2_says_the_length_too() {
+    let acme = Acme::new();
+    let server = acme.serve().await;
+    let door = Door::open(server.address).await;
+    let stream = TcpStream::connect(door.address).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async |method: &str| {
+        let request = http::Request::builder().method(method).uri(format!("http://{HOST}/none"));
+        let answer = sender.send_request(request.body(String::new()).unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let length = parts.headers["content-length"].to_str().unwrap().parse::<usize>().unwrap();
+        (parts.status.as_u16(), length, body.collect().await.unwrap().to_bytes().len())
+    };
+    let (get, head) = (ask("GET").await, ask("HEAD").await);
+    assert_eq!((get.0, get.1), (404, get.2));
+    assert_eq!(head, (404, get.1, 0));
 }
 
 #[tokio::test]

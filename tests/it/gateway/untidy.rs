@@ -1,6 +1,6 @@
 //! What HTTP/1 allows and browsers hardly do: old versions, bodies, pipelines, upgrades, expectations, dribbling.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
@@ -142,15 +142,22 @@ async fn dribbled_head_is_cut_off() {
     let server = acme.serve().await;
     let times = Times { idle: Duration::from_millis(200), ..Times::default() };
     let door = Door::open_with(server.address, times).await;
-    for begin in [format!("GET /plain HTTP/1.1\r\nhost: {HOST}\r\nx: "), "PRI * HTTP/2.0\r\n".to_owned()] {
+    let head = format!("GET /plain HTTP/1.1\r\nhost: {HOST}\r\nx: {}", "x".repeat(1_000));
+    // What HTTP/2 begins with, and settings that change nothing.
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned() + &"\0\0\0\u{4}\0\0\0\0\0".repeat(100);
+    for bytes in [head, preface] {
         let mut browser = door.connect().await;
-        browser.send(begin).await;
+        let begun = Instant::now();
+        let mut sent = 0;
         // Never silent for long, and never done.
-        let dribbling = async {
-            while browser.try_send(b"x").await.is_ok()
-                && !browser.is_closed_within(Duration::from_millis(20)).await
-            {}
-        };
-        timeout(PATIENCE, dribbling).await.expect("the gateway waits on and on");
+        for byte in bytes.as_bytes() {
+            let is_taken = browser.try_send(&[*byte]).await.is_ok();
+            if !is_taken || browser.is_closed_within(Duration::from_millis(20)).await {
+                break;
+            }
+            sent += 1;
+            assert!(begun.elapsed() < PATIENCE, "the gateway waits on and on");
+        }
+        assert!(sent < bytes.len(), "the gateway took it all");
     }
 }
