@@ -2,7 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    ops::RangeInclusive,
+    num::NonZeroUsize,
 };
 
 use http::HeaderName;
@@ -13,7 +13,7 @@ use super::Reader;
 /// Bounds the blocks of trusted proxies: twice what the largest content networks publish.
 pub const TRUSTED_NETWORKS: usize = 500;
 /// Bounds the proxies between a visitor and the gateway, counted.
-const HOPS: RangeInclusive<usize> = 1..=16;
+const HOPS: usize = 16;
 /// Bits before the IPv4 address in an IPv4-mapped IPv6 address.
 const MAPPED_BITS: u8 = 96;
 
@@ -81,7 +81,7 @@ pub enum Trusted {
     /// Those in these blocks.
     Networks(Vec<IpNet>),
     /// The nearest ones, so many of them.
-    Hops(usize),
+    Hops(NonZeroUsize),
 }
 
 /// The header in which proxies say for whom they ask.
@@ -134,13 +134,9 @@ fn trusted(text: &str, reader: &mut Reader) -> Option<Option<Trusted>> {
         return Some(None);
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let hops = text.parse().ok().filter(|hops| HOPS.contains(hops));
+        let hops = text.parse().ok().filter(|hops: &NonZeroUsize| hops.get() <= HOPS);
         if hops.is_none() {
-            let (least, most) = HOPS.into_inner();
-            reader.fault(
-                TRUSTED_PROXIES,
-                format!("`{text}` is not a number of proxies from {least} to {most}"),
-            );
+            reader.fault(TRUSTED_PROXIES, format!("`{text}` is not a number of proxies from 1 to {HOPS}"));
         }
         return Some(Some(Trusted::Hops(hops?)));
     }
@@ -256,8 +252,9 @@ mod tests {
 
     #[test]
     fn number_counts_proxies() {
-        assert_eq!(trusts("1"), Ok(Trusted::Hops(1)));
-        assert_eq!(trusts(" 16 "), Ok(Trusted::Hops(16)));
+        let hops = |count| Ok(Trusted::Hops(NonZeroUsize::new(count).unwrap()));
+        assert_eq!(trusts("1"), hops(1));
+        assert_eq!(trusts(" 16 "), hops(16));
         for bad in ["0", "17", "99999999999999999999", "-1", "1,2", "1, 10.0.0.0/8"] {
             assert!(trusts(bad).unwrap_err().starts_with("SMARTLINKS_GATEWAY_TRUSTED_PROXIES: `"), "{bad}");
         }

@@ -60,7 +60,7 @@ fn follow(trusted: &Trusted, entries: impl Iterator<Item = Option<IpAddr>>, peer
     let mut entries = entries.take(FOLLOWED + 1);
     match trusted {
         // With fewer entries than proxies the request went past some of them, and even the leftmost entry may be made up.
-        Trusted::Hops(hops) => entries.nth(hops - 1).flatten(),
+        Trusted::Hops(hops) => entries.nth(hops.get() - 1).flatten(),
         Trusted::Networks(networks) => {
             let mut nearest = peer;
             for entry in entries.by_ref().take(FOLLOWED) {

@@ -8,6 +8,10 @@ fn networks(list: &str) -> Trusted {
     Trusted::Networks(list.split(' ').map(|block| block.parse().unwrap()).collect())
 }
 
+fn hops(count: usize) -> Trusted {
+    Trusted::Hops(count.try_into().unwrap())
+}
+
 fn proxies(trusted: Trusted, header: ForwardedHeader) -> Proxies {
     Proxies { trusted, header, country: Some(HeaderName::from_static("x-country")) }
 }
@@ -31,8 +35,8 @@ fn by_networks(lines: &[&str], peer: &str) -> String {
     shown(asked(&proxies, "x-forwarded-for", lines, peer))
 }
 
-fn by_hops(hops: usize, lines: &[&str]) -> String {
-    let proxies = proxies(Trusted::Hops(hops), ForwardedHeader::XForwardedFor);
+fn by_hops(count: usize, lines: &[&str]) -> String {
+    let proxies = proxies(hops(count), ForwardedHeader::XForwardedFor);
     shown(asked(&proxies, "x-forwarded-for", lines, PROXY))
 }
 
@@ -112,7 +116,7 @@ fn first_address_that_is_not_trusted_is_the_visitors() {
 
 #[test]
 fn hops_are_counted_from_the_right() {
-    for (hops, lines, expected) in [
+    for (count, lines, expected) in [
         (1, &["198.51.100.1"][..], "198.51.100.1"),
         (1, &["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
         (2, &["198.51.100.1, 192.0.2.1"], "198.51.100.1"),
@@ -128,7 +132,7 @@ fn hops_are_counted_from_the_right() {
         (2, &["198.51.100.1, , 192.0.2.1"], "unknown"),
         (2, &["unknown, 192.0.2.1"], "unknown"),
     ] {
-        assert_eq!(by_hops(hops, lines), expected, "{hops} hops, {lines:?}");
+        assert_eq!(by_hops(count, lines), expected, "{count} hops, {lines:?}");
     }
 }
 
@@ -187,7 +191,7 @@ fn documented_examples_are_true() {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [trusted, peer, line, expected] = cells[..] else { panic!("{row}") };
         let trusted = match trusted.parse() {
-            Ok(hops) => Some(Trusted::Hops(hops)),
+            Ok(count) => Some(hops(count)),
             Err(_) => (trusted != "nobody").then(|| networks(trusted)),
         };
         let proxies = trusted.map(|trusted| proxies(trusted, ForwardedHeader::XForwardedFor));
@@ -209,7 +213,7 @@ fn only_the_named_header_is_read() {
     for (header, expected) in
         [(ForwardedHeader::XForwardedFor, "198.51.100.1"), (ForwardedHeader::Forwarded, "198.51.100.2")]
     {
-        let proxies = proxies(Trusted::Hops(1), header);
+        let proxies = proxies(hops(1), header);
         let visitor = visitor(Some(&proxies), &headers, PROXY.parse().unwrap());
         assert_eq!(shown(visitor.address), expected);
     }
@@ -257,7 +261,7 @@ fn country_is_two_letters_of_a_trusted_peer() {
         (&["é"], None),
     ] {
         assert_eq!(country(networks("10.0.0.0/8"), lines, PROXY).as_deref(), expected, "{lines:?}");
-        assert_eq!(country(Trusted::Hops(3), lines, "192.0.2.9").as_deref(), expected, "{lines:?}");
+        assert_eq!(country(hops(3), lines, "192.0.2.9").as_deref(), expected, "{lines:?}");
         assert_eq!(country(networks("10.0.0.0/8"), lines, "192.0.2.9"), None, "{lines:?}");
     }
 }
