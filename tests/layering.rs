@@ -10,8 +10,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// Room → rooms that it may use, in an order in which each line uses only rooms above it.
 const ROOMS: &[(&str, &str)] = &[
     ("domain", ""),
-    ("classify", "domain"),
-    ("index", "domain classify"),
+    // Accept-Language is read in one way, by rules and for the gateway's own pages.
+    ("classify/language", "domain"),
+    ("classify", "domain classify/language"),
+    ("index", "domain classify classify/language"),
     ("proto", ""),
     ("config", ""),
     ("telemetry", "config"),
@@ -21,7 +23,7 @@ const ROOMS: &[(&str, &str)] = &[
     // Answers from memory: whether PostgreSQL is there must not matter.
     ("rpc/link_resolver", "domain classify index live proto telemetry rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
-    ("gateway", "proto config telemetry"),
+    ("gateway", "domain classify/language proto config telemetry"),
     ("server", "domain classify index live store proto config telemetry feed rpc rpc/link_resolver"),
     ("dev", "config proto store server gateway telemetry"),
     ("cli", "proto config telemetry"),
@@ -50,6 +52,7 @@ const CRATES: &[(&str, &str)] = &[
 const PURE: &[(&str, &str)] = &[
     ("domain", "ipnet jiff md5 serde strsim uuid"),
     ("classify", "arc_swap ipnet jiff maxminddb quick_cache sfv"),
+    ("classify/language", ""),
     ("index", "foldhash imbl ipnet jiff serde"),
 ];
 

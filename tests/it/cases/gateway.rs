@@ -58,7 +58,7 @@ impl Door {
         let limits =
             Limits { connections: 100, idle: Duration::from_secs(20), drain: Duration::from_secs(1) };
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, Resolver::start(&settings), limits, stopped));
+        tokio::spawn(serve(listener, Resolver::start(&settings), limits, None, stopped));
         Self { address, served, _stop: stop }
     }
 

@@ -3,5 +3,9 @@
 mod answers;
 mod bounds;
 pub(crate) mod fixture;
+mod http_2;
+mod pages;
+mod proxies;
 mod query;
 mod resolver_away;
+mod untidy;
