@@ -6,17 +6,26 @@ use super::{
     page::{self, Body, Page},
     resolver::Refusal,
 };
-use crate::proto::{ErrorReason, RedirectKind, ResolveFailure, ResolveResponse};
+use crate::proto::{ErrorReason, RedirectKind, ResolveFailure, ResolveResponse, TrafficClass};
 
 /// Makes the redirect that answers a click, or says which page there is instead.
 pub(super) fn of(outcome: Result<ResolveResponse, Refusal>) -> Result<Response<Body>, Page> {
     match outcome {
+        Ok(answer) if is_ahead(&answer) => Ok(page::empty(StatusCode::SERVICE_UNAVAILABLE)),
         Ok(answer) => redirect(answer),
         Err(Refusal::Failed(failure)) => Err(failed(&failure)),
         Err(Refusal::Down | Refusal::Broken) => Err(Page::Away),
         Err(Refusal::Busy) => Err(Page::Overloaded),
         Err(Refusal::TimedOut) => Err(Page::Late),
     }
+}
+
+/// Tells whether a browser loads the link before anyone has clicked.
+///
+/// Browsers keep what they loaded ahead for the click, in spite of `no-store`: the click itself would never come here. A
+/// status that is no success is what they drop, and then ask again; 503 is the one that their makers name for it.
+fn is_ahead(answer: &ResolveResponse) -> bool {
+    answer.traffic_class() == TrafficClass::Prefetch && !answer.click_id.is_empty()
 }
 
 fn redirect(answer: ResolveResponse) -> Result<Response<Body>, Page> {
@@ -113,6 +122,26 @@ mod tests {
             assert_eq!(header("x-robots-tag"), b"noindex");
             assert_eq!(header("x-content-type-options"), b"nosniff");
         }
+    }
+
+    #[test]
+    fn what_is_loaded_ahead_of_a_click_is_not_handed_out() {
+        let answer = |class: TrafficClass, click_id: &str| {
+            let (location, click_id) = ("https://shop.example/".to_owned(), click_id.to_owned());
+            of(Ok(ResolveResponse {
+                location,
+                click_id,
+                traffic_class: class.into(),
+                ..ResolveResponse::default()
+            }))
+            .unwrap()
+        };
+        let declined = answer(TrafficClass::Prefetch, "01a2");
+        assert_eq!(declined.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(declined.headers()["cache-control"], "private, no-store");
+        assert!(!declined.headers().contains_key("location"));
+        assert_eq!(answer(TrafficClass::Prefetch, "").status(), StatusCode::FOUND, "a look-up");
+        assert_eq!(answer(TrafficClass::Preview, "01a2").status(), StatusCode::FOUND);
     }
 
     #[test]

@@ -15,47 +15,43 @@ fn classes(world: &World) -> Vec<(TrafficClass, String)> {
     clicks.map(|click| (click.answer.traffic_class(), click.answer.click_id)).collect()
 }
 
-/// Opens a page with a link that the browser loads ahead as told by `how`, waits until it has, clicks on the link,
-/// and returns where it lands.
-async fn load_ahead_and_click(world: &World, browser: &Browser, how: &str) -> String {
-    browser.go(&world.page_with_more("plain", "", how)).await;
+/// Opens a page with a link that the browser loads ahead as told by `how`, waits until it has, and clicks on the link.
+/// The gateway hears of both: of a prefetch, and of a person's click with an id of its own, which the shop gets.
+async fn load_ahead_and_click(how: impl FnOnce(&World) -> String) {
+    let (world, browser) = (World::open().await, Browser::desktop().await);
+    browser.go(&world.page_with_more("plain", "", &how(&world))).await;
     let ahead = world.visits.first("a request ahead", is_prefetch).await;
     assert_eq!(ahead.request.purpose(), Purpose::Click);
-    assert_eq!(ahead.request.headers.unwrap().purpose_header.as_deref(), Some("prefetch"));
-    // The browser follows the redirect ahead of the click too.
-    world.shop.seen.first("a request ahead at the shop", |seen| seen.purpose.is_some()).await;
+    let marked = ahead.request.headers.unwrap().purpose_header;
+    assert!(marked.as_ref().is_some_and(|purpose| purpose.starts_with("prefetch")), "{marked:?}");
+    let declined = world.wire.first("its answer", |seen| seen.header("sec-purpose").is_some()).await;
+    assert_eq!((declined.status, declined.answer_header("location")), (503, None));
     browser.click("link").await;
-    browser.lands(&world.shop.origin).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn link_that_was_prefetched_is_asked_for_again_when_clicked() {
-    let (world, browser) = (World::open().await, Browser::desktop().await);
-    let how = format!("<link rel=prefetch href=\"{}\">", world.link("plain"));
-    let landed = load_ahead_and_click(&world, &browser, &how).await;
+    let landed = browser.lands(&world.shop.origin).await;
     let clicks = classes(&world);
     let [(TrafficClass::Prefetch, ahead), (TrafficClass::Human, clicked)] = &clicks[..] else {
         panic!("a prefetch and a click, not {clicks:?}");
     };
     assert_ne!(ahead, clicked);
     assert!(landed.ends_with(&format!("click_id={clicked}")), "{landed}");
+    assert_eq!(world.shop.targets().len(), 1, "the page was loaded for the click alone");
 }
 
-/// What speculation rules have loaded is what the click shows: the visitor lands with the click id of the prefetch, and
-/// the gateway never hears of the click.
 #[tokio::test(flavor = "multi_thread")]
-async fn link_that_speculation_rules_prefetched_is_not_asked_for_again() {
-    let (world, browser) = (World::open().await, Browser::desktop().await);
-    let rules = json!({"prefetch": [{"urls": [world.link("plain")], "eagerness": "immediate"}]});
-    let how = format!("<script type=speculationrules>{rules}</script>");
-    let landed = load_ahead_and_click(&world, &browser, &how).await;
-    // Comes after whatever the click caused.
-    browser.go(&world.link("moved")).await;
-    let clicks = classes(&world);
-    let [(TrafficClass::Prefetch, ahead), (TrafficClass::Human, _)] = &clicks[..] else {
-        panic!("a prefetch and what came after the click, not {clicks:?}");
-    };
-    assert!(landed.ends_with(&format!("click_id={ahead}")), "{landed}");
+async fn link_that_a_page_prefetches_counts_when_clicked() {
+    load_ahead_and_click(|world| format!("<link rel=prefetch href=\"{}\">", world.link("plain"))).await;
+}
+
+/// Without the gateway's refusal Chromium would keep redirect and page, and the click would never be heard of.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_that_speculation_rules_load_ahead_counts_when_clicked() {
+    for how in ["prefetch", "prerender"] {
+        load_ahead_and_click(|world| {
+            let rules = json!({how: [{"urls": [world.link("plain")], "eagerness": "immediate"}]});
+            format!("<script type=speculationrules>{rules}</script>")
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,8 +68,8 @@ async fn referrer_decides_where_the_page_lets_it_be_seen() {
         browser.go(&world.page_with(&format!("press?number={number}"), attributes)).await;
         browser.click("link").await;
         let query = format!("?number={number}&");
-        let arrival = world.shop.seen.first("the visitor", |seen| seen.target.contains(&query)).await;
-        assert!(arrival.target.starts_with(page), "{attributes}: {arrival:?}");
+        let arrival = world.shop.seen.first("the visitor", |target| target.contains(&query)).await;
+        assert!(arrival.starts_with(page), "{attributes}: {arrival:?}");
         let clicks = world.clicks();
         assert_eq!(clicks.len(), number);
         assert_eq!(clicks[number - 1].request.headers.clone().unwrap().referer, *referer, "{attributes}");

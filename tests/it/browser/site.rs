@@ -18,18 +18,9 @@ use super::seen::Seen;
 pub(super) struct Site {
     /// What its addresses begin with.
     pub(super) origin: String,
-    /// What was asked for, but for the browser's little picture.
-    pub(super) seen: Seen<Arrival>,
+    /// Path and query of each request, but for the browser's little picture.
+    pub(super) seen: Seen<String>,
     pages: Arc<Mutex<HashMap<String, String>>>,
-}
-
-/// A request.
-#[derive(Clone, Debug)]
-pub(super) struct Arrival {
-    /// Path and query, as they came.
-    pub(super) target: String,
-    /// `Sec-Purpose`.
-    pub(super) purpose: Option<String>,
 }
 
 impl Site {
@@ -50,15 +41,15 @@ impl Site {
         format!("{}{path}", self.origin)
     }
 
-    /// Returns the targets that people saw, in order.
+    /// Returns path and query of each request, in order.
     pub(super) fn targets(&self) -> Vec<String> {
-        self.seen.all().into_iter().map(|arrival| arrival.target).collect()
+        self.seen.all()
     }
 }
 
 fn respond(
     request: &Request<Incoming>,
-    seen: &Seen<Arrival>,
+    seen: &Seen<String>,
     pages: &Mutex<HashMap<String, String>>,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path();
@@ -67,8 +58,7 @@ fn respond(
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
     }
-    let purpose = request.headers().get("sec-purpose").map(|value| value.to_str().unwrap().to_owned());
-    seen.add(Arrival { target: request.uri().to_string(), purpose });
+    seen.add(request.uri().to_string());
     let html = pages.lock().unwrap().get(path).cloned().unwrap_or_default();
     let page = format!("<!doctype html><title>{path}</title><h1>{path}</h1>{html}");
     let mut response = Response::new(Full::from(page));
