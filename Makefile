@@ -9,7 +9,7 @@ run: ## Start everything with sample links to click: PostgreSQL, server, gateway
 	@scripts/setup run
 	cargo run --locked --bin smartlinks -- dev $(ARGS)
 
-test: ## Run every test, with a real PostgreSQL (one of them: make test ARGS=name)
+test: ## Run every test, with a real PostgreSQL and a real browser (one of them: make test ARGS=name)
 	@scripts/setup test
 	@scripts/test $(ARGS)
 
@@ -27,4 +27,4 @@ proto-landed: ## Make the present contracts the ones that later changes may not 
 
 clean: ## Remove what was built and fetched; the data of `make run` stays
 	cargo clean
-	rm -rf .smartlinks/npm .smartlinks/tools .smartlinks/geo .smartlinks/postgres .smartlinks/test
+	rm -rf .smartlinks/npm .smartlinks/python .smartlinks/tools .smartlinks/geo .smartlinks/postgres .smartlinks/test

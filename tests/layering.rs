@@ -10,8 +10,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// Room → rooms that it may use, in an order in which each line uses only rooms above it.
 const ROOMS: &[(&str, &str)] = &[
     ("domain", ""),
-    ("classify", "domain"),
-    ("index", "domain classify"),
+    // Accept-Language is read in one way, by rules and for the gateway's own pages.
+    ("classify/language", "domain"),
+    ("classify", "domain classify/language"),
+    ("index", "domain classify classify/language"),
     ("proto", ""),
     ("config", ""),
     ("telemetry", "config"),
@@ -23,7 +25,7 @@ const ROOMS: &[(&str, &str)] = &[
     // Answers from memory: whether PostgreSQL is there must not matter.
     ("rpc/link_resolver", "domain classify index live proto telemetry rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
-    ("gateway", "proto config telemetry"),
+    ("gateway", "domain classify/language proto config telemetry"),
     ("server", "domain classify index live store proto config telemetry feed rpc rpc/link_resolver"),
     ("dev", "config proto store server gateway telemetry"),
     ("cli", "proto config telemetry"),
@@ -41,7 +43,7 @@ const CRATES: &[(&str, &str)] = &[
     ("prost_reflect", "proto cli dev"),
     ("prost_types", "proto rpc rpc/link_resolver gateway cli dev"),
     ("hyper hyper_util", "gateway telemetry dev"),
-    ("maxminddb", "classify"),
+    ("maxminddb sfv", "classify"),
     ("imbl", "index"),
     ("arc_swap", "live classify"),
     ("clap", "config cli bin"),
@@ -51,7 +53,8 @@ const CRATES: &[(&str, &str)] = &[
 /// Rooms without I/O, clock, async or anything of the wire and the database → the only crates that they may name.
 const PURE: &[(&str, &str)] = &[
     ("domain", "ipnet jiff md5 serde strsim uuid"),
-    ("classify", "arc_swap ipnet jiff maxminddb quick_cache"),
+    ("classify", "arc_swap ipnet jiff maxminddb quick_cache sfv"),
+    ("classify/language", ""),
     ("index", "foldhash imbl ipnet jiff serde"),
 ];
 

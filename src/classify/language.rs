@@ -117,7 +117,7 @@ fn is_range(text: &str) -> bool {
 }
 
 /// Reads `q=0.8` in thousandths: 0 or 1, then at most three digits behind the dot, zeros if it is 1 (RFC 9110).
-fn parse_quality(parameter: &str) -> Option<u16> {
+pub fn parse_quality(parameter: &str) -> Option<u16> {
     let value = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
     let (whole, digits) = value.split_once('.').unwrap_or((value, ""));
     if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -17,7 +17,10 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 
-use self::{geo::GeoDb, user_agent::UserAgents};
+use self::{
+    geo::GeoDb,
+    user_agent::{ClientHints, UserAgents},
+};
 use crate::domain::{client::UserAgent, fact::Fact, geo::Country};
 
 /// Holds what classifying needs to remember and to look up.
@@ -33,10 +36,10 @@ impl Classifier {
         Self { user_agents, geo: ArcSwapOption::from_pointee(geo) }
     }
 
-    /// Returns what a user agent says; all is unknown where there is none.
-    pub fn user_agent(&self, ua: Option<&str>) -> Arc<UserAgent> {
+    /// Returns what a user agent says, corrected by the hints; all is unknown where there is neither.
+    pub fn user_agent(&self, ua: Option<&str>, hints: &ClientHints<'_>) -> Arc<UserAgent> {
         static MISSING: LazyLock<Arc<UserAgent>> = LazyLock::new(Arc::default);
-        ua.map_or_else(|| Arc::clone(&MISSING), |ua| self.user_agents.get(ua))
+        hints.correct(ua.map_or_else(|| Arc::clone(&MISSING), |ua| self.user_agents.get(ua)))
     }
 
     /// Finds the country of an address; unknown without a database.
@@ -68,13 +71,13 @@ impl Default for Classifier {
 
 #[cfg(test)]
 mod tests {
-    use super::{Classifier, Fact};
+    use super::{Arc, Classifier, ClientHints, Fact};
     use crate::domain::client::{Os, UserAgent};
 
     #[test]
     fn without_data_everything_is_unknown() {
         let classifier = Classifier::default();
-        assert_eq!(*classifier.user_agent(None), UserAgent::default());
+        assert_eq!(*classifier.user_agent(None, &ClientHints::default()), UserAgent::default());
         assert_eq!(classifier.country("8.8.8.8".parse().unwrap()), Fact::Unknown);
         assert!(classifier.geo().is_none());
     }
@@ -82,9 +85,13 @@ mod tests {
     #[test]
     fn user_agents_are_remembered() {
         let classifier = Classifier::default();
-        let read = classifier
-            .user_agent(Some("Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"));
+        let firefox = Some("Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0");
+        let read = classifier.user_agent(firefox, &ClientHints::default());
         assert_eq!(read.os, Fact::Known(Os::Linux));
+        assert!(Arc::ptr_eq(&read, &classifier.user_agent(firefox, &ClientHints::default())));
+        // Hints are laid over a copy: their number has no bound.
+        let hints = ClientHints { platform: Some("\"Windows\""), ..ClientHints::default() };
+        assert_eq!(classifier.user_agent(firefox, &hints).os, Fact::Known(Os::Windows));
         assert_eq!(classifier.remembered_user_agents(), 1);
     }
 

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread, time::Durat
 
 use http::Uri;
 
-use super::{LogArgs, LogFormat, Reader, Secret, SettingFaults};
+use super::{
+    LogArgs, LogFormat, Reader, Secret, SettingFaults,
+    proxies::{Proxies, ProxyArgs},
+};
 
 /// Flags of the gateway.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +38,9 @@ pub struct GatewayArgs {
     pub workers: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print them")]
+    pub proxies: ProxyArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print them")]
     pub log: LogArgs,
 }
 
@@ -57,6 +63,8 @@ pub struct GatewaySettings {
     pub connections: usize,
     /// Threads, each with one connection to the resolver.
     pub workers: usize,
+    /// Whom it believes what they say about the visitor.
+    pub proxies: Option<Proxies>,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -67,7 +75,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const ITEM: Duration = Duration::from_secs(30);
 
 impl GatewaySettings {
-    /// Returns the defaults for a gateway beside its server, without a token.
+    /// Returns the defaults for a gateway beside its server, without a token. What runs on the same machine may say for
+    /// whom it asks.
     pub fn beside(server: SocketAddr, listen: SocketAddr, log_format: LogFormat) -> Result<Self, String> {
         let resolver = format!("http://{server}").parse::<Uri>().map_err(|error| error.to_string())?;
         Ok(Self {
@@ -79,6 +88,7 @@ impl GatewaySettings {
             drain: Duration::from_secs(3),
             connections: 10_000,
             workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            proxies: Some(Proxies::loopback()),
             log_format,
         })
     }
@@ -105,6 +115,7 @@ impl GatewayArgs {
             Some(text) => reader.number("SMARTLINKS_GATEWAY_WORKERS", text, 1..=1_024),
             None => u64::try_from(thread::available_parallelism().map_or(1, NonZeroUsize::get)).ok(),
         };
+        let proxies = self.proxies.read(reader);
         let log_format = self.log.format(reader);
         Some(GatewaySettings {
             listen: listen?,
@@ -115,6 +126,7 @@ impl GatewayArgs {
             drain: drain?,
             connections: usize::try_from(connections?).ok()?,
             workers: usize::try_from(workers?).ok()?,
+            proxies: proxies?,
             log_format: log_format?,
         })
     }
@@ -173,6 +185,9 @@ mod tests {
             "--drain=x",
             "--connections=0",
             "--workers=x",
+            "--trusted-proxies=x",
+            "--forwarded-header=x",
+            "--country-header=host",
             "--log-format=xml",
         ]);
         let faults = faults.unwrap_err();
@@ -186,6 +201,9 @@ mod tests {
             "SMARTLINKS_GATEWAY_DRAIN",
             "SMARTLINKS_GATEWAY_CONNECTIONS",
             "SMARTLINKS_GATEWAY_WORKERS",
+            "SMARTLINKS_GATEWAY_TRUSTED_PROXIES",
+            "SMARTLINKS_GATEWAY_FORWARDED_HEADER",
+            "SMARTLINKS_GATEWAY_COUNTRY_HEADER",
             "SMARTLINKS_LOG_FORMAT",
         ];
         assert_eq!(named, expected);

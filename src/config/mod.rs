@@ -8,6 +8,7 @@ use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 pub mod dev;
 pub mod gateway;
 pub mod migrate;
+pub mod proxies;
 pub mod serve;
 
 /// What is wrong with the settings: a line for each.

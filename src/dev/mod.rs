@@ -6,7 +6,7 @@
 pub mod lock;
 pub mod postgres;
 mod run;
-mod sample;
+pub mod sample;
 mod site;
 
 pub use run::run;

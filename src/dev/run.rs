@@ -194,6 +194,7 @@ Type, in another terminal:
 
   curl -si {door}/summer-sale/anna
   curl -si {door}/summer-sale/anna -A 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1'
+  curl -si {door}/europe/ben -H 'X-Forwarded-For: 193.99.144.80'      as a proxy would pass on a German visitor
   {program} call{server} ListPartnerLinks '{{"shop":"sample","partner":"anna"}}'
   {program} call{server} Resolve '{{"purpose":"PURPOSE_LOOKUP","shop":"sample","slug":"europe","partner":"ben","client_address":"193.0.6.139"}}'
   {program} call{server} UpdateLink '{{"link":{{"shop":"sample","slug":"summer-sale","default_destination":"sale/autumn"}},"update_mask":"defaultDestination"}}'

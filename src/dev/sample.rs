@@ -1,8 +1,11 @@
 //! The sample shop's partners and links, made through `LinkAdmin` like anybody's.
 
+use std::time::Duration;
+
 use http::uri::PathAndQuery;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
 
 use crate::proto::json::{self, JsonCodec};
@@ -10,35 +13,56 @@ use crate::proto::json::{self, JsonCodec};
 /// Calls and their requests in order; `{site_port}` and `{gateway_port}` stand for ports.
 const CALLS: &str = include_str!("sample.json");
 
+/// How long is waited before a server that has no index yet is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Makes what is missing of the sample; what is there stays as it is, with the changes of whoever tried things out.
-pub(super) async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
+pub async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
     let text = CALLS
         .replace("{site_port}", &site_port.to_string())
         .replace("{gateway_port}", &gateway_port.to_string());
     let calls: Vec<(String, Value)> =
         serde_json::from_str(&text).map_err(|error| format!("sample data: {error}"))?;
+    let mut written = 0;
     for (name, request) in calls {
         match call(channel.clone(), &name, &request).await {
-            Ok(_) => {}
+            Ok(answer) => written = revision(&answer),
             Err(status) if status.code() == Code::AlreadyExists && name == "CreateShop" => {
-                follow_ports(&channel, &request["shop"]).await?;
+                written = follow_ports(&channel, &request["shop"]).await?;
             }
             Err(status) if status.code() == Code::AlreadyExists => {}
             Err(status) => return Err(failed(&name, &status)),
         }
     }
-    Ok(())
+    arrive(&channel, written).await
 }
 
-/// Leads the sample shop to the ports of this start, if it was made on others.
-async fn follow_ports(channel: &Channel, wanted: &Value) -> Result<(), String> {
+/// Waits until clicks are answered from all that was written, so that what is told to be there is there.
+async fn arrive(channel: &Channel, written: i64) -> Result<(), String> {
+    let lookup = json!({ "purpose": "PURPOSE_LOOKUP", "shop": "sample", "min_revision": written });
+    loop {
+        match call(channel.clone(), "Resolve", &lookup).await {
+            Ok(_) => return Ok(()),
+            Err(status) if status.code() == Code::Unavailable => sleep(PAUSE).await,
+            Err(status) => return Err(failed("Resolve", &status)),
+        }
+    }
+}
+
+/// Returns the revision that a write was committed under.
+fn revision(answer: &DynamicMessage) -> i64 {
+    answer.get_field_by_name("revision").and_then(|revision| revision.as_i64()).unwrap_or_default()
+}
+
+/// Leads the sample shop to the ports of this start, if it was made on others. Returns the revision of the write.
+async fn follow_ports(channel: &Channel, wanted: &Value) -> Result<i64, String> {
     let id = &wanted["id"];
     let held = call(channel.clone(), "GetShop", &json!({ "shop": id })).await;
     let held = held.map_err(|status| failed("GetShop", &status)).and_then(|answer| json::print(&answer))?;
     let held: Value = serde_json::from_str(&held).map_err(|error| error.to_string())?;
     let same = |field: &str| held["shop"][field] == wanted[field];
     if ["base_url", "public_url", "fallback_url"].into_iter().all(same) {
-        return Ok(());
+        return Ok(0);
     }
     let shop = json!({
         "id": id,
@@ -47,8 +71,8 @@ async fn follow_ports(channel: &Channel, wanted: &Value) -> Result<(), String> {
         "fallback_url": wanted["fallback_url"],
     });
     let update = json!({ "shop": shop, "update_mask": "baseUrl,publicUrl,fallbackUrl" });
-    call(channel.clone(), "UpdateShop", &update).await.map_err(|status| failed("UpdateShop", &status))?;
-    Ok(())
+    let updated = call(channel.clone(), "UpdateShop", &update).await;
+    updated.map(|answer| revision(&answer)).map_err(|status| failed("UpdateShop", &status))
 }
 
 fn failed(name: &str, status: &Status) -> String {

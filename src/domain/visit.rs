@@ -39,6 +39,8 @@ named_enum! {
 /// Headers of the visitor's request; `None` = not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers<'a> {
+    /// Whether there is a `User-Agent`; browsers always send one.
+    pub has_user_agent: bool,
     /// `Accept-Language`.
     pub accept_language: Option<&'a str>,
     /// `Referer`.
@@ -62,9 +64,11 @@ pub struct Visit<'a> {
     pub click_id: Option<ClickId>,
     /// The address, IPv4-mapped ones as IPv4.
     pub address: Fact<IpAddr>,
-    /// The country of the address.
+    /// The country that the caller says, else that of the address.
     pub country: Fact<Country>,
-    /// What the user agent tells.
+    /// How the visitor came.
+    pub channel: Channel,
+    /// What user agent and client hints tell.
     pub agent: Arc<UserAgent>,
     /// Whether the shop's own people or a loading ahead: what the caller knows of the traffic.
     pub hints: Hints,

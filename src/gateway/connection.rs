@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,12 +24,13 @@ use tokio::{
 };
 
 use super::{
-    page::{self, Body},
-    reply,
+    page::{self, Body, Page},
+    proxies, reply,
     resolver::Resolver,
     route::Route,
     visit::{self, NoHost},
 };
+use crate::config::proxies::Proxies;
 
 /// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
 const HEAD_BYTES: usize = 64 * 1_024;
@@ -39,6 +40,11 @@ const HEADER_LIST_BYTES: u32 = 32 * 1_024;
 const HEADERS: usize = 100;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 100;
+/// Streams that a browser opened and took back before they were looked at; more of them end the connection. What hyper
+/// does by itself, said here so that it stays (CVE-2023-44487).
+const TAKEN_BACK: usize = 20;
+/// Streams that were reset because the browser broke the protocol; more of them end the connection (RUSTSEC-2024-0003).
+const BROKEN: usize = 1_024;
 /// How long a connection may take to close once it was told to.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -47,11 +53,12 @@ pub(super) struct Door {
     http: auto::Builder<TokioExecutor>,
     resolver: Resolver,
     idle: Duration,
+    proxies: Option<Proxies>,
 }
 
 impl Door {
     /// Makes a door that closes connections which are silent for so long.
-    pub(super) fn new(resolver: Resolver, idle: Duration) -> Self {
+    pub(super) fn new(resolver: Resolver, idle: Duration, proxies: Option<Proxies>) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -63,9 +70,11 @@ impl Door {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(HEADER_LIST_BYTES)
+            .max_pending_accept_reset_streams(TAKEN_BACK)
+            .max_local_error_reset_streams(BROKEN)
             .keep_alive_interval(idle)
             .keep_alive_timeout(idle);
-        Self { http, resolver, idle }
+        Self { http, resolver, idle, proxies }
     }
 
     /// Serves one connection until it ends, is silent for too long, or everything stops.
@@ -115,17 +124,32 @@ impl Door {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        match Route::of(request.method(), request.uri()) {
-            Route::Link { slug, partner } => match visit::of(&request, peer, slug, partner) {
-                Ok(visit) => reply::of(self.resolver.ask(visit).await),
-                Err(NoHost) => page::plain(StatusCode::BAD_REQUEST, "The request names no host.\n"),
-            },
-            Route::Health => page::plain(StatusCode::OK, "ok\n"),
-            Route::Ready if self.resolver.answers().await => page::plain(StatusCode::OK, "ready\n"),
-            Route::Ready => page::try_again("The resolver does not answer.\n"),
-            Route::Miss => page::plain(StatusCode::NOT_FOUND, "There is no such page.\n"),
-            Route::WrongMethod => page::wrong_method(),
-            Route::TooLong => page::plain(StatusCode::URI_TOO_LONG, "This address is too long.\n"),
+        let (method, headers) = (request.method(), request.headers());
+        let page = match Route::of(method, request.uri()) {
+            Route::Link(link) => {
+                let visitor = proxies::visitor(self.proxies.as_ref(), headers, peer);
+                match visit::of(&request, visitor, link) {
+                    Ok(visit) => match reply::of(self.resolver.ask(visit).await) {
+                        Ok(redirect) => return redirect,
+                        Err(page) => page,
+                    },
+                    Err(NoHost) => Page::Malformed,
+                }
+            }
+            Route::Health => return page::plain(StatusCode::OK, method, "ok\n"),
+            Route::Ready => return self.ready(method).await,
+            Route::Robots => return page::robots(method),
+            Route::Miss => Page::NoLink,
+            Route::WrongMethod => Page::WrongMethod,
+            Route::TooLong => Page::TooLong,
+        };
+        page.answer(method, headers)
+    }
+
+    async fn ready(&self, method: &Method) -> Response<Body> {
+        match self.resolver.answers().await {
+            true => page::plain(StatusCode::OK, method, "ready\n"),
+            false => page::plain(StatusCode::SERVICE_UNAVAILABLE, method, "The resolver does not answer.\n"),
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! It decides nothing: which link, partner and location are meant is the resolver's business.
 
+mod accept;
 mod connection;
 mod page;
+mod proxies;
 mod reply;
 pub mod resolver;
 mod route;
 mod serve;
+mod texts;
 mod visit;
 
 pub use serve::{Gateway, GatewayError, Limits, serve};

@@ -3,21 +3,32 @@
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::{
-    page::{self, Body},
+    page::{self, Body, Page},
     resolver::Refusal,
 };
-use crate::proto::{ErrorReason, RedirectKind, ResolveFailure, ResolveResponse};
+use crate::proto::{ErrorReason, RedirectKind, ResolveFailure, ResolveResponse, TrafficClass};
 
-/// Makes the answer to a click.
-pub(super) fn of(outcome: Result<ResolveResponse, Refusal>) -> Response<Body> {
+/// Makes the redirect that answers a click, or says which page there is instead.
+pub(super) fn of(outcome: Result<ResolveResponse, Refusal>) -> Result<Response<Body>, Page> {
     match outcome {
+        Ok(answer) if is_ahead(&answer) => Ok(page::empty(StatusCode::SERVICE_UNAVAILABLE)),
         Ok(answer) => redirect(answer),
-        Err(Refusal::Failed(failure)) => failed(&failure),
-        Err(Refusal::Down | Refusal::Broken | Refusal::Busy | Refusal::TimedOut) => unavailable(),
+        Err(Refusal::Failed(failure)) => Err(failed(&failure)),
+        Err(Refusal::Down | Refusal::Broken) => Err(Page::Away),
+        Err(Refusal::Busy) => Err(Page::Overloaded),
+        Err(Refusal::TimedOut) => Err(Page::Late),
     }
 }
 
-fn redirect(answer: ResolveResponse) -> Response<Body> {
+/// Tells whether a browser loads the link before anyone has clicked.
+///
+/// Browsers keep what they loaded ahead for the click, in spite of `no-store`: the click itself would never come here. A
+/// status that is no success is what they drop, and then ask again; 503 is the one that their makers name for it.
+fn is_ahead(answer: &ResolveResponse) -> bool {
+    answer.traffic_class() == TrafficClass::Prefetch && !answer.click_id.is_empty()
+}
+
+fn redirect(answer: ResolveResponse) -> Result<Response<Body>, Page> {
     let kind = answer.redirect();
     // Refuses what could end the header or begin another.
     let Ok(location) = HeaderValue::try_from(answer.location) else {
@@ -26,11 +37,11 @@ fn redirect(answer: ResolveResponse) -> Response<Body> {
             link.slug = answer.slug,
             "the location cannot stand in a header"
         );
-        return page::plain(StatusCode::BAD_GATEWAY, "This link leads to an address that cannot be sent.\n");
+        return Err(Page::Failed);
     };
     let mut response = page::empty(status_of(kind));
     response.headers_mut().insert(header::LOCATION, location);
-    response
+    Ok(response)
 }
 
 fn status_of(kind: RedirectKind) -> StatusCode {
@@ -43,18 +54,14 @@ fn status_of(kind: RedirectKind) -> StatusCode {
     }
 }
 
-fn failed(failure: &ResolveFailure) -> Response<Body> {
+fn failed(failure: &ResolveFailure) -> Page {
     use tonic::Code;
     match Code::from_i32(failure.code) {
         Code::NotFound => gone_or_not_found(failure.reason()),
-        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
-            page::plain(StatusCode::BAD_REQUEST, "This address cannot be read.\n")
-        }
-        Code::Unavailable
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Aborted
-        | Code::Cancelled => unavailable(),
+        Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => Page::Malformed,
+        Code::ResourceExhausted => Page::Overloaded,
+        Code::DeadlineExceeded => Page::Late,
+        Code::Unavailable | Code::Aborted | Code::Cancelled => Page::Away,
         Code::Ok
         | Code::Unknown
         | Code::AlreadyExists
@@ -64,31 +71,20 @@ fn failed(failure: &ResolveFailure) -> Response<Body> {
         | Code::Internal
         | Code::DataLoss => {
             tracing::error!(code = failure.code, message = failure.message, "the resolver failed");
-            page::plain(StatusCode::BAD_GATEWAY, "Something of ours failed.\n")
+            Page::Failed
         }
     }
 }
 
-fn gone_or_not_found(reason: ErrorReason) -> Response<Body> {
-    let gone = |text| page::plain(StatusCode::GONE, text);
-    let none = |text| page::plain(StatusCode::NOT_FOUND, text);
-    if reason == ErrorReason::LinkExpired {
-        return gone("This link has expired.\n");
-    }
-    if reason == ErrorReason::LinkPaused {
-        return gone("This link is switched off.\n");
-    }
-    if reason == ErrorReason::LinkDeleted {
-        return gone("This link does not exist any more.\n");
-    }
-    if reason == ErrorReason::LinkNotStarted {
-        return none("This link does not work yet.\n");
-    }
-    none("There is no such link.\n")
-}
-
-fn unavailable() -> Response<Body> {
-    page::try_again("This link cannot be followed right now. Please try again.\n")
+fn gone_or_not_found(reason: ErrorReason) -> Page {
+    let known = [
+        (ErrorReason::LinkExpired, Page::Expired),
+        (ErrorReason::LinkPaused, Page::Paused),
+        (ErrorReason::LinkDeleted, Page::Deleted),
+        (ErrorReason::LinkNotStarted, Page::NotStarted),
+        (ErrorReason::ShopNotFound, Page::NoShop),
+    ];
+    known.iter().find(|(known, _)| *known == reason).map_or(Page::NoLink, |(_, page)| *page)
 }
 
 #[cfg(test)]
@@ -97,10 +93,10 @@ mod tests {
 
     use super::*;
 
-    fn failure(code: Code, reason: ErrorReason) -> Response<Body> {
+    fn failure(code: Code, reason: ErrorReason) -> Page {
         let failure =
             ResolveFailure { code: code as i32, reason: reason.into(), ..ResolveFailure::default() };
-        of(Err(Refusal::Failed(failure)))
+        of(Err(Refusal::Failed(failure))).unwrap_err()
     }
 
     #[test]
@@ -117,14 +113,35 @@ mod tests {
                 redirect: kind.into(),
                 ..ResolveResponse::default()
             };
-            let response = of(Ok(answer));
+            let response = of(Ok(answer)).unwrap();
             assert_eq!(response.status().as_u16(), status);
             let header = |name| response.headers()[name].as_bytes().to_vec();
             assert_eq!(header("location"), "https://shop.example/ü".as_bytes());
             assert_eq!(header("cache-control"), b"private, no-store");
             assert_eq!(header("referrer-policy"), b"strict-origin-when-cross-origin");
             assert_eq!(header("x-robots-tag"), b"noindex");
+            assert_eq!(header("x-content-type-options"), b"nosniff");
         }
+    }
+
+    #[test]
+    fn what_is_loaded_ahead_of_a_click_is_not_handed_out() {
+        let answer = |class: TrafficClass, click_id: &str| {
+            let (location, click_id) = ("https://shop.example/".to_owned(), click_id.to_owned());
+            of(Ok(ResolveResponse {
+                location,
+                click_id,
+                traffic_class: class.into(),
+                ..ResolveResponse::default()
+            }))
+            .unwrap()
+        };
+        let declined = answer(TrafficClass::Prefetch, "01a2");
+        assert_eq!(declined.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(declined.headers()["cache-control"], "private, no-store");
+        assert!(!declined.headers().contains_key("location"));
+        assert_eq!(answer(TrafficClass::Prefetch, "").status(), StatusCode::FOUND, "a look-up");
+        assert_eq!(answer(TrafficClass::Preview, "01a2").status(), StatusCode::FOUND);
     }
 
     #[test]
@@ -132,46 +149,36 @@ mod tests {
         for location in ["https://a/\r\nset-cookie: x=1", "https://a/\n", "https://a/\0", "https://a/\u{7f}"]
         {
             let answer = ResolveResponse { location: location.to_owned(), ..ResolveResponse::default() };
-            let response = of(Ok(answer));
-            assert_eq!(response.status(), StatusCode::BAD_GATEWAY, "{location:?}");
-            assert!(!response.headers().contains_key("location"));
+            assert_eq!(of(Ok(answer)).unwrap_err(), Page::Failed, "{location:?}");
         }
     }
 
     #[test]
-    fn gone_and_not_found_differ() {
-        for (reason, status) in [
-            (ErrorReason::LinkExpired, 410),
-            (ErrorReason::LinkPaused, 410),
-            (ErrorReason::LinkDeleted, 410),
-            (ErrorReason::LinkNotStarted, 404),
-            (ErrorReason::LinkNotFound, 404),
-            (ErrorReason::ShopNotFound, 404),
+    fn every_end_has_its_page() {
+        for (code, reason, page) in [
+            (Code::NotFound, ErrorReason::LinkExpired, Page::Expired),
+            (Code::NotFound, ErrorReason::LinkPaused, Page::Paused),
+            (Code::NotFound, ErrorReason::LinkDeleted, Page::Deleted),
+            (Code::NotFound, ErrorReason::LinkNotStarted, Page::NotStarted),
+            (Code::NotFound, ErrorReason::LinkNotFound, Page::NoLink),
+            (Code::NotFound, ErrorReason::ShopNotFound, Page::NoShop),
+            (Code::NotFound, ErrorReason::Unspecified, Page::NoLink),
+            (Code::InvalidArgument, ErrorReason::TooLong, Page::Malformed),
+            (Code::Unavailable, ErrorReason::IndexNotLoaded, Page::Away),
+            (Code::DeadlineExceeded, ErrorReason::DeadlineExceeded, Page::Late),
+            (Code::ResourceExhausted, ErrorReason::Overloaded, Page::Overloaded),
+            (Code::Internal, ErrorReason::Internal, Page::Failed),
+            (Code::Unauthenticated, ErrorReason::NoCredentials, Page::Failed),
         ] {
-            assert_eq!(failure(Code::NotFound, reason).status().as_u16(), status, "{reason:?}");
+            assert_eq!(failure(code, reason), page, "{code:?} {reason:?}");
         }
-    }
-
-    #[test]
-    fn what_may_pass_asks_to_try_again() {
-        let passing = [
-            of(Err(Refusal::Down)),
-            of(Err(Refusal::Broken)),
-            of(Err(Refusal::Busy)),
-            of(Err(Refusal::TimedOut)),
-            failure(Code::Unavailable, ErrorReason::IndexNotLoaded),
-            failure(Code::DeadlineExceeded, ErrorReason::DeadlineExceeded),
-            failure(Code::ResourceExhausted, ErrorReason::Overloaded),
-        ];
-        for response in passing {
-            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert_eq!(response.headers()["retry-after"], "1");
+        for (refusal, page) in [
+            (Refusal::Down, Page::Away),
+            (Refusal::Broken, Page::Away),
+            (Refusal::Busy, Page::Overloaded),
+            (Refusal::TimedOut, Page::Late),
+        ] {
+            assert_eq!(of(Err(refusal)).unwrap_err(), page);
         }
-        assert_eq!(failure(Code::InvalidArgument, ErrorReason::TooLong).status(), StatusCode::BAD_REQUEST);
-        assert_eq!(failure(Code::Internal, ErrorReason::Internal).status(), StatusCode::BAD_GATEWAY);
-        assert_eq!(
-            failure(Code::Unauthenticated, ErrorReason::NoCredentials).status(),
-            StatusCode::BAD_GATEWAY
-        );
     }
 }

@@ -2,18 +2,33 @@
 
 use http::{Method, Uri};
 
+use crate::proto::Channel;
+
 /// Bytes of a request target: path and query.
 pub(super) const TARGET_BYTES: usize = 8 * 1_024;
+
+/// The link that a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// As the visitor wrote it; empty = the default partner link.
+    pub(super) slug: String,
+    /// As the visitor wrote it; empty = the path names none.
+    pub(super) partner: String,
+    /// How the visitor came.
+    pub(super) channel: Channel,
+}
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// A click, or with HEAD a look-up.
-    Link { slug: String, partner: String },
+    Link(Link),
     /// Whether the process lives.
     Health,
     /// Whether the resolver answers.
     Ready,
+    /// What robots may fetch.
+    Robots,
     /// Nothing that there could be.
     Miss,
     /// Something that no route takes.
@@ -36,12 +51,22 @@ impl Route {
 
     fn of_path(path: &str) -> Self {
         match path {
-            "/" => return Self::Link { slug: String::new(), partner: String::new() },
+            "/" => {
+                let (slug, partner) = (String::new(), String::new());
+                return Self::Link(Link { slug, partner, channel: Channel::Link });
+            }
             "/-/healthz" => return Self::Health,
             "/-/readyz" => return Self::Ready,
+            // No slug holds a dot, so neither can be a link. Browsers and robots ask for them on their own, which is no
+            // visit and must not lead to a shop's fallback.
+            "/robots.txt" => return Self::Robots,
+            "/favicon.ico" => return Self::Miss,
             _ => {}
         }
-        let Some(path) = path.strip_prefix('/') else { return Self::Miss };
+        let (channel, path) = match scanned(path) {
+            Some(path) => (Channel::Qr, path),
+            None => (Channel::Link, path.strip_prefix('/').unwrap_or_default()),
+        };
         let path = path.strip_suffix('/').unwrap_or(path);
         // Cut first, decode after: an encoded slash belongs to its segment.
         let (slug, partner) = path.split_once('/').map_or((path, None), |(slug, rest)| (slug, Some(rest)));
@@ -51,10 +76,19 @@ impl Route {
             None => Some(String::new()),
         };
         match (decode(slug), partner) {
-            (Some(slug), Some(partner)) if !slug.is_empty() && slug != "-" => Self::Link { slug, partner },
+            (Some(slug), Some(partner)) if !slug.is_empty() && slug != "-" => {
+                Self::Link(Link { slug, partner, channel })
+            }
             _ => Self::Miss,
         }
     }
+}
+
+/// Returns what stands behind the `/-/q/` of a QR code. A code made of capitals only is smaller, so `/-/Q/` is the same.
+fn scanned(path: &str) -> Option<&str> {
+    const MARK: &str = "/-/q/";
+    let (mark, path) = path.split_at_checked(MARK.len())?;
+    mark.eq_ignore_ascii_case(MARK).then_some(path)
 }
 
 /// Decodes `%XX` once; `None` if what comes out is no UTF-8. A stray `%` stays.
@@ -86,8 +120,12 @@ fn decode(segment: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn came(slug: &str, partner: &str, channel: Channel) -> Route {
+        Route::Link(Link { slug: slug.to_owned(), partner: partner.to_owned(), channel })
+    }
+
     fn link(slug: &str, partner: &str) -> Route {
-        Route::Link { slug: slug.to_owned(), partner: partner.to_owned() }
+        came(slug, partner, Channel::Link)
     }
 
     fn get(target: &str) -> Route {
@@ -133,9 +171,38 @@ mod tests {
             "/-/x",
             "/%2D/healthz",
             "/-/healthz/",
+            "/-/q",
+            "/-/q/",
+            "/-/q//",
+            "/-/q//anna",
+            "/-/q/sale//",
+            "/-/q/sale/anna/x",
+            "/-/q/-",
+            "/-/q/-/healthz",
+            "/-/q/%ff",
+            "/-/qr/sale",
+            "/%2D/q/sale",
+            "/-/%71/sale",
+            "//-/q/sale",
+            "/favicon.ico",
             "*",
         ] {
             assert_eq!(get(target), Route::Miss, "{target}");
+        }
+    }
+
+    #[test]
+    fn qr_code_is_a_link_with_a_mark() {
+        for (target, route) in [
+            ("/-/q/sale", came("sale", "", Channel::Qr)),
+            ("/-/q/sale/", came("sale", "", Channel::Qr)),
+            ("/-/q/s%61le/%41nna/?a=/-/q/", came("sale", "Anna", Channel::Qr)),
+            ("/-/Q/SALE/ANNA", came("SALE", "ANNA", Channel::Qr)),
+            ("/-/q/q", came("q", "", Channel::Qr)),
+            ("/q/sale", link("q", "sale")),
+            ("/-q/sale", link("-q", "sale")),
+        ] {
+            assert_eq!(get(target), route, "{target}");
         }
     }
 
@@ -144,6 +211,8 @@ mod tests {
         assert_eq!(get("/-/healthz"), Route::Health);
         assert_eq!(get("/-/readyz?x"), Route::Ready);
         assert_eq!(get("/healthz"), link("healthz", ""));
+        assert_eq!(get("/robots.txt?x"), Route::Robots);
+        assert_eq!(get("/robots"), link("robots", ""));
     }
 
     #[test]

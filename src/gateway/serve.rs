@@ -23,7 +23,7 @@ use super::{
     connection::Door,
     resolver::{Resolver, ResolverSettings},
 };
-use crate::config::gateway::GatewaySettings;
+use crate::config::{gateway::GatewaySettings, proxies::Proxies};
 
 /// How long is waited before accepting again after the system refused, for example for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -116,12 +116,13 @@ impl Gateway {
         for number in 0..workers {
             let listener = self.listener.try_clone().map_err(GatewayError::Worker)?;
             let (resolver, stop) = (resolver.clone(), stop.clone());
+            let proxies = self.settings.proxies.clone();
             let runtime =
                 runtime::Builder::new_current_thread().enable_all().build().map_err(GatewayError::Worker)?;
             let work = move || {
                 runtime.block_on(async move {
                     let listener = TcpListener::from_std(listener)?;
-                    serve(listener, Resolver::start(&resolver), limits, stop).await;
+                    serve(listener, Resolver::start(&resolver), limits, proxies, stop).await;
                     Ok(())
                 })
             };
@@ -141,10 +142,11 @@ pub async fn serve(
     listener: TcpListener,
     resolver: Resolver,
     limits: Limits,
+    proxies: Option<Proxies>,
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let door = Arc::new(Door::new(resolver, limits.idle));
+    let door = Arc::new(Door::new(resolver, limits.idle, proxies));
     // Dropping it cuts what is left.
     let mut connections = JoinSet::new();
     loop {

@@ -1,9 +1,8 @@
 //! Makes a visit of a request.
 
-use std::net::IpAddr;
-
 use http::{HeaderValue, Method, Request, Version, header};
 
+use super::{proxies::Visitor, route::Link};
 use crate::proto::{Purpose, RequestHeaders, ResolveRequest, resolve_request::Site};
 
 /// Bytes of one header that are passed on: what the resolver takes. No visitor is refused for a long Referer.
@@ -16,22 +15,19 @@ const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-mo
 pub(super) struct NoHost;
 
 /// Makes a visit of a request whose target was read already.
-pub(super) fn of<B>(
-    request: &Request<B>,
-    peer: IpAddr,
-    slug: String,
-    partner: String,
-) -> Result<ResolveRequest, NoHost> {
+pub(super) fn of<B>(request: &Request<B>, visitor: Visitor, link: Link) -> Result<ResolveRequest, NoHost> {
     let purpose = if request.method() == Method::HEAD { Purpose::Lookup } else { Purpose::Click };
     let headers = request.headers();
     let purpose_header = PURPOSE_HEADERS.iter().find_map(|name| headers.get(*name));
     Ok(ResolveRequest {
         purpose: purpose.into(),
         site: Some(Site::Host(host(request)?)),
-        slug,
-        partner,
+        slug: link.slug,
+        partner: link.partner,
         query: query(request.uri().query().unwrap_or_default()),
-        client_address: peer.to_canonical().to_string(),
+        client_address: visitor.address.map(|address| address.to_string()).unwrap_or_default(),
+        country: visitor.country.unwrap_or_default(),
+        channel: link.channel.into(),
         headers: Some(RequestHeaders {
             user_agent: text(headers.get(header::USER_AGENT)),
             accept_language: text(headers.get(header::ACCEPT_LANGUAGE)),
@@ -83,11 +79,15 @@ fn text(value: Option<&HeaderValue>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Channel;
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    fn asked(request: http::request::Builder, visitor: Visitor) -> Result<ResolveRequest, NoHost> {
+        let link = Link { slug: "sale".to_owned(), partner: String::new(), channel: Channel::Qr };
+        of(&request.body(()).unwrap(), visitor, link)
+    }
 
     fn visit(request: http::request::Builder) -> Result<ResolveRequest, NoHost> {
-        of(&request.body(()).unwrap(), PEER, "sale".to_owned(), String::new())
+        asked(request, Visitor::default())
     }
 
     #[test]
@@ -162,15 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn mapped_addresses_are_the_addresses_inside() {
-        let peer = "::ffff:192.0.2.7".parse().unwrap();
-        let request = Request::builder()
-            .version(Version::HTTP_2)
-            .uri("http://a/s")
-            .header("x-forwarded-for", "198.51.100.1")
-            .body(())
-            .unwrap();
-        let visit = of(&request, peer, String::new(), String::new()).unwrap();
-        assert_eq!(visit.client_address, "192.0.2.7");
+    fn visitor_and_link_are_passed_on() {
+        let request = || Request::builder().version(Version::HTTP_2).uri("http://a/s");
+        let known = Visitor { address: "192.0.2.7".parse().ok(), country: Some("de".to_owned()) };
+        let visit = asked(request(), known).unwrap();
+        assert_eq!((visit.client_address.as_str(), visit.country.as_str()), ("192.0.2.7", "de"));
+        assert_eq!((visit.slug.as_str(), visit.partner.as_str()), ("sale", ""));
+        assert_eq!(visit.channel(), Channel::Qr);
+        let visit = asked(request(), Visitor::default()).unwrap();
+        assert_eq!((visit.client_address.as_str(), visit.country.as_str()), ("", ""));
     }
 }

@@ -14,13 +14,7 @@ use crate::{
         language, referrer,
         traffic::{self, Hints, PurposeHeaders, Signals},
     },
-    domain::{
-        client::{TrafficClass, UserAgent},
-        fact::Fact,
-        language::LanguageRange,
-        visit::Visit,
-        window::ZoneName,
-    },
+    domain::{client::TrafficClass, fact::Fact, language::LanguageRange, visit::Visit, window::ZoneName},
 };
 
 /// The facts of one visit to one link.
@@ -95,7 +89,7 @@ impl<'a> Facts<'a> {
 pub(super) fn traffic(visit: &Visit<'_>, internal_addresses: &[IpNet]) -> TrafficClass {
     let signals = Signals {
         automation: visit.agent.automation.as_ref(),
-        user_agent_missing: visit.headers.is_some() && *visit.agent == UserAgent::default(),
+        user_agent_missing: visit.headers.is_some_and(|headers| !headers.has_user_agent),
         // Which header it was does not matter here: this one's list of words holds those of the others.
         purpose: PurposeHeaders { purpose: visit.purpose_header, ..PurposeHeaders::default() },
         address: visit.address.known(),

@@ -14,6 +14,8 @@ use prometheus_client::{
 pub struct ResolveLabels {
     /// `RULE`, `DEFAULT`, `LINK_EXPIRED`, …; `NOWHERE` if there was no answer.
     pub reason: &'static str,
+    /// `link` or `qr`: how the visitor came.
+    pub channel: &'static str,
 }
 
 /// Labels of a load of the index.
@@ -90,7 +92,7 @@ impl Metrics {
     }
 
     fn register(&self, to: &mut Registry) {
-        to.register("resolved", "Visits that were resolved, by reason", self.resolved.clone());
+        to.register("resolved", "Visits that were resolved, by reason and channel", self.resolved.clone());
         let undecided = self.rules_undecided.clone();
         to.register(
             "rules_undecided",
@@ -141,11 +143,15 @@ mod tests {
     fn every_metric_is_printed_with_its_help() {
         let (metrics, registry) = Metrics::new();
         metrics.index_revision.set(7);
-        metrics.resolved.get_or_create(&ResolveLabels { reason: "RULE" }).inc();
+        metrics.resolved.get_or_create(&ResolveLabels { reason: "RULE", channel: "qr" }).inc();
         // A family is printed from its first label set on.
         metrics.index_loads.get_or_create(&SourceLabels { source: "database" }).inc();
         let text = print(&registry);
-        for line in ["smartlinks_index_revision 7", "smartlinks_resolved_total{reason=\"RULE\"} 1", "# EOF"] {
+        for line in [
+            "smartlinks_index_revision 7",
+            "smartlinks_resolved_total{reason=\"RULE\",channel=\"qr\"} 1",
+            "# EOF",
+        ] {
             assert!(text.contains(line), "{text}");
         }
         assert_eq!(text.matches("# HELP").count(), 17);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::http;
+use crate::{country, support::http};
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
                       Version/18.5 Mobile/15E148 Safari/604.1";
@@ -30,6 +30,7 @@ fn command(folder: &Path, ports: [u16; 4]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smartlinks"));
     command.arg("dev").arg("--folder").arg(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
     let settings = ["LISTEN", "GATEWAY_LISTEN", "METRICS_LISTEN", "SITE_LISTEN"];
+    command.env("SMARTLINKS_GEO_DB", country::database());
     for (setting, port) in settings.into_iter().zip(ports) {
         command.env(format!("SMARTLINKS_{setting}"), format!("127.0.0.1:{port}"));
     }
@@ -119,6 +120,17 @@ async fn newcomers_walk() {
         assert_eq!(landed.status, 200);
         assert!(landed.body.contains("<span class=\"partner\">anna</span>"));
         assert!(landed.body.contains("utm_campaign"));
+    }
+
+    // What runs on the same machine is believed for whom it asks.
+    for (address, page) in
+        [("193.99.144.80", "/delivery/eu"), ("8.8.8.8", "/delivery/world"), ("", "/delivery")]
+    {
+        let forwarded = [("x-forwarded-for", address)];
+        let headers = if address.is_empty() { &[][..] } else { &forwarded };
+        let answer = http::get(&dev.door("/europe/ben"), headers).await;
+        let location = answer.header("location");
+        assert!(location.starts_with(&format!("{shop}{page}?")), "{address}: {location}");
     }
 
     // The link is changed, and the next click goes elsewhere.

@@ -21,7 +21,7 @@ use smartlinks::{
         link::{LinkState, Routing, Sharing},
         revision::Revision,
         shop::ShopSettings,
-        visit::{Hints, Site, Visit},
+        visit::{Channel, Hints, Site, Visit},
     },
     index::{PartnerState, Record, Snapshot, Writer},
     telemetry::metrics::{self, Metrics},
@@ -241,6 +241,7 @@ fn locations_are_those_of_the_program() {
                 click_id: Some(click_id),
                 address: Fact::Unknown,
                 country: Fact::Unknown,
+                channel: Channel::Link,
                 agent: Arc::default(),
                 hints: Hints::default(),
                 headers: None,
@@ -336,10 +337,11 @@ fn every_metric_is_documented() {
     }
 }
 
-/// Returns every page of the documentation, the README included.
+/// Returns every page of the documentation, those of the examples and the README included.
 fn pages() -> Vec<PathBuf> {
     let mut folders = vec![root().join("docs")];
-    let mut pages = vec![root().join("README.md")];
+    let pages = ["README.md", "examples/python/README.md", "examples/typescript/README.md"];
+    let mut pages: Vec<_> = pages.map(|page| root().join(page)).into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,11 +1,13 @@
 //! The service tested from outside: one binary, so that it is linked once.
 
 mod admin;
+mod browser;
 mod cases;
 mod clicks;
 mod country;
 mod dev;
 mod docs;
+mod examples;
 mod gateway;
 mod index;
 mod resolver;

@@ -185,3 +185,28 @@ fn broken_databases_never_panic() {
         }
     });
 }
+
+#[test]
+fn addresses_without_a_country_are_not_asked_for() {
+    // A database that knows a country for everything.
+    let everything = [
+        ("0.0.0.0/1", "AU"),
+        ("128.0.0.0/1", "AU"),
+        ("::1:0:0/96", "AU"),
+        ("64::/16", "AU"),
+        ("100::/8", "AU"),
+        ("2000::/3", "AU"),
+        ("4000::/2", "AU"),
+        ("8000::/1", "AU"),
+    ];
+    let geo = GeoDb::from_bytes(database(&everything, flat)).unwrap();
+    let table = include_str!("../../../tests/data/addresses.tsv");
+    let mut special = 0;
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let (address, rest) = line.split_once('\t').unwrap();
+        let expected = (!rest.starts_with('-')).then_some("AU");
+        assert_eq!(country(&geo, address), expected, "{line}");
+        special += usize::from(expected.is_none());
+    }
+    assert!(special >= 60, "the table lost rows: {special}");
+}

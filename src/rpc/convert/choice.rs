@@ -10,6 +10,7 @@ use crate::{
         geo::Continent,
         link::RedirectKind,
         policy::QueryConflict,
+        visit::Channel,
     },
     proto,
 };
@@ -56,6 +57,7 @@ choices! {
     Weekday = proto::Weekday, "weekday": Monday Tuesday Wednesday Thursday Friday Saturday Sunday;
     RedirectKind = proto::RedirectKind, "kind of redirect":
         Found MovedPermanently TemporaryRedirect PermanentRedirect;
+    Channel = proto::Channel, "channel": Link Qr;
     QueryConflict = proto::QueryConflict, "way to settle a conflict": DestinationWins VisitorWins Append;
 }
 
@@ -94,6 +96,7 @@ mod tests {
         numbers_read_back(DeviceClass::ALL);
         numbers_read_back(TrafficClass::ALL);
         numbers_read_back(Continent::ALL);
+        numbers_read_back(Channel::ALL);
         numbers_read_back(&[1, 2, 3, 4, 5, 6, 7].map(|day| Weekday::from_monday_one_offset(day).unwrap()));
         numbers_read_back(&[
             RedirectKind::Found,

@@ -62,11 +62,11 @@ impl Resolver {
         let visit = question.visit(&self.classifier);
         match snapshot.resolve(&visit) {
             Ok(resolution) => {
-                self.tally.count(resolution.reason, resolution.undecided_rules);
+                self.tally.count(visit.channel, resolution.reason, resolution.undecided_rules);
                 Ok(answer::write(resolution, visit.click_id))
             }
             Err(nowhere) => {
-                self.tally.count_nowhere();
+                self.tally.count_nowhere(visit.channel);
                 Err(answer::nowhere(nowhere, question))
             }
         }

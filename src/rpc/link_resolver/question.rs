@@ -1,20 +1,24 @@
 //! Reads what a caller asks.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::HashMap, net::IpAddr};
 
 use jiff::Timestamp;
 
 use crate::{
-    classify::Classifier,
+    classify::{Classifier, user_agent::ClientHints},
     domain::{
         click_id::ClickId,
         fact::Fact,
         fault::{Faults, Problem, Reason},
+        geo::Country,
         host::shown,
         limits,
         name::ShopId,
         revision::Revision,
-        visit::{Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Visit},
     },
     proto::{Purpose, RequestHeaders, ResolveRequest, resolve_request},
     rpc::convert,
@@ -27,6 +31,8 @@ pub(super) struct Question<'a> {
     site: Site<'a>,
     query: &'a str,
     address: Option<IpAddr>,
+    country: Option<Country>,
+    channel: Channel,
     time: Timestamp,
     click_id: Option<ClickId>,
     pub(super) min_revision: Revision,
@@ -40,6 +46,9 @@ impl<'a> Question<'a> {
         let site = site(message, &mut faults);
         let query = query(&message.query, &mut faults);
         let address = address(&message.client_address, &mut faults);
+        let country = country(&message.country, &mut faults);
+        let at_channel = convert::Path::root("channel");
+        let channel = convert::choice::read_or_default(message.channel, &at_channel, &mut faults);
         if let Some(headers) = &message.headers {
             check_headers(headers, &mut faults);
         }
@@ -52,7 +61,17 @@ impl<'a> Question<'a> {
         }
         let time = click_id.map(ClickId::time).or(visit_time).unwrap_or(now);
         let min_revision = Revision(message.min_revision);
-        let question = site.map(|site| Self { message, site, query, address, time, click_id, min_revision });
+        let question = site.zip(channel).map(|(site, channel)| Self {
+            message,
+            site,
+            query,
+            address,
+            country,
+            channel,
+            time,
+            click_id,
+            min_revision,
+        });
         faults.finish(question)
     }
 
@@ -72,6 +91,8 @@ impl<'a> Question<'a> {
     /// Gathers what is known about the visit.
     pub(super) fn visit<'q>(&'q self, classifier: &Classifier) -> Visit<'q> {
         let headers = self.message.headers.as_ref();
+        let user_agent = headers.and_then(|headers| headers.user_agent.as_deref());
+        let of_address = || self.address.map_or(Fact::Unknown, |address| classifier.country(address));
         Visit {
             site: self.site,
             slug: &self.message.slug,
@@ -80,10 +101,12 @@ impl<'a> Question<'a> {
             time: self.time,
             click_id: self.click_id,
             address: Fact::or_unknown(self.address),
-            country: self.address.map_or(Fact::Unknown, |address| classifier.country(address)),
-            agent: classifier.user_agent(headers.and_then(|headers| headers.user_agent.as_deref())),
+            country: self.country.map_or_else(of_address, Fact::Known),
+            channel: self.channel,
+            agent: classifier.user_agent(user_agent, &headers.map(client_hints).unwrap_or_default()),
             hints: Hints { internal: self.message.internal, prefetch: self.message.prefetch },
             headers: headers.map(|headers| Headers {
+                has_user_agent: user_agent.is_some(),
                 accept_language: headers.accept_language.as_deref(),
                 referer: headers.referer.as_deref(),
             }),
@@ -155,6 +178,27 @@ fn address(text: &str, faults: &mut Faults) -> Option<IpAddr> {
         faults.add("client_address", Problem::new(Reason::Malformed, text));
     }
     address
+}
+
+/// Reads a country that the caller says; letters that stand for none count as not sent.
+fn country(text: &str, faults: &mut Faults) -> Option<Country> {
+    let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if !text.is_empty() && !is_code {
+        let text = format!("`{}` is not the two letters of a country, such as DE", shown(text));
+        faults.add("country", Problem::new(Reason::Malformed, text));
+    }
+    Country::from_code(text)
+}
+
+fn client_hints(headers: &RequestHeaders) -> ClientHints<'_> {
+    ClientHints {
+        brands: headers.sec_ch_ua.as_deref(),
+        full_versions: headers.sec_ch_ua_full_version_list.as_deref(),
+        mobile: headers.sec_ch_ua_mobile.as_deref(),
+        platform: headers.sec_ch_ua_platform.as_deref(),
+        platform_version: headers.sec_ch_ua_platform_version.as_deref(),
+        form_factors: headers.sec_ch_ua_form_factors.as_deref(),
+    }
 }
 
 fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
@@ -247,147 +291,4 @@ fn visit_time(message: &ResolveRequest, purpose: Option<Purpose>, faults: &mut F
         return None;
     }
     convert::time::read(time, &convert::Path::root("visit_time"), faults)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> Timestamp {
-        "2026-06-01T12:00:00Z".parse().unwrap()
-    }
-
-    fn lookup() -> ResolveRequest {
-        let site = Some(resolve_request::Site::Shop("acme".to_owned()));
-        ResolveRequest { purpose: Purpose::Lookup.into(), site, ..ResolveRequest::default() }
-    }
-
-    fn click() -> ResolveRequest {
-        ResolveRequest { purpose: Purpose::Click.into(), ..lookup() }
-    }
-
-    fn faults(message: &ResolveRequest) -> Vec<(String, Reason)> {
-        let faults = Question::read(message, now()).unwrap_err();
-        faults.iter().map(|fault| (fault.path.clone(), fault.problem.reason)).collect()
-    }
-
-    fn fault(message: &ResolveRequest) -> (String, Reason) {
-        let mut faults = faults(message);
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        faults.remove(0)
-    }
-
-    #[test]
-    fn click_has_an_id_and_lookup_none() {
-        let message = click();
-        let question = Question::read(&message, now()).unwrap();
-        assert_eq!(question.click_id.map(ClickId::time), Some(now()));
-        assert_ne!(question.click_id, Question::read(&message, now()).unwrap().click_id);
-        assert_eq!(Question::read(&lookup(), now()).unwrap().click_id, None);
-    }
-
-    #[test]
-    fn time_of_a_click_is_in_its_id() {
-        let at: Timestamp = "2026-06-01T03:00:00Z".parse().unwrap();
-        let message = ResolveRequest { click_id: ClickId::new(at, [1; 10]).to_string(), ..click() };
-        assert_eq!(Question::read(&message, now()).unwrap().time, at);
-        let message = ResolveRequest { visit_time: Some(convert::time::write(at)), ..lookup() };
-        assert_eq!(Question::read(&message, now()).unwrap().time, at);
-        assert_eq!(Question::read(&lookup(), now()).unwrap().time, now());
-    }
-
-    #[test]
-    fn all_faults_come_at_once() {
-        let message = ResolveRequest {
-            purpose: 0,
-            site: None,
-            query: "a b".to_owned(),
-            client_address: "192.0.2.1:80".to_owned(),
-            headers: Some(RequestHeaders {
-                referer: Some("x".repeat(limits::HEADER_BYTES + 1)),
-                ..RequestHeaders::default()
-            }),
-            attributes: HashMap::from([
-                ("a b".to_owned(), String::new()),
-                ("a".to_owned(), "x".repeat(limits::VALUE_BYTES + 1)),
-            ]),
-            click_id: "x".to_owned(),
-            visit_time: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
-            min_revision: -1,
-            ..ResolveRequest::default()
-        };
-        let expected = [
-            ("purpose", Reason::Required),
-            ("site", Reason::Required),
-            ("query", Reason::Malformed),
-            ("client_address", Reason::Malformed),
-            ("headers.referer", Reason::TooLong),
-            ("attributes[\"a\"]", Reason::TooLong),
-            ("attributes[\"a b\"]", Reason::Malformed),
-            ("click_id", Reason::Malformed),
-            ("visit_time", Reason::OutOfRange),
-            ("min_revision", Reason::OutOfRange),
-        ];
-        assert_eq!(faults(&message), expected.map(|(path, reason)| (path.to_owned(), reason)));
-    }
-
-    #[test]
-    fn purpose_and_site_are_needed() {
-        let unknown = ResolveRequest { purpose: 9, ..lookup() };
-        assert_eq!(fault(&unknown), ("purpose".to_owned(), Reason::UnknownValue));
-        for (site, path) in [
-            (resolve_request::Site::Shop(String::new()), "shop"),
-            (resolve_request::Site::Host(String::new()), "host"),
-        ] {
-            let message = ResolveRequest { site: Some(site), ..lookup() };
-            assert_eq!(fault(&message), (path.to_owned(), Reason::Required));
-        }
-    }
-
-    #[test]
-    fn query_loses_one_question_mark_and_nothing_else() {
-        let read = |query: &str| {
-            let message = ResolveRequest { query: query.to_owned(), ..lookup() };
-            let read = Question::read(&message, now()).map(|question| question.query.to_owned());
-            read.map_err(|faults| faults.iter().next().unwrap().problem.reason)
-        };
-        assert_eq!(read("?a=1"), Ok("a=1".to_owned()));
-        assert_eq!(read("??a=1"), Ok("?a=1".to_owned()));
-        assert_eq!(read("a=%zz&&b=ü;\"<>"), Ok("a=%zz&&b=ü;\"<>".to_owned()));
-        for bad in ["a#b", "a b", "a\r\nb", "a\0", "a\u{7f}", "a\u{85}"] {
-            assert_eq!(read(bad), Err(Reason::Malformed), "{bad:?}");
-        }
-        let longest = "a".repeat(limits::QUERY_BYTES);
-        assert_eq!(read(&format!("?{longest}")), Ok(longest.clone()));
-        assert_eq!(read(&format!("{longest}a")), Err(Reason::TooLong));
-    }
-
-    #[test]
-    fn mapped_address_is_the_address_inside() {
-        let message = ResolveRequest { client_address: "::ffff:192.0.2.1".to_owned(), ..lookup() };
-        let question = Question::read(&message, now()).unwrap();
-        assert_eq!(question.address, Some("192.0.2.1".parse().unwrap()));
-    }
-
-    #[test]
-    fn ids_and_times_go_with_their_purpose() {
-        let id = ClickId::new(now(), [1; 10]).to_string();
-        let message = ResolveRequest { click_id: id, ..lookup() };
-        assert_eq!(fault(&message), ("click_id".to_owned(), Reason::Conflict));
-        let message = ResolveRequest { visit_time: Some(convert::time::write(now())), ..click() };
-        assert_eq!(fault(&message), ("visit_time".to_owned(), Reason::Conflict));
-        let old = "2026-05-30T12:00:00Z".parse().unwrap();
-        let message = ResolveRequest { click_id: ClickId::new(old, [1; 10]).to_string(), ..click() };
-        assert_eq!(fault(&message), ("click_id".to_owned(), Reason::OutOfRange));
-    }
-
-    #[test]
-    fn attributes_are_bounded() {
-        let many = (0..=limits::ATTRIBUTES).map(|at| (format!("a{at}"), String::new()));
-        let message = ResolveRequest { attributes: many.collect(), ..lookup() };
-        assert_eq!(fault(&message), ("attributes".to_owned(), Reason::TooLong));
-        let name = "customer.tier_A-1".to_owned();
-        let message = ResolveRequest { attributes: HashMap::from([(name, "x".repeat(512))]), ..lookup() };
-        assert!(Question::read(&message, now()).is_ok());
-    }
 }

@@ -1,10 +1,10 @@
-//! Counts answers by their reason.
+//! Counts answers by their reason and by how the visitor came.
 
 use prometheus_client::metrics::counter::Counter;
 
 use super::answer;
 use crate::{
-    domain::visit::ResolveReason,
+    domain::visit::{Channel, ResolveReason},
     proto,
     telemetry::metrics::{Metrics, ResolveLabels},
 };
@@ -12,41 +12,50 @@ use crate::{
 /// Reasons of the contract, the unused first one included, which counts visits that go nowhere.
 const REASONS: usize = 8;
 
-/// One counter for each reason, found once: counting takes no lock.
+/// One counter for each channel and reason, found once: counting takes no lock.
 #[derive(Debug)]
 pub(super) struct Tally {
-    reasons: [Counter; REASONS],
+    by_link: [Counter; REASONS],
+    by_qr: [Counter; REASONS],
     undecided_rules: Counter,
 }
 
 impl Tally {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        let reasons = std::array::from_fn(|number| {
-            let number = i32::try_from(number).unwrap_or_default();
-            let name = match proto::ResolveReason::try_from(number) {
-                Ok(proto::ResolveReason::Unspecified) | Err(_) => "NOWHERE",
-                Ok(reason) => reason.as_str_name().trim_start_matches("RESOLVE_REASON_"),
-            };
-            metrics.resolved.get_or_create_owned(&ResolveLabels { reason: name })
-        });
-        Self { reasons, undecided_rules: metrics.rules_undecided.clone() }
+        let by = |channel: Channel| {
+            std::array::from_fn(|number| {
+                let number = i32::try_from(number).unwrap_or_default();
+                let reason = match proto::ResolveReason::try_from(number) {
+                    Ok(proto::ResolveReason::Unspecified) | Err(_) => "NOWHERE",
+                    Ok(reason) => reason.as_str_name().trim_start_matches("RESOLVE_REASON_"),
+                };
+                let labels = ResolveLabels { reason, channel: channel.as_str() };
+                metrics.resolved.get_or_create_owned(&labels)
+            })
+        };
+        let undecided_rules = metrics.rules_undecided.clone();
+        Self { by_link: by(Channel::Link), by_qr: by(Channel::Qr), undecided_rules }
     }
 
     /// Counts an answer, and the rules that were asked for it and could not be decided.
-    pub(super) fn count(&self, reason: ResolveReason, undecided_rules: u32) {
-        self.of(answer::reason(reason)).inc();
+    pub(super) fn count(&self, channel: Channel, reason: ResolveReason, undecided_rules: u32) {
+        self.of(channel, answer::reason(reason)).inc();
         if undecided_rules > 0 {
             self.undecided_rules.inc_by(undecided_rules.into());
         }
     }
 
     /// Counts a visit that goes nowhere. The host that it asked for is nobody's: it is no label.
-    pub(super) fn count_nowhere(&self) {
-        self.of(proto::ResolveReason::Unspecified).inc();
+    pub(super) fn count_nowhere(&self, channel: Channel) {
+        self.of(channel, proto::ResolveReason::Unspecified).inc();
     }
 
-    fn of(&self, reason: proto::ResolveReason) -> &Counter {
-        &self.reasons[reason as usize]
+    fn of(&self, channel: Channel, reason: proto::ResolveReason) -> &Counter {
+        let reasons = match channel {
+            Channel::Link => &self.by_link,
+            Channel::Qr => &self.by_qr,
+        };
+        &reasons[reason as usize]
     }
 }
 
@@ -59,6 +68,8 @@ mod tests {
     fn every_reason_has_its_counter() {
         let (metrics, _) = Metrics::new();
         let tally = Tally::new(&metrics);
+        let counted =
+            |channel, reason| metrics.resolved.get_or_create_owned(&ResolveLabels { reason, channel }).get();
         for (reason, label) in [
             (ResolveReason::Rule, "RULE"),
             (ResolveReason::Default, "DEFAULT"),
@@ -68,13 +79,13 @@ mod tests {
             (ResolveReason::Missed(Miss::Deleted), "LINK_DELETED"),
             (ResolveReason::Missed(Miss::NotFound), "LINK_NOT_FOUND"),
         ] {
-            tally.count(reason, 2);
-            let counter = metrics.resolved.get_or_create_owned(&ResolveLabels { reason: label });
-            assert_eq!(counter.get(), 1, "{label}");
+            tally.count(Channel::Link, reason, 2);
+            tally.count(Channel::Qr, reason, 0);
+            tally.count(Channel::Qr, reason, 0);
+            assert_eq!((counted("link", label), counted("qr", label)), (1, 2), "{label}");
         }
         assert_eq!(metrics.rules_undecided.get(), 7 * 2);
-        tally.count_nowhere();
-        let nowhere = metrics.resolved.get_or_create_owned(&ResolveLabels { reason: "NOWHERE" });
-        assert_eq!(nowhere.get(), 1);
+        tally.count_nowhere(Channel::Qr);
+        assert_eq!((counted("link", "NOWHERE"), counted("qr", "NOWHERE")), (0, 1));
     }
 }

@@ -6,12 +6,12 @@ use super::{file, refusals};
 
 /// The questions that the small print answers, by letter and number. The name of a case begins with the ids of what it
 /// shows. A number that is missing asked about something that this service does not have: splits, counters, cookies, a
-/// click log, trusted proxies.
+/// click log.
 const LINES: [(&str, &[RangeInclusive<u8>]); 9] = [
     ("A", &[1..=11]),
     ("C", &[1..=1, 3..=6, 8..=11, 13..=14, 16..=16]),
     ("E", &[1..=3]),
-    ("G", &[1..=3]),
+    ("G", &[1..=4]),
     ("H", &[1..=4]),
     ("L", &[1..=26, 29..=50]),
     ("P", &[1..=3]),
@@ -20,7 +20,8 @@ const LINES: [(&str, &[RangeInclusive<u8>]); 9] = [
 ];
 
 /// Lines that no visit and no write alone can show, and the test that does.
-const BY_TEST: [(&str, &str, &str); 6] = [
+const BY_TEST: [(&str, &str, &str); 7] = [
+    ("G4", "tests/it/gateway/proxies.rs", "trusted_blocks_are_passed_over"),
     ("H3", "tests/it/cases/gateway.rs", "what_no_link_takes_is_refused_by_its_status"),
     ("H4", "tests/it/cases/gateway.rs", "every_redirect_is_private_and_keeps_the_path_from_other_sites"),
     ("L16", "tests/it/cases/gateway.rs", "what_no_link_takes_is_refused_by_its_status"),
@@ -30,7 +31,7 @@ const BY_TEST: [(&str, &str, &str); 6] = [
 ];
 
 /// The sections of `docs/semantics.md` whose plain rules cases show, by id.
-const SECTIONS: [(&str, &str); 20] = [
+const SECTIONS: [(&str, &str); 21] = [
     ("D1", "Words"),
     ("D2", "Names: slugs, codes, ids"),
     ("D3", "Destinations"),
@@ -51,6 +52,7 @@ const SECTIONS: [(&str, &str); 20] = [
     ("D18", "Countries, continents, the European Union"),
     ("D19", "The gateway"),
     ("D20", "Limits"),
+    ("D21", "Client hints"),
 ];
 
 /// Traps that other systems of this field fell into, by id, and words of the names that show them.

@@ -44,6 +44,11 @@ impl Expect {
         self.nowhere.as_deref()
     }
 
+    /// Tells whether nobody has clicked yet.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.class.as_deref() == Some("prefetch")
+    }
+
     /// Says how the answer to a click differs.
     pub(super) fn differs_from_click(&self, came: &Result<Answer, Nowhere>) -> Option<String> {
         self.differs(self.location.as_deref(), came)

@@ -11,7 +11,7 @@ use smartlinks::{
         TrafficClass, link_resolver_client::LinkResolverClient, link_resolver_server::LinkResolverServer,
         resolve_request::Site,
     },
-    rpc::{caller::Caller, link_resolver::Resolver},
+    rpc::{caller::Caller, convert::choice::Choice, link_resolver::Resolver},
     telemetry::metrics::Metrics,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -62,7 +62,7 @@ impl Served {
         self.live.publish(snapshot, Source::Database);
     }
 
-    async fn client(&self) -> LinkResolverClient<Channel> {
+    pub(super) async fn client(&self) -> LinkResolverClient<Channel> {
         LinkResolverClient::connect(format!("http://{}", self.address)).await.unwrap()
     }
 }
@@ -183,7 +183,12 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         accept_language: headers.accept_language.clone(),
         referer: headers.referer.clone(),
         purpose_header: headers.purpose.clone(),
-        ..RequestHeaders::default()
+        sec_ch_ua: headers.sec_ch_ua.clone(),
+        sec_ch_ua_mobile: headers.sec_ch_ua_mobile.clone(),
+        sec_ch_ua_platform: headers.sec_ch_ua_platform.clone(),
+        sec_ch_ua_platform_version: headers.sec_ch_ua_platform_version.clone(),
+        sec_ch_ua_full_version_list: headers.sec_ch_ua_full_version_list.clone(),
+        sec_ch_ua_form_factors: headers.sec_ch_ua_form_factors.clone(),
     };
     Some(ResolveRequest {
         site: Some(Site::Host(visit.host.clone())),
@@ -192,6 +197,8 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         query: query.to_owned(),
         client_address: visit.address.clone().unwrap_or_default(),
         headers: visit.headers.as_ref().map(headers),
+        country: visit.told_country.clone(),
+        channel: visit.channel.number(),
         attributes: visit.attributes.clone(),
         internal: visit.internal,
         prefetch: visit.prefetch,

@@ -8,6 +8,7 @@ mod file;
 mod gateway;
 mod geography;
 mod grpc;
+mod languages;
 mod refusals;
 mod snapshot;
 mod visit;

@@ -7,6 +7,7 @@ use smartlinks::{
     domain::{
         click_id::ClickId,
         fact::Fact,
+        geo::Country,
         link::{Link, RedirectKind},
         partner::Partner,
         revision::Revision,
@@ -99,6 +100,8 @@ fn answer(
     let address = address.map(address::normalize);
     let click_id = is_click.then(|| ClickId::new(visit.time, [7; 10]));
     let user_agent = visit.headers.as_ref().and_then(|headers| headers.user_agent.as_deref());
+    let hints = visit.headers.as_ref().map(Headers::client_hints);
+    let of_address = || address.map_or(Fact::Unknown, |address| classifier.country(address));
     let facts = visit::Visit {
         site: Site::Host(&visit.host),
         slug,
@@ -107,8 +110,9 @@ fn answer(
         time: visit.time,
         click_id,
         address: Fact::or_unknown(address),
-        country: address.map_or(Fact::Unknown, |address| classifier.country(address)),
-        agent: classifier.user_agent(user_agent),
+        country: Country::from_code(&visit.told_country).map_or_else(of_address, Fact::Known),
+        channel: visit.channel,
+        agent: classifier.user_agent(user_agent, &hints.unwrap_or_default()),
         hints: Hints { internal: visit.internal, prefetch: visit.prefetch },
         headers: visit.headers.as_ref().map(Headers::of_rules),
         purpose_header: visit.headers.as_ref().and_then(|headers| headers.purpose.as_deref()),
@@ -121,7 +125,11 @@ fn answer(
 impl Headers {
     /// Returns those that only rules look at.
     fn of_rules(&self) -> visit::Headers<'_> {
-        visit::Headers { accept_language: self.accept_language.as_deref(), referer: self.referer.as_deref() }
+        visit::Headers {
+            has_user_agent: self.user_agent.is_some(),
+            accept_language: self.accept_language.as_deref(),
+            referer: self.referer.as_deref(),
+        }
     }
 }
 

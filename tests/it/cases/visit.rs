@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use smartlinks::domain::query::decode;
+use smartlinks::{
+    classify::user_agent::ClientHints,
+    domain::{query::decode, visit::Channel},
+};
 
 use super::file::Defaults;
 
@@ -30,6 +33,11 @@ pub(super) struct Visit {
     /// `None` = the caller sends no headers at all.
     #[serde(default)]
     pub(super) headers: Option<Headers>,
+    /// The country that the caller says; empty = none.
+    #[serde(default)]
+    pub(super) told_country: String,
+    #[serde(default = "by_link")]
+    pub(super) channel: Channel,
     #[serde(default)]
     pub(super) attributes: HashMap<String, String>,
     #[serde(default)]
@@ -46,9 +54,44 @@ pub(super) struct Headers {
     pub(super) accept_language: Option<String>,
     pub(super) referer: Option<String>,
     pub(super) purpose: Option<String>,
+    pub(super) sec_ch_ua: Option<String>,
+    pub(super) sec_ch_ua_mobile: Option<String>,
+    pub(super) sec_ch_ua_platform: Option<String>,
+    pub(super) sec_ch_ua_platform_version: Option<String>,
+    pub(super) sec_ch_ua_full_version_list: Option<String>,
+    pub(super) sec_ch_ua_form_factors: Option<String>,
 }
 
-const HEADERS: [&str; 4] = ["user_agent", "accept_language", "referer", "purpose"];
+const HEADERS: [&str; 10] = [
+    "user_agent",
+    "accept_language",
+    "referer",
+    "purpose",
+    "sec_ch_ua",
+    "sec_ch_ua_mobile",
+    "sec_ch_ua_platform",
+    "sec_ch_ua_platform_version",
+    "sec_ch_ua_full_version_list",
+    "sec_ch_ua_form_factors",
+];
+
+impl Headers {
+    /// Returns the client hints among them.
+    pub(super) fn client_hints(&self) -> ClientHints<'_> {
+        ClientHints {
+            brands: self.sec_ch_ua.as_deref(),
+            full_versions: self.sec_ch_ua_full_version_list.as_deref(),
+            mobile: self.sec_ch_ua_mobile.as_deref(),
+            platform: self.sec_ch_ua_platform.as_deref(),
+            platform_version: self.sec_ch_ua_platform_version.as_deref(),
+            form_factors: self.sec_ch_ua_form_factors.as_deref(),
+        }
+    }
+}
+
+fn by_link() -> Channel {
+    Channel::Link
+}
 
 impl Visit {
     /// Lays the fields of a case over the default visit.

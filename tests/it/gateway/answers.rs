@@ -49,7 +49,10 @@ async fn every_link_is_answered_by_its_kind_and_state() {
         let is_redirect = (301..309).contains(&status);
         assert_eq!(answer.header("location").is_some(), is_redirect, "{target}");
         assert_eq!(answer.body.is_empty(), is_redirect, "{target}");
-        let kind = (!is_redirect).then_some("text/plain; charset=utf-8");
+        let kind = match status {
+            200 => Some("text/plain; charset=utf-8"),
+            _ => (!is_redirect).then_some("text/html; charset=utf-8"),
+        };
         assert_eq!(answer.header("content-type"), kind, "{target}");
     }
 }

@@ -1,9 +1,9 @@
 //! A gateway, browsers that say exactly what they are told, and a resolver that does so too.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use smartlinks::{
-    config::Secret,
+    config::{Secret, proxies::Proxies},
     gateway::{
         Limits,
         resolver::{Resolver, ResolverSettings},
@@ -27,15 +27,15 @@ use tonic::{Request, Response, Status, Streaming};
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A gateway in this process.
-pub(super) struct Door {
-    pub(super) address: SocketAddr,
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
     pub(super) stop: watch::Sender<bool>,
     pub(super) server: JoinHandle<()>,
 }
 
 /// What differs between tests.
 #[derive(Clone, Copy)]
-pub(super) struct Times {
+pub(crate) struct Times {
     pub(super) request: Duration,
     pub(super) idle: Duration,
     pub(super) drain: Duration,
@@ -50,19 +50,29 @@ impl Default for Times {
 
 impl Door {
     /// Opens in front of a resolver, and waits until the two have met.
-    pub(super) async fn open(resolver: SocketAddr) -> Self {
+    pub(crate) async fn open(resolver: SocketAddr) -> Self {
         let door = Self::open_with(resolver, Times::default()).await;
         door.is_ready().await;
         door
     }
 
     /// Opens in front of an address where there may be nobody yet.
-    pub(super) async fn open_with(resolver: SocketAddr, times: Times) -> Self {
+    pub(crate) async fn open_with(resolver: SocketAddr, times: Times) -> Self {
         Self::open_as(resolver, None, times).await
     }
 
     /// Opens with a token for the resolver.
     pub(super) async fn open_as(resolver: SocketAddr, token: Option<&str>, times: Times) -> Self {
+        Self::open_behind(resolver, token, times, None).await
+    }
+
+    /// Opens behind proxies.
+    pub(super) async fn open_behind(
+        resolver: SocketAddr,
+        token: Option<&str>,
+        times: Times,
+        proxies: Option<Proxies>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let resolver = Resolver::start(&ResolverSettings {
@@ -73,7 +83,7 @@ impl Door {
         });
         let limits = Limits { connections: times.connections, idle: times.idle, drain: times.drain };
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, resolver, limits, stopped));
+        let server = tokio::spawn(serve(listener, resolver, limits, proxies, stopped));
         Self { address, stop, server }
     }
 
@@ -121,6 +131,24 @@ impl Browser {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Sends what may come too late: the gateway may have closed.
+    pub(super) async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(bytes).await
+    }
+
+    /// Tells whether the gateway closes within a time; what it sends is dropped.
+    pub(super) async fn is_closed_within(&mut self, time: Duration) -> bool {
+        let mut dropped = [0; 1_024];
+        matches!(timeout(time, self.0.read(&mut dropped)).await, Ok(Ok(0) | Err(_)))
+    }
+
+    /// Reads so many bytes, if the gateway does not close before.
+    pub(super) async fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).await.ok()?;
+        Some(bytes)
+    }
+
     /// Reads until the gateway closes.
     pub(super) async fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -158,6 +186,28 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer but {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
         Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Reads answers one behind the other, each as long as it says.
+    pub(super) fn all(bytes: &[u8]) -> Vec<Self> {
+        let mut text = std::str::from_utf8(bytes).unwrap();
+        let mut answers = Vec::new();
+        while let Some((head, rest)) = text.split_once("\r\n\r\n") {
+            let mut answer = Self::read(format!("{head}\r\n\r\n").as_bytes());
+            let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+            // An answer to HEAD says a length and has no body.
+            let (body, rest) = rest.split_at_checked(length).unwrap_or(("", rest));
+            answer.body = body.to_owned();
+            answers.push(answer);
+            text = rest;
+        }
+        assert_eq!(text, "", "not an answer");
+        answers
+    }
+
+    /// Returns the status line and the headers, but for the date, sorted.
+    pub(super) fn without_date(&self) -> BTreeSet<&str> {
+        self.head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date: ")).collect()
     }
 
     /// Returns the one header of this name.

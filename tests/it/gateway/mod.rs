@@ -2,6 +2,10 @@
 
 mod answers;
 mod bounds;
-mod fixture;
+pub(crate) mod fixture;
+mod http_2;
+mod pages;
+mod proxies;
 mod query;
 mod resolver_away;
+mod untidy;

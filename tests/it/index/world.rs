@@ -19,7 +19,7 @@ use smartlinks::{
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
-        visit::{Headers, Hints, Nowhere, Resolution, Site, Visit},
+        visit::{Channel, Headers, Hints, Nowhere, Resolution, Site, Visit},
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };
@@ -224,9 +224,11 @@ impl Ask {
             click_id: self.click_id,
             address: self.address,
             country: self.country,
+            channel: Channel::Link,
             agent: Arc::new(self.agent.clone()),
             hints: self.hints,
             headers: self.has_headers.then_some(Headers {
+                has_user_agent: self.agent != UserAgent::default(),
                 accept_language: self.accept_language.as_deref(),
                 referer: self.referer.as_deref(),
             }),

@@ -158,6 +158,7 @@ pub(crate) struct Acme {
     pub(crate) live: Live,
     pub(crate) writer: Writer,
     pub(crate) stop: watch::Sender<bool>,
+    pub(crate) metrics: Metrics,
     pub(crate) service: Resolver,
 }
 
@@ -166,8 +167,9 @@ impl Acme {
     pub(crate) fn empty() -> Self {
         let (live, (stop, stopped)) = (Live::new(), watch::channel(false));
         let classifier = Arc::new(Classifier::default());
-        let service = Resolver::new(live.clone(), classifier, &Metrics::new().0, stopped);
-        Self { live, writer: Writer::new(), stop, service }
+        let (metrics, _) = Metrics::new();
+        let service = Resolver::new(live.clone(), classifier, &metrics, stopped);
+        Self { live, writer: Writer::new(), stop, metrics, service }
     }
 
     /// Makes a resolver with [`records`] at revision 1.

@@ -7,10 +7,11 @@ use smartlinks::{
     domain::click_id::ClickId,
     index::Record,
     proto::{
-        Attribution, GetIndexStatusRequest, IndexSource, RedirectKind, ResolveReason, ResolveRequest,
-        TrafficClass, link_resolver_client::LinkResolverClient, link_resolver_server::LinkResolverServer,
-        resolve_request::Site,
+        Attribution, Channel, GetIndexStatusRequest, IndexSource, RedirectKind, RequestHeaders,
+        ResolveReason, ResolveRequest, TrafficClass, link_resolver_client::LinkResolverClient,
+        link_resolver_server::LinkResolverServer, resolve_request::Site,
     },
+    telemetry::metrics::ResolveLabels,
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -111,13 +112,41 @@ async fn fallback_answers_with_the_reason() {
 async fn every_fault_stands_in_the_answer() {
     let acme = Acme::new();
     let (mut client, _server) = acme.connect().await;
-    let asked = ResolveRequest { query: "a b".to_owned(), min_revision: -1, ..ResolveRequest::default() };
+    let long = Some(format!("\"{}\"", "x".repeat(8 * 1_024)));
+    let headers = Some(RequestHeaders { sec_ch_ua_platform: long, ..RequestHeaders::default() });
+    let asked = ResolveRequest {
+        query: "a b".to_owned(),
+        country: "T1".to_owned(),
+        channel: 3,
+        headers,
+        min_revision: -1,
+        ..ResolveRequest::default()
+    };
     let status = client.resolve(asked).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "REQUIRED"));
     let details = status.get_error_details();
     let violations = &details.bad_request().unwrap().field_violations;
     let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
-    assert_eq!(fields, ["purpose", "site", "query", "min_revision"]);
+    let expected =
+        ["purpose", "site", "query", "country", "channel", "headers.sec_ch_ua_platform", "min_revision"];
+    assert_eq!(fields, expected);
+}
+
+#[tokio::test]
+async fn visits_are_counted_by_their_channel() {
+    let acme = Acme::new();
+    let (mut client, _server) = acme.connect().await;
+    for channel in [Channel::Unspecified, Channel::Link, Channel::Qr] {
+        let asked = ResolveRequest { channel: channel.into(), ..lookup("plain") };
+        let answer = client.resolve(asked).await.unwrap().into_inner();
+        assert_eq!(answer.location, "https://acme.example/p", "{channel:?}");
+    }
+    let missed = ResolveRequest { channel: Channel::Qr.into(), ..lookup("none") };
+    client.resolve(missed).await.unwrap_err();
+    let counted =
+        |reason, channel| acme.metrics.resolved.get_or_create(&ResolveLabels { reason, channel }).get();
+    assert_eq!((counted("DEFAULT", "link"), counted("DEFAULT", "qr")), (2, 1));
+    assert_eq!((counted("NOWHERE", "link"), counted("NOWHERE", "qr")), (0, 1));
 }
 
 #[tokio::test]

@@ -77,6 +77,11 @@ impl TestServer {
         self.server.live().wait_for(Revision(revision), PATIENCE).await.unwrap();
     }
 
+    /// Returns where it listens, for clients that are other programs.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
     /// Returns the connection, for clients of other services.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
