@@ -23,9 +23,10 @@ use smartlinks::{
     config::gateway::GatewayArgs,
     gateway::{
         Gateway, Limits,
-        resolver::{Resolver, ResolverSettings},
+        resolver::{Resolver, ResolverSettings, addresses::Servers},
         serve,
     },
+    telemetry::gateway_metrics::GatewayMetrics,
 };
 use support::{Clock, HOST, ROUND, ROUNDS, Round, Row, VISITS};
 use tokio::{
@@ -104,16 +105,19 @@ fn one_runtime(resolver: SocketAddr) -> SocketAddr {
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
         runtime.block_on(async {
-            let settings = ResolverSettings {
-                server: format!("http://{resolver}").parse().expect("an address"),
-                token: None,
-                connections: thread::available_parallelism().map_or(1, usize::from),
-                timeout: Duration::from_secs(2),
+            let (metrics, _) = GatewayMetrics::new();
+            let url = format!("http://{resolver}").parse().expect("an address");
+            let settings = ResolverSettings { token: None, timeout: Duration::from_secs(2) };
+            let servers = Servers::start(&[url], Duration::from_secs(5));
+            let resolver = Resolver::start(&settings, servers, &metrics);
+            let limits = Limits {
+                connections: 10_000,
+                idle: Duration::from_secs(30),
+                stop_delay: Duration::ZERO,
+                drain: Duration::from_secs(1),
             };
-            let limits =
-                Limits { connections: 10_000, idle: Duration::from_secs(30), drain: Duration::from_secs(1) };
             let (_stop, stopped) = watch::channel(false);
-            serve(listener, Resolver::start(&settings), limits, stopped).await;
+            serve(listener, resolver, metrics.tally(), limits, stopped).await;
         });
     });
     address

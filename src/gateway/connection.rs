@@ -5,9 +5,9 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{Request, Response, StatusCode};
@@ -30,6 +30,7 @@ use super::{
     route::Route,
     visit::{self, NoHost},
 };
+use crate::telemetry::gateway_metrics::Tally;
 
 /// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
 const HEAD_BYTES: usize = 64 * 1_024;
@@ -46,12 +47,15 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(super) struct Door {
     http: auto::Builder<TokioExecutor>,
     resolver: Resolver,
+    tally: Tally,
     idle: Duration,
+    /// Whether load balancers are told to go elsewhere.
+    is_leaving: AtomicBool,
 }
 
 impl Door {
     /// Makes a door that closes connections which are silent for so long.
-    pub(super) fn new(resolver: Resolver, idle: Duration) -> Self {
+    pub(super) fn new(resolver: Resolver, tally: Tally, idle: Duration) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -65,7 +69,12 @@ impl Door {
             .max_header_list_size(HEADER_LIST_BYTES)
             .keep_alive_interval(idle)
             .keep_alive_timeout(idle);
-        Self { http, resolver, idle }
+        Self { http, resolver, tally, idle, is_leaving: AtomicBool::new(false) }
+    }
+
+    /// Calls the gateway not ready from now on.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
     }
 
     /// Serves one connection until it ends, is silent for too long, or everything stops.
@@ -75,12 +84,15 @@ impl Door {
         peer: SocketAddr,
         mut stop: watch::Receiver<bool>,
     ) {
+        let _connected = self.tally.connected();
         let activity = Activity::default();
         let service = service_fn(|request| {
             let door = Arc::clone(&self);
             let in_flight = activity.begin();
             async move {
+                let begun = Instant::now();
                 let response = door.answer(request, peer.ip()).await;
+                door.tally.answered(response.status().as_u16(), begun.elapsed());
                 drop(in_flight);
                 Ok::<_, Infallible>(response)
             }
@@ -121,7 +133,10 @@ impl Door {
                 Err(NoHost) => page::plain(StatusCode::BAD_REQUEST, "The request names no host.\n"),
             },
             Route::Health => page::plain(StatusCode::OK, "ok\n"),
-            Route::Ready if self.resolver.answers().await => page::plain(StatusCode::OK, "ready\n"),
+            Route::Ready if self.is_leaving.load(Ordering::Relaxed) => {
+                page::try_again("The gateway stops.\n")
+            }
+            Route::Ready if self.resolver.answers() => page::plain(StatusCode::OK, "ready\n"),
             Route::Ready => page::try_again("The resolver does not answer.\n"),
             Route::Miss => page::plain(StatusCode::NOT_FOUND, "There is no such page.\n"),
             Route::WrongMethod => page::wrong_method(),

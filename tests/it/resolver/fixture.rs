@@ -15,7 +15,7 @@ use smartlinks::{
         resolve_request::Site,
     },
     rpc::{caller::Caller, link_resolver::Resolver},
-    telemetry::metrics::Metrics,
+    telemetry::metrics::{Metrics, ResolveLabels},
 };
 use tokio::{
     net::TcpListener,
@@ -159,6 +159,7 @@ pub(crate) struct Acme {
     pub(crate) writer: Writer,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) service: Resolver,
+    metrics: Metrics,
 }
 
 impl Acme {
@@ -166,8 +167,14 @@ impl Acme {
     pub(crate) fn empty() -> Self {
         let (live, (stop, stopped)) = (Live::new(), watch::channel(false));
         let classifier = Arc::new(Classifier::default());
-        let service = Resolver::new(live.clone(), classifier, &Metrics::new().0, stopped);
-        Self { live, writer: Writer::new(), stop, service }
+        let (metrics, _) = Metrics::new();
+        let service = Resolver::new(live.clone(), classifier, &metrics, stopped);
+        Self { live, writer: Writer::new(), stop, service, metrics }
+    }
+
+    /// Returns how many visits were resolved for a reason.
+    pub(crate) fn resolved(&self, reason: &'static str) -> u64 {
+        self.metrics.resolved.get_or_create_owned(&ResolveLabels { reason }).get()
     }
 
     /// Makes a resolver with [`records`] at revision 1.
