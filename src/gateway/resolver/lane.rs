@@ -159,18 +159,19 @@ impl Lane {
     /// Opens a connection and a stream, and sees that the server behind it has an index.
     async fn open(&self) -> Result<Stream, Status> {
         let (desk, outgoing) = Desk::new();
+        let desk = Held(desk);
         let mut client = self.client();
-        let mut check = ask_for_a_word(&desk).map_err(|_| Status::internal("a new stream is full"))?;
+        let mut check = ask_for_a_word(&desk.0).map_err(|_| Status::internal("a new stream is full"))?;
         let mut answers = client.resolve_stream(outgoing).await?.into_inner();
         loop {
             let message = next(&mut answers).await?;
-            if desk.take(message, Instant::now()) == Taken::Closing {
+            if desk.0.take(message, Instant::now()) == Taken::Closing {
                 return Err(Status::unavailable("the server stops or has no index yet"));
             }
             if let Some(checked) = (&mut check).now_or_never() {
                 has_index(checked)?;
-                let place = self.pool.enter(&desk);
-                return Ok(Stream { _client: client, answers, desk, place: Some(place) });
+                let place = self.pool.enter(&desk.0);
+                return Ok(Stream { _client: client, answers, place: Some(place), desk });
             }
         }
     }
@@ -213,8 +214,17 @@ struct Stream {
     /// The connection goes with it.
     _client: Client,
     answers: Streaming<ResolveStreamResponse>,
-    desk: Arc<Desk>,
     place: Option<Place>,
+    desk: Held,
+}
+
+/// A desk that ends with whoever holds it. Until it ends, its stream keeps the connection.
+struct Held(Arc<Desk>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// How a stream ended.
@@ -260,7 +270,7 @@ impl Stream {
                         Err(status) => return Ended::Broken(status),
                     };
                     heard = Instant::now();
-                    if self.desk.take(message, heard) == Taken::Closing {
+                    if self.desk.0.take(message, heard) == Taken::Closing {
                         return Ended::Closing;
                     }
                     if gauge.state() == LaneState::Silent {
@@ -270,14 +280,14 @@ impl Stream {
                 }
                 _ = looks.tick() => {
                     let now = Instant::now();
-                    if gauge.state() == LaneState::Open && self.desk.load(now).is_silent {
+                    if gauge.state() == LaneState::Open && self.desk.0.load(now).is_silent {
                         tracing::warn!(server.address = %address, "a server is silent, others are asked");
                         gauge.set(LaneState::Silent);
                     }
                     if now.duration_since(heard) >= CHECK {
                         heard = now;
                         // The question before is given up.
-                        drop(check.replace(ask_for_a_word(&self.desk)));
+                        drop(check.replace(ask_for_a_word(&self.desk.0)));
                     }
                 }
             }
@@ -288,18 +298,18 @@ impl Stream {
     fn leave(&mut self) {
         // First out of the pool, so that what comes back does not come here again.
         self.place = None;
-        self.desk.leave();
+        self.desk.0.leave();
     }
 
     /// Reads what is still to come, as long as somebody may wait for it.
     async fn rest(mut self, patience: Duration) {
         let reading = async {
             while let Ok(Some(message)) = self.answers.message().await {
-                self.desk.take(message, Instant::now());
+                self.desk.0.take(message, Instant::now());
             }
         };
         timeout(patience, reading).await.ok();
-        let lost = self.desk.end();
+        let lost = self.desk.0.end();
         if lost > 0 {
             tracing::warn!(clicks = lost, "clicks were on a stream that ended without an answer to them");
         }

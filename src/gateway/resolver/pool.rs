@@ -45,14 +45,21 @@ impl Pool {
     ) -> Result<Waiting, Refusal> {
         let open = self.open();
         let Some(best) = self.best(&open, now) else { return Err(Refusal::Down) };
-        let refused = match best.put(visit, now, left) {
+        let mut refused = match best.put(visit, now, left) {
             Ok(waiting) => return Ok(waiting),
             Err(refused) => refused,
         };
         // Rare: a full stream, or one that ends in this moment.
         let mut others: Vec<_> = open.iter().map(|desk| (desk.load(now), desk)).collect();
         others.sort_by_key(|(load, _)| *load);
-        others.into_iter().find_map(|(_, desk)| desk.put(visit, now, left).ok()).ok_or(refused)
+        for (_, desk) in others {
+            match desk.put(visit, now, left) {
+                Ok(waiting) => return Ok(waiting),
+                Err(Refusal::Down) => {}
+                Err(why) => refused = why,
+            }
+        }
+        Err(refused)
     }
 
     /// Takes the better of two streams, in turn every pair: nearly as even as the best of all, and no stampede to one
