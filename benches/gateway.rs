@@ -5,12 +5,17 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-mod support;
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/figures.rs"]
+mod figures;
+#[path = "support/world.rs"]
+mod world;
 
 use std::{
     cell::{Cell, RefCell},
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    net::{SocketAddr, TcpListener as StdListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     rc::Rc,
@@ -18,7 +23,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use browser::{Browser, request};
 use clap::Parser;
+use figures::{Clock, ROUND, ROUNDS, Round, Row};
 use smartlinks::{
     config::gateway::GatewayArgs,
     gateway::{
@@ -28,18 +35,12 @@ use smartlinks::{
     },
     telemetry::gateway_metrics::GatewayMetrics,
 };
-use support::{Clock, HOST, ROUND, ROUNDS, Round, Row, VISITS};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
-    runtime,
-    sync::watch,
-    task::LocalSet,
-};
+use tokio::{net::TcpListener, runtime, sync::watch, task::LocalSet};
+use world::VISITS;
 
 fn main() {
     let requests = Rc::new((0..VISITS).map(request).collect::<Vec<_>>());
-    let resolver = support::serve_whole(support::resolver());
+    let resolver = world::serve_whole("127.0.0.1:0", world::resolver());
     let doors = [per_processor(resolver), one_runtime(resolver)];
     let Some(nginx) = Nginx::start() else {
         println!("nginx is neither in PATH nor in .smartlinks/tools; run scripts/setup bench");
@@ -60,23 +61,12 @@ fn main() {
                 rows.iter_mut().zip(measured).for_each(|(row, figures)| row.rounds.push(figures));
             }
         }
-        support::print(&format!("{connections} connections, links with ten rules, nothing recorded"), &rows);
+        figures::print(&format!("{connections} connections, links with ten rules, nothing recorded"), &rows);
         println!();
         let wanted = if connections == 32 { "≥ 0.3 ×" } else { "≥ 0.4 ×, p99 ≤ 5 ms" };
-        support::compare(&rows[1], &rows[0], wanted);
-        support::compare(&rows[1], &rows[2], "no target: is a runtime per processor worth it?");
+        figures::compare(&rows[1], &rows[0], wanted);
+        figures::compare(&rows[1], &rows[2], "no target: is a runtime per processor worth it?");
     }
-}
-
-fn request(number: usize) -> Vec<u8> {
-    let (slug, partner, query) = support::target(number);
-    let agent = support::agent(number % support::AGENTS);
-    let head = format!(
-        "GET /{slug}/{partner}?{query} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: {agent}\r\nAccept: text/html\r\n\
-         Accept-Language: de-DE,de;q=0.9,en;q=0.8\r\nReferer: https://blog{}.example/post\r\n\r\n",
-        number % 97
-    );
-    head.into_bytes()
 }
 
 #[derive(Parser)]
@@ -173,48 +163,6 @@ async fn browse(run: Rc<Run>, door: SocketAddr, number: usize) {
         assert_eq!(status, 302, "a click was not redirected");
         run.nanos.borrow_mut().push(u64::try_from(sent.elapsed().as_nanos()).unwrap_or(u64::MAX));
     }
-}
-
-/// A connection of HTTP/1.1 with nothing around it.
-struct Browser {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Browser {
-    /// Connects from one of 250 addresses.
-    async fn connect(door: SocketAddr, number: usize) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        let last = u8::try_from(number % 250 + 2).unwrap_or(2);
-        socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).expect("an address of this machine");
-        let stream = socket.connect(door).await.expect("a connection");
-        stream.set_nodelay(true).expect("a socket");
-        Self { stream, buffer: Vec::with_capacity(4_096) }
-    }
-
-    /// Sends a request and returns the status when the whole answer is there.
-    async fn ask(&mut self, request: &[u8]) -> u16 {
-        self.stream.write_all(request).await.expect("a connection");
-        self.buffer.clear();
-        loop {
-            let read = self.stream.read_buf(&mut self.buffer).await.expect("a connection");
-            assert!(read > 0, "the connection was closed");
-            if let Some(status) = whole_answer(&self.buffer) {
-                return status;
-            }
-        }
-    }
-}
-
-/// Returns the status once head and body are there.
-fn whole_answer(bytes: &[u8]) -> Option<u16> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&bytes[..end]).expect("a head in ASCII");
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    (bytes.len() >= end + length.expect("a length")).then(|| head[9..12].parse().ok())?
 }
 
 /// nginx with as many workers as there are processors. It ends with this value.

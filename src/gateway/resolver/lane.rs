@@ -193,13 +193,16 @@ fn ask_for_a_word(desk: &Arc<Desk>) -> Result<Waiting, Refusal> {
 fn has_index(checked: Answer) -> Result<(), Status> {
     match checked {
         Ok(_) => Ok(()),
-        Err(Lost::Sent(Refusal::Failed(failure))) => match Code::from_i32(failure.code) {
-            Code::InvalidArgument | Code::OutOfRange | Code::NotFound => Ok(()),
-            Code::DeadlineExceeded | Code::Unavailable => {
+        Err(Lost::Sent(Refusal::Failed(failure))) => {
+            let code = Code::from_i32(failure.code);
+            if matches!(code, Code::InvalidArgument | Code::OutOfRange | Code::NotFound) {
+                Ok(())
+            } else if matches!(code, Code::DeadlineExceeded | Code::Unavailable) {
                 Err(Status::unavailable("the server has no index yet"))
+            } else {
+                Err(Status::new(code, failure.message))
             }
-            code => Err(Status::new(code, failure.message)),
-        },
+        }
         Err(Lost::Sent(_) | Lost::Unsent(_)) => Err(Status::unavailable("the stream ended at once")),
     }
 }
