@@ -158,7 +158,7 @@ fn gateway(resolver: &str) -> (SocketAddr, SocketAddr) {
 fn bench(named: bool) {
     let port =
         StdListener::bind("127.0.0.2:0").and_then(|free| free.local_addr()).expect("a free port").port();
-    let mut servers = HOSTS.map(|host| Server::start(format!("{host}:{port}").parse().expect("an address")));
+    let servers = HOSTS.map(|host| Server::start(format!("{host}:{port}").parse().expect("an address")));
     let urls = servers.each_ref().map(|server| format!("http://{}", server.address)).join(",");
     let resolver = if named { format!("http://{NAME}:{port}") } else { urls };
     if named {
