@@ -2,6 +2,7 @@
 
 mod admin;
 mod cases;
+mod chart;
 mod country;
 mod dev;
 mod docs;
