@@ -338,7 +338,7 @@ fn every_metric_is_documented() {
 
 /// Returns every page of the documentation, the README included.
 fn pages() -> Vec<PathBuf> {
-    let mut folders = vec![root().join("docs")];
+    let mut folders = vec![root().join("docs"), root().join("helm")];
     let mut pages = vec![root().join("README.md")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
