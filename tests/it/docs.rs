@@ -343,7 +343,7 @@ fn every_metric_is_documented() {
 
 /// Returns every page of the documentation, those of the examples and the README included.
 fn pages() -> Vec<PathBuf> {
-    let mut folders = vec![root().join("docs")];
+    let mut folders = vec![root().join("docs"), root().join("helm")];
     let pages = ["README.md", "examples/python/README.md", "examples/typescript/README.md"];
     let mut pages: Vec<_> = pages.map(|page| root().join(page)).into();
     while let Some(folder) = folders.pop() {

@@ -3,6 +3,7 @@
 mod admin;
 mod browser;
 mod cases;
+mod chart;
 mod country;
 mod dev;
 mod docs;
