@@ -1,10 +1,10 @@
 //! The gateway's side of `ResolveStream`: to every server behind the names one connection with one stream, on which all
 //! clicks of a worker share.
 //!
-//! - [`addresses`] finds the servers, once for the whole gateway;
-//! - [`lanes`] keeps a [`lane`] to each of them, one set per worker;
-//! - [`pool`] chooses among the lanes that are open;
-//! - [`desk`] holds what is on the way over one of them.
+//! - `addresses` finds the servers, once for the whole gateway;
+//! - `lanes` keeps a `lane` to each of them, one set per worker;
+//! - `pool` chooses among the lanes that are open;
+//! - `desk` holds what is on the way over one of them.
 
 pub mod addresses;
 mod desk;
