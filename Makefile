@@ -1,6 +1,6 @@
 # Smart Links: what there is to do here. Everything fetched or made lies in ./.smartlinks/ and ./target/.
 
-.PHONY: help run test lint bench proto-landed clean
+.PHONY: help run test lint bench image proto-landed clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.* ## /make \1 \t/p' Makefile | expand -t 20
@@ -21,10 +21,16 @@ bench: ## Reproduce every figure of speed
 	@scripts/setup bench
 	cargo bench --locked $(ARGS)
 
+image: ## Build what the container image holds, and try it in an empty root
+	@scripts/setup image
+	@scripts/image build .smartlinks/image
+	@scripts/image check .smartlinks/image
+
 proto-landed: ## Make the present contracts the ones that later changes may not break
 	@scripts/setup lint
 	@scripts/contracts land
 
 clean: ## Remove what was built and fetched; the data of `make run` stays
 	cargo clean
-	rm -rf .smartlinks/npm .smartlinks/python .smartlinks/tools .smartlinks/geo .smartlinks/postgres .smartlinks/test
+	rm -rf .smartlinks/npm .smartlinks/python .smartlinks/python-tools .smartlinks/tools .smartlinks/geo .smartlinks/postgres \
+		.smartlinks/image .smartlinks/test

@@ -7,7 +7,10 @@
 
 #[path = "support/browser.rs"]
 mod browser;
-mod support;
+#[path = "support/figures.rs"]
+mod figures;
+#[path = "support/world.rs"]
+mod world;
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,13 +25,14 @@ use std::{
 
 use browser::{Browser, Click, Protocol};
 use clap::Parser;
+use figures::{Clock, ROUND, ROUNDS, Round, Row};
 use smartlinks::{config::gateway::GatewayArgs, gateway::Gateway};
-use support::{Clock, ROUND, ROUNDS, Round, Row, VISITS};
 use tokio::{runtime, sync::watch, task::LocalSet};
+use world::VISITS;
 
 fn main() {
     let clicks = Rc::new((0..VISITS).map(Click::numbered).collect::<Vec<_>>());
-    let gateway = gateway(support::serve_whole(support::resolver()));
+    let gateway = gateway(world::serve_whole("127.0.0.1:0", world::resolver()));
     wait_for(gateway);
     for (protocol, name) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2 without TLS")] {
         let Some(nginx) = Nginx::start(protocol) else {
@@ -45,10 +49,10 @@ fn main() {
                 }
             }
             let title = format!("{name}, {connections} connections, links with ten rules, nothing recorded");
-            support::print(&title, &rows);
+            figures::print(&title, &rows);
             println!();
             let wanted = if connections == 32 { "≥ 0.3 ×" } else { "≥ 0.4 ×, p99 ≤ 5 ms" };
-            support::compare(&rows[1], &rows[0], wanted);
+            figures::compare(&rows[1], &rows[0], wanted);
         }
     }
 }
@@ -77,8 +81,8 @@ fn wait_for(door: SocketAddr) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let begun = Instant::now();
-        let ready = Click::to("/-/readyz");
-        while Browser::connect(door, 0, Protocol::Http1).await.ask(&ready).await != 200 {
+        let click = Click::numbered(0);
+        while Browser::connect(door, 0, Protocol::Http1).await.ask(&click).await != 302 {
             assert!(begun.elapsed() < Duration::from_secs(10), "the gateway is not ready");
         }
     });

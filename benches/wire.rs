@@ -4,7 +4,10 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-mod support;
+#[path = "support/figures.rs"]
+mod figures;
+#[path = "support/world.rs"]
+mod world;
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,6 +17,7 @@ use std::{
     time::Instant,
 };
 
+use figures::{Clock, ROUND, ROUNDS, Round, Row};
 use smartlinks::{
     proto::{
         GetIndexStatusRequest, GetIndexStatusResponse, Purpose, RequestHeaders, ResolveRequest,
@@ -25,7 +29,6 @@ use smartlinks::{
     },
     rpc::caller::Caller,
 };
-use support::{Clock, ROUND, ROUNDS, Round, Row};
 use tokio::{runtime, sync::mpsc, task::LocalSet};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
@@ -35,8 +38,8 @@ use tonic::{
 
 fn main() {
     let visits = Rc::new(visits());
-    let resolver = support::serve_whole(support::resolver());
-    let bare = serve_bare(support::resolver());
+    let resolver = world::serve_whole("127.0.0.1:0", world::resolver());
+    let bare = serve_bare(world::resolver());
     let constant = one_answer(bare, &visits[0]);
     let empty = serve_bare(Empty(constant));
     let mut rows = [
@@ -59,13 +62,13 @@ fn main() {
             rows.iter_mut().zip(measured).for_each(|(row, figures)| row.rounds.push(figures));
         }
     }
-    support::print("links with ten rules, clicks, nothing recorded", &rows);
+    figures::print("links with ten rules, clicks, nothing recorded", &rows);
     let [empty_unary, no_layers, unary, empty_stream, stream] = &rows;
     println!();
-    support::compare(unary, empty_unary, "≥ 0.75 ×, p99 ≤ 2 ×");
-    support::compare(no_layers, empty_unary, "no target: what the layers cost");
-    support::compare(stream, unary, "≥ 4 ×");
-    support::compare(stream, empty_stream, "no target");
+    figures::compare(unary, empty_unary, "≥ 0.75 ×, p99 ≤ 2 ×");
+    figures::compare(no_layers, empty_unary, "no target: what the layers cost");
+    figures::compare(stream, unary, "≥ 4 ×");
+    figures::compare(stream, empty_stream, "no target");
 }
 
 /// Serves with nothing around the service.
@@ -74,7 +77,9 @@ fn serve_bare(service: impl LinkResolver) -> SocketAddr {
         request.extensions_mut().insert(Caller::Local);
         Ok(request)
     });
-    support::listen(|incoming| Server::builder().add_service(service).serve_with_incoming(incoming))
+    world::listen("127.0.0.1:0", |incoming| {
+        Server::builder().add_service(service).serve_with_incoming(incoming)
+    })
 }
 
 /// Different addresses of visitors; a prime too.
@@ -83,17 +88,17 @@ const ADDRESSES: usize = 1_013;
 /// Returns the visits that a generator sends in turn.
 fn visits() -> Vec<ResolveRequest> {
     let visit = |number: usize| {
-        let (slug, partner, query) = support::target(number);
+        let (slug, partner, query) = world::target(number);
         let address = number % ADDRESSES;
         ResolveRequest {
             purpose: Purpose::Click.into(),
-            site: Some(Site::Host(support::HOST.to_owned())),
+            site: Some(Site::Host(world::HOST.to_owned())),
             slug,
             partner,
             query,
             client_address: format!("203.0.{}.{}", address / 250, address % 250 + 1),
             headers: Some(RequestHeaders {
-                user_agent: Some(support::agent(number % support::AGENTS)),
+                user_agent: Some(world::agent(number % world::AGENTS)),
                 accept_language: Some(
                     ["de-DE,de;q=0.9,en;q=0.8", "en-GB,en;q=0.9", "es"][number % 3].to_owned(),
                 ),
@@ -104,7 +109,7 @@ fn visits() -> Vec<ResolveRequest> {
             ..ResolveRequest::default()
         }
     };
-    (0..support::VISITS).map(visit).collect()
+    (0..world::VISITS).map(visit).collect()
 }
 
 /// One round of a generator.

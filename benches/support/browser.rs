@@ -12,7 +12,7 @@ use tokio::{
     task::spawn_local,
 };
 
-use crate::support::{AGENTS, HOST, agent, target};
+use crate::world::{AGENTS, HOST, agent, target};
 
 /// How a browser speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +41,6 @@ impl Click {
             ("referer", &referer),
         ];
         Self::new(&format!("/{slug}/{partner}?{query}"), &headers)
-    }
-
-    /// Returns a request without further headers.
-    pub(crate) fn to(target: &str) -> Self {
-        Self::new(target, &[])
     }
 
     fn new(target: &str, headers: &[(&str, &str)]) -> Self {

@@ -3,15 +3,12 @@
 use std::{error::Error, process::ExitCode, thread};
 
 use clap::Parser;
-use smartlinks::{config::gateway::GatewayArgs, gateway::Gateway, telemetry::log};
-use tokio::{
-    runtime,
-    signal::{
-        ctrl_c,
-        unix::{SignalKind, signal},
-    },
-    sync::watch,
+use smartlinks::{
+    config::gateway::GatewayArgs,
+    gateway::Gateway,
+    telemetry::{log, signal::Signals},
 };
+use tokio::{runtime, sync::watch};
 
 /// Redirects browsers to where the resolver says.
 #[derive(Parser)]
@@ -35,19 +32,15 @@ fn run(args: &GatewayArgs) -> Result<(), Box<dyn Error>> {
     let settings = args.read()?;
     log::start(&args.log.log, settings.log_format)?;
     let gateway = Gateway::bind(settings)?;
-    let signals = runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut terminate = signals.block_on(async { signal(SignalKind::terminate()) })?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = runtime.block_on(async { Signals::catch() })?;
     let (stopper, stop) = watch::channel(false);
     tracing::info!(address = %gateway.address(), "listening");
     thread::spawn(move || {
-        signals.block_on(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = ctrl_c() => {}
-            }
-        });
-        tracing::info!("stopping");
+        runtime.block_on(signals.next());
         stopper.send_replace(true);
+        runtime.block_on(signals.next());
+        // Gone with its sender, the delay before the stop is cut short.
     });
     Ok(gateway.run(&stop)?)
 }

@@ -7,7 +7,7 @@ use smartlinks::{
     cli::call::{self, CallArgs},
     config::{dev::DevArgs, migrate::MigrateArgs, serve::ServeArgs},
     dev, server,
-    telemetry::{log, signal::stop_signal},
+    telemetry::{log, signal::Signals},
 };
 
 /// Referral links that send each click to the page that suits the visitor.
@@ -37,7 +37,7 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Serve(args) => {
             let settings = args.read()?;
             log::start(&args.log.log, settings.log_format)?;
-            server::run(settings, stop_signal()?).await?;
+            server::run(settings, Signals::catch()?).await?;
         }
         Command::Migrate(args) => {
             let settings = args.read()?;
@@ -47,7 +47,8 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Dev(args) => {
             let settings = args.read()?;
             log::start(&args.log.log, settings.log_format)?;
-            dev::run(settings, stop_signal()?, &mut stdout()).await?;
+            let mut signals = Signals::catch()?;
+            dev::run(settings, signals.next(), &mut stdout()).await?;
         }
         Command::Check(args) => args.read()?.print_effective(&mut stdout())?,
         Command::Call(args) => call::run(args, &mut stdout()).await?,

@@ -15,10 +15,16 @@ pub struct GatewayArgs {
     /// Where browsers connect.
     #[arg(long, env = "SMARTLINKS_GATEWAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: String,
-    /// The server that resolves: `http://host:port`.
-    #[arg(long, env = "SMARTLINKS_RESOLVER", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    /// Where metrics are served over HTTP, at `/metrics`; without it nowhere.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
+    /// The servers that resolve: `http://host:port`, several separated by commas; every address behind each is used.
+    #[arg(long, env = "SMARTLINKS_RESOLVER", default_value = "http://127.0.0.1:50051", value_name = "URLS")]
     pub resolver: String,
-    /// A file with the token that this server asks for.
+    /// How often names of servers are looked up again.
+    #[arg(long, env = "SMARTLINKS_RESOLVER_REFRESH", default_value = "5s", value_name = "TIME")]
+    pub resolver_refresh: String,
+    /// A file with the token that the servers ask for.
     #[arg(long, env = "SMARTLINKS_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// How long a click waits for its answer before it gets a 503.
@@ -27,13 +33,16 @@ pub struct GatewayArgs {
     /// How long a connection may be silent, or take to send its headers.
     #[arg(long, env = "SMARTLINKS_GATEWAY_IDLE_TIMEOUT", default_value = "30s", value_name = "TIME")]
     pub idle_timeout: String,
+    /// How long clicks are still taken after the signal to stop, while `/-/readyz` already answers 503.
+    #[arg(long, env = "SMARTLINKS_GATEWAY_STOP_DELAY", default_value = "0s", value_name = "TIME")]
+    pub stop_delay: String,
     /// How long a stop waits for requests under way.
     #[arg(long, env = "SMARTLINKS_GATEWAY_DRAIN", default_value = "10s", value_name = "TIME")]
     pub drain: String,
     /// How many connections of browsers there are at most; further ones wait.
     #[arg(long, env = "SMARTLINKS_GATEWAY_CONNECTIONS", default_value = "10000", value_name = "COUNT")]
     pub connections: String,
-    /// Threads, each with one connection to the resolver; default: one per processor.
+    /// Threads, each with one connection to every server; default: one per processor.
     #[arg(long, env = "SMARTLINKS_GATEWAY_WORKERS", value_name = "COUNT")]
     pub workers: Option<String>,
     #[command(flatten)]
@@ -49,19 +58,25 @@ pub struct GatewayArgs {
 pub struct GatewaySettings {
     /// Where browsers connect.
     pub listen: SocketAddr,
-    /// The server that resolves.
-    pub resolver: Uri,
-    /// The token that it asks for.
+    /// Where metrics are served.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The servers that resolve; at least one.
+    pub resolver: Vec<Uri>,
+    /// How often their names are looked up again.
+    pub resolver_refresh: Duration,
+    /// The token that they ask for.
     pub token: Option<Secret>,
     /// How long a click waits for its answer.
     pub request_timeout: Duration,
     /// How long a connection may be silent, or take to send its headers.
     pub idle_timeout: Duration,
+    /// How long clicks are still taken after the signal to stop.
+    pub stop_delay: Duration,
     /// How long a stop waits.
     pub drain: Duration,
     /// How many connections of browsers there are at most.
     pub connections: usize,
-    /// Threads, each with one connection to the resolver.
+    /// Threads, each with one connection to every server.
     pub workers: usize,
     /// Whom it believes what they say about the visitor.
     pub proxies: Option<Proxies>,
@@ -70,6 +85,8 @@ pub struct GatewaySettings {
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// Look-ups are not for free.
+const TENTH: Duration = Duration::from_millis(100);
 const HOUR: Duration = Duration::from_secs(3_600);
 /// The longest that the server lets an item of a stream take.
 const ITEM: Duration = Duration::from_secs(30);
@@ -81,10 +98,13 @@ impl GatewaySettings {
         let resolver = format!("http://{server}").parse::<Uri>().map_err(|error| error.to_string())?;
         Ok(Self {
             listen,
-            resolver,
+            metrics_listen: None,
+            resolver: vec![resolver],
+            resolver_refresh: Duration::from_secs(5),
             token: None,
             request_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(30),
+            stop_delay: Duration::ZERO,
             drain: Duration::from_secs(3),
             connections: 10_000,
             workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
@@ -104,11 +124,17 @@ impl GatewayArgs {
 
     fn checked(&self, reader: &mut Reader) -> Option<GatewaySettings> {
         let listen = reader.address("SMARTLINKS_GATEWAY_LISTEN", &self.listen);
+        let metrics_listen = match self.metrics_listen.as_deref() {
+            None | Some("") => Some(None),
+            Some(address) => reader.address("SMARTLINKS_GATEWAY_METRICS_LISTEN", address).map(Some),
+        };
         let resolver = resolver(&self.resolver, reader);
+        let refresh = reader.duration("SMARTLINKS_RESOLVER_REFRESH", &self.resolver_refresh, TENTH, HOUR);
         let token = self.token(reader);
         let timeout = &self.request_timeout;
         let timeout = reader.duration("SMARTLINKS_GATEWAY_REQUEST_TIMEOUT", timeout, MILLISECOND, ITEM);
         let idle = reader.duration("SMARTLINKS_GATEWAY_IDLE_TIMEOUT", &self.idle_timeout, MILLISECOND, HOUR);
+        let delay = reader.duration("SMARTLINKS_GATEWAY_STOP_DELAY", &self.stop_delay, Duration::ZERO, HOUR);
         let drain = reader.duration("SMARTLINKS_GATEWAY_DRAIN", &self.drain, Duration::ZERO, HOUR);
         let connections = reader.number("SMARTLINKS_GATEWAY_CONNECTIONS", &self.connections, 1..=1_000_000);
         let workers = match &self.workers {
@@ -119,10 +145,13 @@ impl GatewayArgs {
         let log_format = self.log.format(reader);
         Some(GatewaySettings {
             listen: listen?,
+            metrics_listen: metrics_listen?,
             resolver: resolver?,
+            resolver_refresh: refresh?,
             token: token?,
             request_timeout: timeout?,
             idle_timeout: idle?,
+            stop_delay: delay?,
             drain: drain?,
             connections: usize::try_from(connections?).ok()?,
             workers: usize::try_from(workers?).ok()?,
@@ -140,15 +169,21 @@ impl GatewayArgs {
     }
 }
 
-/// Reads where the resolver is.
-fn resolver(text: &str, reader: &mut Reader) -> Option<Uri> {
-    let origin = |uri: &Uri| {
+/// Reads where the servers of the resolver are. What is wrong is told of each.
+fn resolver(text: &str, reader: &mut Reader) -> Option<Vec<Uri>> {
+    let urls: Vec<_> = text.split(',').map(|url| origin(url.trim(), reader)).collect();
+    urls.into_iter().collect()
+}
+
+/// Reads the origin of a server.
+fn origin(text: &str, reader: &mut Reader) -> Option<Uri> {
+    let is_origin = |uri: &Uri| {
         uri.scheme_str() == Some("http")
             && uri.host().is_some_and(|host| !host.is_empty())
             && uri.path_and_query().is_none_or(|rest| rest == "/")
             && !text.contains(['@', '#'])
     };
-    let uri = text.trim().parse::<Uri>().ok().filter(origin);
+    let uri = text.parse::<Uri>().ok().filter(is_origin);
     if uri.is_none() {
         let text =
             format!("`{text}` is not an address such as `http://127.0.0.1:50051`; https is not supported");
@@ -178,10 +213,13 @@ mod tests {
     fn every_fault_is_told_and_names_its_setting() {
         let faults = read(&[
             "--listen=here",
+            "--metrics-listen=there",
             "--resolver=https://r:1",
+            "--resolver-refresh=1ms",
             "--token-file=/nowhere/token",
             "--request-timeout=31s",
             "--idle-timeout=0s",
+            "--stop-delay=2h",
             "--drain=x",
             "--connections=0",
             "--workers=x",
@@ -194,10 +232,13 @@ mod tests {
         let named: Vec<_> = faults.lines().filter_map(|line| line.split(':').next()).collect();
         let expected = [
             "SMARTLINKS_GATEWAY_LISTEN",
+            "SMARTLINKS_GATEWAY_METRICS_LISTEN",
             "SMARTLINKS_RESOLVER",
+            "SMARTLINKS_RESOLVER_REFRESH",
             "SMARTLINKS_TOKEN_FILE",
             "SMARTLINKS_GATEWAY_REQUEST_TIMEOUT",
             "SMARTLINKS_GATEWAY_IDLE_TIMEOUT",
+            "SMARTLINKS_GATEWAY_STOP_DELAY",
             "SMARTLINKS_GATEWAY_DRAIN",
             "SMARTLINKS_GATEWAY_CONNECTIONS",
             "SMARTLINKS_GATEWAY_WORKERS",
@@ -210,11 +251,18 @@ mod tests {
     }
 
     #[test]
-    fn resolver_is_an_origin() {
+    fn resolver_is_origins() {
         let resolver = |text| read(&["--resolver", text]);
-        for good in ["http://127.0.0.1:1", "http://resolver", "http://[::1]:50051/"] {
-            assert!(resolver(good).is_ok(), "{good}");
+        for (good, count) in [
+            ("http://127.0.0.1:1", 1),
+            ("http://resolver", 1),
+            ("http://[::1]:50051/", 1),
+            ("http://a:1, http://b:2,http://a:1", 3),
+        ] {
+            assert_eq!(resolver(good).map(|settings| settings.resolver.len()), Ok(count), "{good}");
         }
+        let faults = resolver("http://a,,b").unwrap_err();
+        assert_eq!(faults.lines().count(), 2, "{faults}");
         for bad in ["127.0.0.1:1", "http://", "http://a/b", "http://a?b", "http://u@a", "grpc://a"] {
             assert!(resolver(bad).unwrap_err().starts_with("SMARTLINKS_RESOLVER: "), "{bad}");
         }

@@ -43,6 +43,9 @@ pub struct ServeArgs {
     /// How often the index is compared with PostgreSQL whole.
     #[arg(long, env = "SMARTLINKS_COMPARE_INTERVAL", default_value = "10m", value_name = "TIME")]
     pub compare_interval: String,
+    /// How long calls are still taken after the signal to stop, while health already says that nothing is served.
+    #[arg(long, env = "SMARTLINKS_STOP_DELAY", default_value = "0s", value_name = "TIME")]
+    pub stop_delay: String,
     /// How long a stop waits for calls under way.
     #[arg(long, env = "SMARTLINKS_DRAIN", default_value = "10s", value_name = "TIME")]
     pub drain: String,
@@ -114,6 +117,8 @@ pub struct ServeSettings {
     pub poll_interval: Duration,
     /// How often the index is compared whole.
     pub compare_interval: Duration,
+    /// How long calls are still taken after the signal to stop.
+    pub stop_delay: Duration,
     /// How long a stop waits.
     pub drain: Duration,
     /// How the log is written.
@@ -180,6 +185,7 @@ impl ServeArgs {
         let poll = reader.duration("SMARTLINKS_POLL_INTERVAL", &self.poll_interval, MILLISECOND, HOUR);
         let compare =
             reader.duration("SMARTLINKS_COMPARE_INTERVAL", &self.compare_interval, MILLISECOND, 24 * HOUR);
+        let delay = reader.duration("SMARTLINKS_STOP_DELAY", &self.stop_delay, Duration::ZERO, HOUR);
         let drain = reader.duration("SMARTLINKS_DRAIN", &self.drain, Duration::ZERO, HOUR);
         let log_format = self.log.format(reader);
         Some(ServeSettings {
@@ -192,6 +198,7 @@ impl ServeArgs {
             copy_interval: copy?,
             poll_interval: poll?,
             compare_interval: compare?,
+            stop_delay: delay?,
             drain: drain?,
             log_format: log_format?,
         })
@@ -238,6 +245,7 @@ impl ServeSettings {
             ("SMARTLINKS_COPY_INTERVAL", format!("{:?}", self.copy_interval)),
             ("SMARTLINKS_POLL_INTERVAL", format!("{:?}", self.poll_interval)),
             ("SMARTLINKS_COMPARE_INTERVAL", format!("{:?}", self.compare_interval)),
+            ("SMARTLINKS_STOP_DELAY", format!("{:?}", self.stop_delay)),
             ("SMARTLINKS_DRAIN", format!("{:?}", self.drain)),
             ("SMARTLINKS_LOG_FORMAT", format!("{:?}", self.log_format).to_lowercase()),
         ]
@@ -286,12 +294,27 @@ mod tests {
 
     #[test]
     fn every_fault_is_named() {
-        let faults =
-            read(&["--listen", "x", "--drain", "1d", "--poll-interval", "0s", "--log-format", "xml"]);
+        let faults = read(&[
+            "--listen",
+            "x",
+            "--stop-delay",
+            "1",
+            "--drain",
+            "1d",
+            "--poll-interval",
+            "0s",
+            "--log-format",
+            "xml",
+        ]);
         let faults = faults.unwrap_err();
         let named: Vec<_> = faults.lines().filter_map(|line| line.split(':').next()).collect();
-        let expected =
-            ["SMARTLINKS_LISTEN", "SMARTLINKS_POLL_INTERVAL", "SMARTLINKS_DRAIN", "SMARTLINKS_LOG_FORMAT"];
+        let expected = [
+            "SMARTLINKS_LISTEN",
+            "SMARTLINKS_POLL_INTERVAL",
+            "SMARTLINKS_STOP_DELAY",
+            "SMARTLINKS_DRAIN",
+            "SMARTLINKS_LOG_FORMAT",
+        ];
         assert_eq!(named, expected);
     }
 

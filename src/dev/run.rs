@@ -76,7 +76,7 @@ async fn with_database(
         Err(_) => Err(format!("the server was not ready after {INDEX_WAIT:?}, its log says why")),
     };
     stopper.send_replace(true);
-    server.stop().await;
+    server.stop(std::future::pending()).await;
     ran
 }
 
@@ -159,6 +159,7 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         copy_interval: Duration::from_secs(180),
         poll_interval: Duration::from_secs(2),
         compare_interval: Duration::from_secs(600),
+        stop_delay: Duration::ZERO,
         drain: DRAIN,
         log_format: settings.log_format,
     }

@@ -5,9 +5,9 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{Method, Request, Response, StatusCode};
@@ -30,7 +30,7 @@ use super::{
     route::Route,
     visit::{self, NoHost},
 };
-use crate::config::proxies::Proxies;
+use crate::{config::proxies::Proxies, telemetry::gateway_metrics::Tally};
 
 /// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
 const HEAD_BYTES: usize = 64 * 1_024;
@@ -52,13 +52,16 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub(super) struct Door {
     http: auto::Builder<TokioExecutor>,
     resolver: Resolver,
+    tally: Tally,
     idle: Duration,
     proxies: Option<Proxies>,
+    /// Whether load balancers are told to go elsewhere.
+    is_leaving: AtomicBool,
 }
 
 impl Door {
     /// Makes a door that closes connections which are silent for so long.
-    pub(super) fn new(resolver: Resolver, idle: Duration, proxies: Option<Proxies>) -> Self {
+    pub(super) fn new(resolver: Resolver, tally: Tally, idle: Duration, proxies: Option<Proxies>) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -74,7 +77,12 @@ impl Door {
             .max_local_error_reset_streams(BROKEN)
             .keep_alive_interval(idle)
             .keep_alive_timeout(idle);
-        Self { http, resolver, idle, proxies }
+        Self { http, resolver, tally, idle, proxies, is_leaving: AtomicBool::new(false) }
+    }
+
+    /// Calls the gateway not ready from now on.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
     }
 
     /// Serves one connection until it ends, is silent for too long, or everything stops.
@@ -84,12 +92,15 @@ impl Door {
         peer: SocketAddr,
         mut stop: watch::Receiver<bool>,
     ) {
+        let _connected = self.tally.connected();
         let activity = Activity::default();
         let service = service_fn(|request| {
             let door = Arc::clone(&self);
             let in_flight = activity.begin();
             async move {
+                let begun = Instant::now();
                 let response = door.answer(request, peer.ip()).await;
+                door.tally.answered(response.status().as_u16(), begun.elapsed());
                 drop(in_flight);
                 Ok::<_, Infallible>(response)
             }
@@ -137,7 +148,7 @@ impl Door {
                 }
             }
             Route::Health => return page::plain(StatusCode::OK, method, "ok\n"),
-            Route::Ready => return self.ready(method).await,
+            Route::Ready => return self.ready(method),
             Route::Robots => return page::robots(method),
             Route::Miss => Page::NoLink,
             Route::WrongMethod => Page::WrongMethod,
@@ -146,10 +157,14 @@ impl Door {
         page.answer(method, headers)
     }
 
-    async fn ready(&self, method: &Method) -> Response<Body> {
-        match self.resolver.answers().await {
+    fn ready(&self, method: &Method) -> Response<Body> {
+        let not_ready = |why| page::plain(StatusCode::SERVICE_UNAVAILABLE, method, why);
+        if self.is_leaving.load(Ordering::Relaxed) {
+            return not_ready("The gateway stops.\n");
+        }
+        match self.resolver.answers() {
             true => page::plain(StatusCode::OK, method, "ready\n"),
-            false => page::plain(StatusCode::SERVICE_UNAVAILABLE, method, "The resolver does not answer.\n"),
+            false => not_ready("The resolver does not answer.\n"),
         }
     }
 }

@@ -1,11 +1,15 @@
-//! Listening: one thread per processor, each with its own runtime and its own connection to the resolver.
+//! Listening: one thread per processor, each with its own runtime and its own connections to the resolver.
 //!
 //! A request never changes threads, so nothing on its way is shared and no wake-up crosses processors. The threads accept
-//! from the same socket; the system gives a connection to one that is free.
+//! from the same socket; the system gives a connection to one that is free. One more runtime, on the thread that runs the
+//! gateway, looks up the resolver's servers and serves the metrics.
 
 use std::{
-    fmt, io,
+    fmt,
+    future::pending,
+    io,
     net::{SocketAddr, TcpListener as StdListener},
+    pin::pin,
     sync::Arc,
     thread,
     time::Duration,
@@ -13,17 +17,23 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    runtime,
-    sync::{Semaphore, watch},
+    runtime::{self, Runtime},
+    sync::{Semaphore, oneshot, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use super::{
     connection::Door,
-    resolver::{Resolver, ResolverSettings},
+    resolver::{Resolver, ResolverSettings, addresses::Servers},
 };
-use crate::config::{gateway::GatewaySettings, proxies::Proxies};
+use crate::{
+    config::{gateway::GatewaySettings, proxies::Proxies},
+    telemetry::{
+        gateway_metrics::{GatewayMetrics, Tally},
+        metrics_server,
+    },
+};
 
 /// How long is waited before accepting again after the system refused, for example for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +43,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum GatewayError {
     /// The address cannot be listened on.
     Listen {
+        /// The setting.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
@@ -45,10 +57,10 @@ pub enum GatewayError {
 impl fmt::Display for GatewayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen { address, cause } => {
+            Self::Listen { setting, address, cause } => {
                 write!(
                     f,
-                    "cannot listen on {address}: {cause}; set SMARTLINKS_GATEWAY_LISTEN to a free address"
+                    "{setting}: cannot listen on {address}: {cause}; stop what uses it, or set another port"
                 )
             }
             Self::Worker(cause) => write!(f, "cannot start a worker of the gateway: {cause}"),
@@ -64,14 +76,16 @@ impl std::error::Error for GatewayError {
     }
 }
 
-/// Bounds on connections.
+/// Bounds on connections and on the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections at once; further ones wait until one ends.
     pub connections: usize,
     /// How long a connection may be silent, or take to send its headers.
     pub idle: Duration,
-    /// How long requests may take to finish after the signal to stop.
+    /// How long clicks are still taken after the signal to stop, while the gateway already calls itself not ready.
+    pub stop_delay: Duration,
+    /// How long requests may take to finish after that.
     pub drain: Duration,
 }
 
@@ -80,17 +94,34 @@ pub struct Limits {
 pub struct Gateway {
     listener: StdListener,
     address: SocketAddr,
+    metrics_listener: Option<StdListener>,
     settings: GatewaySettings,
 }
 
+/// Listens on the address of a setting.
+fn bind(setting: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), GatewayError> {
+    let bound = || {
+        let listener = StdListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound().map_err(|cause| GatewayError::Listen { setting, address, cause })
+}
+
+fn runtime() -> Result<Runtime, GatewayError> {
+    runtime::Builder::new_current_thread().enable_all().build().map_err(GatewayError::Worker)
+}
+
 impl Gateway {
-    /// Listens on the configured address.
+    /// Listens on the configured addresses.
     pub fn bind(settings: GatewaySettings) -> Result<Self, GatewayError> {
-        let failed = |cause| GatewayError::Listen { address: settings.listen, cause };
-        let listener = StdListener::bind(settings.listen).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, settings })
+        let (listener, address) = bind("SMARTLINKS_GATEWAY_LISTEN", settings.listen)?;
+        let metrics = settings.metrics_listen;
+        let metrics =
+            metrics.map(|address| bind("SMARTLINKS_GATEWAY_METRICS_LISTEN", address)).transpose()?;
+        let metrics_listener = metrics.map(|(listener, _)| listener);
+        Ok(Self { listener, address, metrics_listener, settings })
     }
 
     /// Returns the address that browsers reach, with the port that the system chose if 0 was asked for.
@@ -98,38 +129,59 @@ impl Gateway {
         self.address
     }
 
-    /// Answers until `stop` is true or its sender is gone, then finishes what was begun. Blocks its thread.
+    /// Answers until `stop` is true, then takes clicks for the delay that the settings say, then finishes what was begun.
+    /// Without its sender there is no delay. Blocks its thread.
     pub fn run(self, stop: &watch::Receiver<bool>) -> Result<(), GatewayError> {
+        let common = runtime()?;
+        let ran = self.run_beside(&common, stop);
+        // A look-up that hangs is not waited for.
+        common.shutdown_background();
+        ran
+    }
+
+    /// Runs the workers, and what they have in common on a runtime of its own.
+    fn run_beside(self, common: &Runtime, stop: &watch::Receiver<bool>) -> Result<(), GatewayError> {
         let workers = self.settings.workers;
         let limits = Limits {
             connections: self.settings.connections.div_ceil(workers),
             idle: self.settings.idle_timeout,
+            stop_delay: self.settings.stop_delay,
             drain: self.settings.drain,
         };
-        let resolver = ResolverSettings {
-            server: self.settings.resolver.clone(),
-            token: self.settings.token.clone(),
-            connections: 1,
-            timeout: self.settings.request_timeout,
-        };
+        let resolver =
+            ResolverSettings { token: self.settings.token.clone(), timeout: self.settings.request_timeout };
+        let (metrics, registry) = GatewayMetrics::new();
+        let entered = common.enter();
+        let servers = Servers::start(&self.settings.resolver, self.settings.resolver_refresh);
+        if let Some(listener) = self.metrics_listener {
+            let listener = TcpListener::from_std(listener).map_err(GatewayError::Worker)?;
+            common.spawn(metrics_server::run(listener, Arc::new(registry), pending()));
+        }
+        drop(entered);
         let mut threads = Vec::with_capacity(workers);
         for number in 0..workers {
             let listener = self.listener.try_clone().map_err(GatewayError::Worker)?;
-            let (resolver, stop) = (resolver.clone(), stop.clone());
+            let (resolver, servers, stop) = (resolver.clone(), servers.clone(), stop.clone());
             let proxies = self.settings.proxies.clone();
-            let runtime =
-                runtime::Builder::new_current_thread().enable_all().build().map_err(GatewayError::Worker)?;
+            let (metrics, runtime) = (metrics.clone(), runtime()?);
+            let (running, ended) = oneshot::channel::<()>();
             let work = move || {
+                let _running = running;
                 runtime.block_on(async move {
                     let listener = TcpListener::from_std(listener)?;
-                    serve(listener, Resolver::start(&resolver), limits, proxies, stop).await;
+                    let resolver = Resolver::start(&resolver, servers, &metrics);
+                    serve(listener, resolver, metrics.tally(), limits, proxies, stop).await;
                     Ok(())
                 })
             };
             let thread = thread::Builder::new().name(format!("gateway-{number}")).spawn(work);
-            threads.push(thread.map_err(GatewayError::Worker)?);
+            threads.push((thread.map_err(GatewayError::Worker)?, ended));
         }
-        for thread in threads {
+        // Only the workers listen: when they close, the port is free.
+        drop(self.listener);
+        for (thread, ended) in threads {
+            // Nothing is ever sent: it ends with the thread. Meanwhile the common runtime does its work.
+            common.block_on(ended).ok();
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
             ended.map_err(GatewayError::Worker)?;
         }
@@ -137,16 +189,20 @@ impl Gateway {
     }
 }
 
-/// Answers on the runtime that it is called on until `stop` is true or its sender is gone, then finishes what was begun.
+/// Answers on the runtime that it is called on until `stop` is true; takes clicks for the stop delay, unless the sender of
+/// `stop` goes; then finishes what was begun.
 pub async fn serve(
     listener: TcpListener,
     resolver: Resolver,
+    tally: Tally,
     limits: Limits,
     proxies: Option<Proxies>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let door = Arc::new(Door::new(resolver, limits.idle, proxies));
+    let door = Arc::new(Door::new(resolver, tally, limits.idle, proxies));
+    let (closer, closing) = watch::channel(false);
+    let mut leaving = pin!(leave(&door, limits.stop_delay, stop));
     // Dropping it cuts what is left.
     let mut connections = JoinSet::new();
     loop {
@@ -156,7 +212,7 @@ pub async fn serve(
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = &mut leaving => break,
             accepted = accepted => accepted,
         };
         while connections.try_join_next().is_some() {}
@@ -164,7 +220,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 // Answers are small and whole: waiting for more would only delay them.
                 stream.set_nodelay(true).ok();
-                let connection = Arc::clone(&door).serve(stream, peer, stop.clone());
+                let connection = Arc::clone(&door).serve(stream, peer, closing.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -177,8 +233,19 @@ pub async fn serve(
         }
     }
     drop(listener);
+    closer.send_replace(true);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout(limits.drain, all_ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "cutting connections that are still busy");
     }
+}
+
+/// Waits for the stop, and for the delay after it, in which load balancers see that the gateway is not ready.
+async fn leave(door: &Door, delay: Duration, mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        return;
+    }
+    door.leave();
+    let hurried = async { while stop.changed().await.is_ok() {} };
+    timeout(delay, hurried).await.ok();
 }

@@ -27,12 +27,13 @@ use crate::{
             deadline::DeadlineLayer,
             metrics::{CallMetrics, MetricsLayer},
             request_id::RequestIdLayer,
+            stopping::StoppingLayer,
         },
         link_admin::LinkAdminService,
         link_resolver::Resolver,
     },
     store::{Store, StoreConfig, StoreError},
-    telemetry::{log::Causes, metrics::Metrics, metrics_server},
+    telemetry::{log::Causes, metrics::Metrics, metrics_server, signal::Signals},
 };
 
 /// Why a server does not start. Every text names the setting at fault.
@@ -51,9 +52,13 @@ impl std::error::Error for ServeError {}
 pub struct Server {
     address: SocketAddr,
     live: Live,
+    /// Load balancers are told to go elsewhere.
+    leave: watch::Sender<bool>,
+    /// Callers are told, and nothing more is taken.
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    stop_delay: Duration,
     drain: Duration,
 }
 
@@ -77,11 +82,11 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<(), ServeError> {
         .map_err(|error| ServeError(format!("SMARTLINKS_DATABASE_URL: cannot migrate: {}", Causes(&error))))
 }
 
-/// Runs a server until `stop` resolves.
-pub async fn run(settings: ServeSettings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+/// Runs a server until a signal to stop. A second one cuts the delay before the stop short.
+pub async fn run(settings: ServeSettings, mut signals: Signals) -> Result<(), ServeError> {
     let server = Server::start(settings).await?;
-    stop.await;
-    server.stop().await;
+    signals.next().await;
+    server.stop(signals.next()).await;
     Ok(())
 }
 
@@ -102,6 +107,7 @@ impl Server {
         let address = address
             .map_err(|error| ServeError(format!("SMARTLINKS_LISTEN: cannot tell the port: {error}")))?;
 
+        let (leave, leaving) = watch::channel(false);
         let (stop, stopping) = watch::channel(false);
         let (metrics, mut registry) = Metrics::new();
         let live = Live::new();
@@ -120,7 +126,7 @@ impl Server {
         };
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));
-        tasks.spawn(health::follow(reporter, live.clone(), database_seen, stopping.clone()));
+        tasks.spawn(health::follow(reporter, live.clone(), database_seen, leaving));
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
@@ -145,6 +151,7 @@ impl Server {
             // The layer that catches panics wraps every body in a type of its own.
             .map_response(|response: http::Response<_>| response.map(tonic::body::Body::new))
             .layer(layers::panics::layer())
+            .layer(StoppingLayer::new(stopping.clone()))
             .layer(DeadlineLayer)
             .layer(authentication);
         if let Some(listener) = metrics_listener {
@@ -166,7 +173,8 @@ impl Server {
             );
         let serving = tokio::spawn(serving);
         tracing::info!(server.address = %address, "serving gRPC");
-        Ok(Self { address, live, stop, tasks, serving, drain: settings.drain })
+        let (stop_delay, drain) = (settings.stop_delay, settings.drain);
+        Ok(Self { address, live, leave, stop, tasks, serving, stop_delay, drain })
     }
 
     /// Returns where gRPC is served.
@@ -179,9 +187,14 @@ impl Server {
         &self.live
     }
 
-    /// Stops: takes no new calls, lets those under way finish, writes the copy of the index; no longer than the drain
-    /// time for each.
-    pub async fn stop(mut self) {
+    /// Stops in two steps. First health says that nothing is served, while everything still is, for the delay of the
+    /// settings or until `hurry` resolves. Then the port is closed, streams are told to end, calls under way finish, the
+    /// copy of the index is written; no longer than the drain time for each.
+    pub async fn stop(mut self, hurry: impl Future<Output = ()>) {
+        self.leave.send_replace(true);
+        if !self.stop_delay.is_zero() && timeout(self.stop_delay, hurry).await.is_ok() {
+            tracing::info!("stopping without further delay");
+        }
         self.stop.send_replace(true);
         if timeout(self.drain, &mut self.serving).await.is_err() {
             tracing::warn!(drain = ?self.drain, "calls were still under way when the time was up");

@@ -24,7 +24,10 @@ use smartlinks::{
         visit::{Channel, Hints, Site, Visit},
     },
     index::{PartnerState, Record, Snapshot, Writer},
-    telemetry::metrics::{self, Metrics},
+    telemetry::{
+        gateway_metrics::GatewayMetrics,
+        metrics::{self, Metrics},
+    },
 };
 
 /// A table of a page, under its heading; cells without backticks.
@@ -327,19 +330,20 @@ fn every_setting_is_documented_with_its_default() {
 #[test]
 fn every_metric_is_documented() {
     let page = text("docs/operations.md");
-    let (_metrics, registry) = Metrics::new();
-    let printed = metrics::print(&registry);
-    let names: BTreeSet<_> =
-        printed.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
-    assert!(names.len() > 5, "{names:?}");
-    for name in names {
-        assert!(page.contains(&format!("`{name}")), "{name} is not documented");
+    for registry in [Metrics::new().1, GatewayMetrics::new().1] {
+        let printed = metrics::print(&registry);
+        let names: BTreeSet<_> =
+            printed.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+        assert!(names.len() > 5, "{names:?}");
+        for name in names {
+            assert!(page.contains(&format!("`{name}")), "{name} is not documented");
+        }
     }
 }
 
 /// Returns every page of the documentation, those of the examples and the README included.
 fn pages() -> Vec<PathBuf> {
-    let mut folders = vec![root().join("docs")];
+    let mut folders = vec![root().join("docs"), root().join("helm")];
     let pages = ["README.md", "examples/python/README.md", "examples/typescript/README.md"];
     let mut pages: Vec<_> = pages.map(|page| root().join(page)).into();
     while let Some(folder) = folders.pop() {

@@ -3,6 +3,7 @@
 mod admin;
 mod browser;
 mod cases;
+mod chart;
 mod clicks;
 mod country;
 mod dev;

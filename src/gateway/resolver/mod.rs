@@ -1,21 +1,29 @@
-//! The gateway's side of `ResolveStream`: one connection with one stream per lane, on which all clicks share.
+//! The gateway's side of `ResolveStream`: to every server behind the names one connection with one stream, on which all
+//! clicks of a worker share.
+//!
+//! - `addresses` finds the servers, once for the whole gateway;
+//! - `lanes` keeps a `lane` to each of them, one set per worker;
+//! - `pool` chooses among the lanes that are open;
+//! - `desk` holds what is on the way over one of them.
 
+pub mod addresses;
 mod desk;
 mod lane;
+mod lanes;
+mod pool;
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
 };
 
-use http::Uri;
-use tokio::time::timeout;
-use tonic::Code;
-
-use self::lane::Lane;
+use self::{addresses::Servers, desk::Lost, pool::Pool};
 use crate::{
     config::Secret,
-    proto::{Purpose, ResolveFailure, ResolveRequest, ResolveResponse, resolve_request::Site},
+    proto::{ResolveFailure, ResolveRequest, ResolveResponse},
+    telemetry::gateway_metrics::{GatewayMetrics, NotAnswered, Tally},
 };
 
 /// Why there is no answer.
@@ -33,15 +41,11 @@ pub enum Refusal {
     Failed(ResolveFailure),
 }
 
-/// Where the resolver is and how long it may take.
+/// How the resolver is asked.
 #[derive(Clone, Debug)]
 pub struct ResolverSettings {
-    /// The server.
-    pub server: Uri,
-    /// The token for it.
+    /// The token for its servers.
     pub token: Option<Secret>,
-    /// Connections, each with one stream.
-    pub connections: usize,
     /// How long an answer is waited for.
     pub timeout: Duration,
 }
@@ -49,44 +53,68 @@ pub struct ResolverSettings {
 /// Asks the resolver. Dropping it closes its connections.
 #[derive(Debug)]
 pub struct Resolver {
-    lanes: Vec<Lane>,
-    next: AtomicUsize,
+    pool: Arc<Pool>,
+    lanes: JoinHandle<()>,
+    tally: Tally,
     timeout: Duration,
 }
 
 impl Resolver {
     /// Begins to connect, and keeps connecting, on the runtime that it is called on.
-    pub fn start(settings: &ResolverSettings) -> Self {
-        let lanes = (0..settings.connections).map(|_| Lane::start(settings)).collect();
-        Self { lanes, next: AtomicUsize::new(0), timeout: settings.timeout }
+    pub fn start(settings: &ResolverSettings, servers: Servers, metrics: &GatewayMetrics) -> Self {
+        let pool = Arc::new(Pool::default());
+        let lanes = lanes::keep(settings.clone(), servers, Arc::clone(&pool), metrics.clone());
+        let tally = metrics.tally();
+        Self { pool, lanes: tokio::spawn(lanes), tally, timeout: settings.timeout }
     }
 
-    /// Asks where a visit goes. Never asks twice: what was sent may have been counted.
+    /// Asks where a visit goes. What was sent may have been counted, so it is never asked twice; what was not sent when
+    /// its stream ended is asked once more, elsewhere.
     pub async fn ask(&self, visit: ResolveRequest) -> Result<ResolveResponse, Refusal> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut visit = visit;
-        let mut refusal = Refusal::Down;
-        for at in 0..self.lanes.len() {
-            let lane = &self.lanes[first.wrapping_add(at) % self.lanes.len()];
-            match lane.desk().put(&mut visit, self.timeout) {
-                Ok(answer) => return timeout(self.timeout, answer).await.unwrap_or(Err(Refusal::TimedOut)),
-                // Not sent: the next lane may take it.
-                Err(why) => refusal = why,
-            }
+        let deadline = Instant::now() + self.timeout;
+        let asked = timeout_at(deadline, self.ask_until(visit, deadline)).await;
+        let answer = asked.unwrap_or(Err(Refusal::TimedOut));
+        match &answer {
+            Ok(_) | Err(Refusal::Failed(_)) => {}
+            Err(Refusal::Down) => self.tally.not_answered(NotAnswered::Down),
+            Err(Refusal::Busy) => self.tally.not_answered(NotAnswered::Busy),
+            Err(Refusal::Broken) => self.tally.not_answered(NotAnswered::Broken),
+            Err(Refusal::TimedOut) => self.tally.not_answered(NotAnswered::TimedOut),
         }
-        Err(refusal)
+        answer
     }
 
-    /// Returns whether the resolver answers look-ups, as it does once it has an index.
-    pub async fn answers(&self) -> bool {
-        // No shop has this id: being told so is all that is wanted.
-        let nobody = Some(Site::Shop("-".to_owned()));
-        let visit =
-            ResolveRequest { purpose: Purpose::Lookup.into(), site: nobody, ..ResolveRequest::default() };
-        match self.ask(visit).await {
-            Ok(_) => true,
-            Err(Refusal::Failed(failure)) => failure.code == Code::NotFound as i32,
-            Err(Refusal::Down | Refusal::Busy | Refusal::Broken | Refusal::TimedOut) => false,
+    async fn ask_until(
+        &self,
+        mut visit: ResolveRequest,
+        deadline: Instant,
+    ) -> Result<ResolveResponse, Refusal> {
+        match self.put(&mut visit, deadline)?.await {
+            Ok(answer) => return Ok(answer),
+            Err(Lost::Sent(refusal)) => return Err(refusal),
+            Err(Lost::Unsent(back)) => visit = *back,
         }
+        self.tally.retried();
+        self.put(&mut visit, deadline)?.await.map_err(|lost| match lost {
+            Lost::Sent(refusal) => refusal,
+            Lost::Unsent(_) => Refusal::Down,
+        })
+    }
+
+    /// Puts a visit on a stream, with the time that it has left.
+    fn put(&self, visit: &mut ResolveRequest, deadline: Instant) -> Result<desk::Waiting, Refusal> {
+        let now = Instant::now();
+        self.pool.put(visit, now.into_std(), deadline.saturating_duration_since(now))
+    }
+
+    /// Returns whether a server that has an index can be asked, and is not silent.
+    pub fn answers(&self) -> bool {
+        self.pool.is_lively(Instant::now().into_std())
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.lanes.abort();
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Nothing is spawned: an item is resolved by whoever asks for the next answer, so a caller that does not read its
 //! answers is not read from either. Only an item that has to wait for a revision is put aside.
+//!
+//! When the server is about to stop, the caller is told once and answered until it ends its side. One that does not know
+//! what it is told goes on sending; after a second its stream ends at the first moment at which nothing is there.
 
 use std::{
     pin::Pin,
@@ -11,7 +14,10 @@ use std::{
 
 use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
-use tokio::time::timeout;
+use tokio::{
+    sync::watch,
+    time::{Sleep, sleep, timeout},
+};
 use tonic::Status;
 
 use super::{MIN_REVISION_WAIT, Resolver, question::Question};
@@ -23,7 +29,7 @@ use crate::{
     },
     proto::{
         ErrorReason, ResolveRequest, ResolveResponse, ResolveStreamRequest, ResolveStreamResponse,
-        resolve_stream_response::Outcome,
+        StreamClosing, resolve_stream_response::Outcome,
     },
     rpc::{
         caller::{Caller, Scope},
@@ -35,28 +41,81 @@ use crate::{
 /// How long an item may take: the default and the most.
 const ITEM_TIMEOUT: Duration = Duration::from_secs(limits::ITEM_SECONDS);
 
+/// How long a caller has to end its side once it was told that the server is about to stop.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// The answers to a stream of items.
 pub struct Answers<S> {
     items: S,
     desk: Desk,
     /// Items that wait for a revision.
     waiting: FuturesUnordered<BoxFuture<'static, ResolveStreamResponse>>,
-    /// Becomes ready when the server is about to stop.
-    stop: BoxFuture<'static, ()>,
-    /// Whether more items are taken.
-    is_reading: bool,
+    stage: Stage,
+}
+
+/// What becomes of further items.
+enum Stage {
+    /// They are taken.
+    Open(Stop),
+    /// They are taken, but the caller was told to end its side, and has this time for it.
+    Closing(Pin<Box<Sleep>>),
+    /// They are not looked at.
+    Done,
+}
+
+impl Stage {
+    /// Tells whether the next stage has come, else wakes who asks when it does.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        match self {
+            Self::Open(stop) => stop.wakes.as_mut().poll(context).is_ready(),
+            Self::Closing(time) => time.as_mut().poll(context).is_ready(),
+            Self::Done => false,
+        }
+    }
+}
+
+/// Notices that the server is about to stop.
+struct Stop {
+    /// Asked for every item, at the price of a glance.
+    seen: watch::Receiver<bool>,
+    /// Wakes who waits for items.
+    wakes: BoxFuture<'static, ()>,
+}
+
+impl Stop {
+    fn new(seen: watch::Receiver<bool>) -> Self {
+        let mut waiting = seen.clone();
+        let wakes = Box::pin(async move {
+            // A server that is gone has stopped.
+            waiting.wait_for(|stop| *stop).await.ok();
+        });
+        Self { seen, wakes }
+    }
+
+    /// Tells whether it has come, without waiting for it.
+    fn has_come(&self) -> bool {
+        match self.seen.has_changed() {
+            Ok(false) => false,
+            // Nobody here marks it as seen: once changed, it stays so.
+            Ok(true) => *self.seen.borrow(),
+            // A server that is gone has stopped.
+            Err(_) => true,
+        }
+    }
 }
 
 impl<S> Answers<S> {
     /// Answers the items of a caller who may ask.
     pub(super) fn new(items: S, resolver: Resolver, caller: Caller) -> Self {
-        let mut stop = resolver.stop.clone();
-        let stop = Box::pin(async move {
-            // A server that is gone has stopped.
-            stop.wait_for(|stop| *stop).await.ok();
-        });
+        let stage = Stage::Open(Stop::new(resolver.stop.clone()));
         let desk = Desk { resolver, caller };
-        Self { items, desk, waiting: FuturesUnordered::new(), stop, is_reading: true }
+        Self { items, desk, waiting: FuturesUnordered::new(), stage }
+    }
+
+    /// Takes items no longer than for a while, and returns what tells the caller so.
+    fn close(&mut self) -> ResolveStreamResponse {
+        self.stage = Stage::Closing(Box::pin(sleep(CLOSING)));
+        ResolveStreamResponse { item: 0, outcome: Some(Outcome::Closing(StreamClosing {})) }
     }
 }
 
@@ -73,27 +132,38 @@ where
         {
             return Poll::Ready(Some(Ok(answer)));
         }
-        while this.is_reading && this.waiting.len() < limits::UNANSWERED_ITEMS {
+        while this.waiting.len() < limits::UNANSWERED_ITEMS {
+            if let Stage::Open(stop) = &this.stage
+                && stop.has_come()
+            {
+                return Poll::Ready(Some(Ok(this.close())));
+            }
+            if let Stage::Done = this.stage {
+                break;
+            }
             match this.items.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(item))) => match this.desk.take(item) {
                     Taken::Answered(answer) => return Poll::Ready(Some(Ok(answer))),
                     Taken::Waiting(later) => this.waiting.push(later),
                 },
                 Poll::Ready(Some(Err(broken))) => {
-                    this.is_reading = false;
+                    this.stage = Stage::Done;
                     this.waiting.clear();
                     return Poll::Ready(Some(Err(broken)));
                 }
-                Poll::Ready(None) => this.is_reading = false,
-                // Nothing is there to be finished: so this is the moment to stop.
-                Poll::Pending if this.stop.as_mut().poll(context).is_ready() => this.is_reading = false,
+                Poll::Ready(None) => this.stage = Stage::Done,
+                // Nothing is there: so this is the moment to stop.
+                Poll::Pending if this.stage.is_over(context) => match this.stage {
+                    Stage::Open(_) => return Poll::Ready(Some(Ok(this.close()))),
+                    Stage::Closing(_) | Stage::Done => this.stage = Stage::Done,
+                },
                 Poll::Pending => break,
             }
         }
         // What was put aside just now has not been asked yet.
         match this.waiting.poll_next_unpin(context) {
             Poll::Ready(Some(answer)) => Poll::Ready(Some(Ok(answer))),
-            Poll::Ready(None) if !this.is_reading => Poll::Ready(None),
+            Poll::Ready(None) if matches!(this.stage, Stage::Done) => Poll::Ready(None),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }

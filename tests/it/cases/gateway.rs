@@ -6,9 +6,10 @@ use smartlinks::{
     domain::visit::Channel,
     gateway::{
         Limits,
-        resolver::{Resolver, ResolverSettings},
+        resolver::{Resolver, ResolverSettings, addresses::Servers},
         serve,
     },
+    telemetry::gateway_metrics::GatewayMetrics,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -49,16 +50,19 @@ impl Door {
         let served = Served::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = ResolverSettings {
-            server: format!("http://{}", served.address).parse().unwrap(),
-            token: None,
-            connections: 1,
-            timeout: Duration::from_secs(20),
+        let time = Duration::from_secs(20);
+        let url = format!("http://{}", served.address).parse().unwrap();
+        let (metrics, _) = GatewayMetrics::new();
+        let settings = ResolverSettings { token: None, timeout: time };
+        let resolver = Resolver::start(&settings, Servers::start(&[url], time), &metrics);
+        let limits = Limits {
+            connections: 100,
+            idle: time,
+            stop_delay: Duration::ZERO,
+            drain: Duration::from_secs(1),
         };
-        let limits =
-            Limits { connections: 100, idle: Duration::from_secs(20), drain: Duration::from_secs(1) };
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, Resolver::start(&settings), limits, None, stopped));
+        tokio::spawn(serve(listener, resolver, metrics.tally(), limits, None, stopped));
         Self { address, served, _stop: stop }
     }
 

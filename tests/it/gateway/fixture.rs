@@ -1,18 +1,31 @@
 //! A gateway, browsers that say exactly what they are told, and a resolver that does so too.
 
-use std::{collections::BTreeSet, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use http::Uri;
+use prometheus_client::registry::Registry;
 use smartlinks::{
     config::{Secret, proxies::Proxies},
     gateway::{
         Limits,
-        resolver::{Resolver, ResolverSettings},
+        resolver::{Resolver, ResolverSettings, addresses::Servers},
         serve,
     },
     proto::{
-        GetIndexStatusRequest, GetIndexStatusResponse, ResolveRequest, ResolveResponse, ResolveStreamRequest,
-        ResolveStreamResponse, link_resolver_server::LinkResolver, resolve_stream_response::Outcome,
+        GetIndexStatusRequest, GetIndexStatusResponse, ResolveFailure, ResolveRequest, ResolveResponse,
+        ResolveStreamRequest, ResolveStreamResponse, StreamClosing, link_resolver_server::LinkResolver,
+        resolve_stream_response::Outcome,
     },
+    telemetry::{gateway_metrics::GatewayMetrics, metrics},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,7 +35,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::{Stream, StreamExt, wrappers::UnboundedReceiverStream};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::support::server::eventually;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -31,6 +46,7 @@ pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     pub(super) stop: watch::Sender<bool>,
     pub(super) server: JoinHandle<()>,
+    registry: Registry,
 }
 
 /// What differs between tests.
@@ -38,13 +54,20 @@ pub(crate) struct Door {
 pub(crate) struct Times {
     pub(super) request: Duration,
     pub(super) idle: Duration,
+    pub(super) stop_delay: Duration,
     pub(super) drain: Duration,
     pub(super) connections: usize,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { request: PATIENCE, idle: PATIENCE, drain: PATIENCE, connections: 100 }
+        Self {
+            request: PATIENCE,
+            idle: PATIENCE,
+            stop_delay: Duration::ZERO,
+            drain: PATIENCE,
+            connections: 100,
+        }
     }
 }
 
@@ -63,28 +86,50 @@ impl Door {
 
     /// Opens with a token for the resolver.
     pub(super) async fn open_as(resolver: SocketAddr, token: Option<&str>, times: Times) -> Self {
-        Self::open_behind(resolver, token, times, None).await
+        Self::open_behind(Servers::start(&[url(resolver)], PATIENCE), token, times, None).await
+    }
+
+    /// Opens in front of all servers that are found.
+    pub(super) async fn open_before(servers: Servers, token: Option<&str>, times: Times) -> Self {
+        Self::open_behind(servers, token, times, None).await
     }
 
     /// Opens behind proxies.
     pub(super) async fn open_behind(
-        resolver: SocketAddr,
+        servers: Servers,
         token: Option<&str>,
         times: Times,
         proxies: Option<Proxies>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let resolver = Resolver::start(&ResolverSettings {
-            server: format!("http://{resolver}").parse().unwrap(),
-            token: token.map(Secret::new),
-            connections: 1,
-            timeout: times.request,
-        });
-        let limits = Limits { connections: times.connections, idle: times.idle, drain: times.drain };
+        let (metrics, registry) = GatewayMetrics::new();
+        let settings = ResolverSettings { token: token.map(Secret::new), timeout: times.request };
+        let resolver = Resolver::start(&settings, servers, &metrics);
+        let limits = Limits {
+            connections: times.connections,
+            idle: times.idle,
+            stop_delay: times.stop_delay,
+            drain: times.drain,
+        };
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, resolver, limits, proxies, stopped));
-        Self { address, stop, server }
+        let server = tokio::spawn(serve(listener, resolver, metrics.tally(), limits, proxies, stopped));
+        Self { address, stop, server, registry }
+    }
+
+    /// Stands for a gateway that was started otherwise, whose metrics are its own.
+    pub(super) fn at(address: SocketAddr, stop: watch::Sender<bool>) -> Self {
+        Self { address, stop, server: tokio::spawn(async {}), registry: Registry::default() }
+    }
+
+    /// Returns the value of a metric, `retries_total` or `resolver_lanes{state="open"}`.
+    pub(super) fn metric(&self, name: &str) -> i64 {
+        value(&self.registry, name)
+    }
+
+    /// Waits until so many lanes are in a state.
+    pub(super) async fn has_lanes(&self, state: &str, count: i64) {
+        has_lanes(&self.registry, state, count).await;
     }
 
     /// Waits until the resolver answers.
@@ -121,6 +166,27 @@ impl Door {
         browser.send(bytes).await;
         browser.last_answer().await
     }
+}
+
+/// Returns the URL of a server.
+pub(super) fn url(address: SocketAddr) -> Uri {
+    format!("http://{address}").parse().unwrap()
+}
+
+/// Returns the value of a metric of a gateway.
+pub(super) fn value(registry: &Registry, name: &str) -> i64 {
+    let (printed, name) = (metrics::print(registry), format!("smartlinks_gateway_{name} "));
+    let value = printed.lines().find_map(|line| line.strip_prefix(&name));
+    value.unwrap_or_else(|| panic!("no {name} in {printed}")).parse().unwrap()
+}
+
+/// Waits until so many lanes are in a state.
+pub(super) async fn has_lanes(registry: &Registry, state: &str, count: i64) {
+    let name = format!("resolver_lanes{{state=\"{state}\"}}");
+    eventually(&format!("{count} lanes that are {state}"), || async {
+        (value(registry, &name) == count).then_some(())
+    })
+    .await;
 }
 
 /// A connection on which every byte is chosen.
@@ -222,7 +288,10 @@ impl Answer {
 
 /// A resolver that hands every item to the test, which answers when and as it likes.
 #[derive(Clone)]
-pub(super) struct Told(Arc<mpsc::UnboundedSender<Item>>);
+pub(super) struct Told {
+    items: mpsc::UnboundedSender<Item>,
+    frozen: Arc<watch::Sender<bool>>,
+}
 
 /// An item that waits for the test.
 pub(super) struct Item {
@@ -239,19 +308,50 @@ impl Item {
 
     pub(super) fn end(self, outcome: Outcome) {
         let answer = ResolveStreamResponse { item: self.item, outcome: Some(outcome) };
-        self.answers.send(Ok(answer)).unwrap();
+        // The gateway may have hung up.
+        self.answers.send(Ok(answer)).ok();
     }
 
     /// Breaks the stream that the item came on.
     pub(super) fn break_stream(self) {
         self.answers.send(Err(Status::internal("told to break"))).unwrap();
     }
+
+    /// Says that the stream of the item is about to close.
+    pub(super) fn close_stream(&self) {
+        let outcome = Some(Outcome::Closing(StreamClosing {}));
+        self.answers.send(Ok(ResolveStreamResponse { item: 0, outcome })).unwrap();
+    }
+
+    /// Tells whether the gateway only wants to know whether there is an index.
+    fn is_check(&self) -> bool {
+        self.request.min_revision == i64::MAX
+    }
 }
 
 impl Told {
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Item>) {
         let (items, receiver) = mpsc::unbounded_channel();
-        (Self(Arc::new(items)), receiver)
+        (Self { items, frozen: Arc::new(watch::channel(false).0) }, receiver)
+    }
+
+    /// Makes one that answers by itself, with a location that begins with its name, and counts.
+    pub(super) fn named(name: &'static str) -> (Self, Arc<AtomicUsize>) {
+        let (told, mut items) = Self::new();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Some(item) = items.recv().await {
+                counter.fetch_add(1, Ordering::Relaxed);
+                item.answer(&format!("https://{name}.example/"));
+            }
+        });
+        (told, count)
+    }
+
+    /// Stops reading, or goes on. Connections stay as they are.
+    pub(super) fn freeze(&self, is_frozen: bool) {
+        self.frozen.send_replace(is_frozen);
     }
 }
 
@@ -268,12 +368,25 @@ impl LinkResolver for Told {
         request: Request<Streaming<ResolveStreamRequest>>,
     ) -> Result<Response<Self::ResolveStreamStream>, Status> {
         let (answers, receiver) = mpsc::unbounded_channel();
-        let (items, mut stream) = (Arc::clone(&self.0), request.into_inner());
+        let (told, mut stream) = (self.clone(), request.into_inner());
+        let mut frozen = self.frozen.subscribe();
         tokio::spawn(async move {
-            while let Some(Ok(ResolveStreamRequest { item, request, .. })) = stream.next().await {
-                let (request, answers) = (request.unwrap_or_default(), answers.clone());
-                // The test may be over.
-                items.send(Item { item, request, answers }).ok();
+            loop {
+                frozen.wait_for(|frozen| !*frozen).await.unwrap();
+                let read = tokio::select! {
+                    biased;
+                    _ = frozen.wait_for(|frozen| *frozen) => continue,
+                    read = stream.next() => read,
+                };
+                let Some(Ok(ResolveStreamRequest { item, request, .. })) = read else { return };
+                let item = Item { item, request: request.unwrap_or_default(), answers: answers.clone() };
+                if item.is_check() {
+                    let code = Code::InvalidArgument as i32;
+                    item.end(Outcome::Failure(ResolveFailure { code, ..ResolveFailure::default() }));
+                } else {
+                    // The test may be over.
+                    told.items.send(item).ok();
+                }
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver))))
@@ -284,5 +397,29 @@ impl LinkResolver for Told {
         _: Request<GetIndexStatusRequest>,
     ) -> Result<Response<GetIndexStatusResponse>, Status> {
         Err(Status::unimplemented("the gateway does not call this"))
+    }
+}
+
+/// What names are looked up in.
+#[derive(Clone, Default)]
+pub(super) struct Book(Arc<Mutex<Option<Vec<SocketAddr>>>>);
+
+impl Book {
+    /// Writes down what a name leads to; `None` = nobody can say.
+    pub(super) fn write(&self, addresses: Option<&[SocketAddr]>) {
+        *self.0.lock().unwrap() = addresses.map(<[_]>::to_vec);
+    }
+
+    /// Makes one that leads to these addresses, and what follows it.
+    pub(super) fn with(addresses: &[SocketAddr]) -> (Self, Servers) {
+        let book = Self::default();
+        book.write(Some(addresses));
+        let reader = book.clone();
+        let urls = ["http://resolver.example:50051".parse().unwrap()];
+        let servers = Servers::start_with(&urls, Duration::from_millis(10), move |_, _| {
+            let found = reader.0.lock().unwrap().clone();
+            async { found.ok_or_else(|| std::io::Error::other("nobody can say")) }
+        });
+        (book, servers)
     }
 }

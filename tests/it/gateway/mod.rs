@@ -1,6 +1,7 @@
 //! The gateway over real HTTP, in front of the real resolver or of one that does as it is told.
 
 mod answers;
+mod balance;
 mod bounds;
 pub(crate) mod fixture;
 mod http_2;
@@ -8,4 +9,7 @@ mod pages;
 mod proxies;
 mod query;
 mod resolver_away;
+mod restarts;
+mod stopping;
+mod unsent;
 mod untidy;

@@ -4,7 +4,7 @@ use clap::Parser;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use smartlinks::{
     config::{gateway::GatewayArgs, proxies::Proxies},
-    gateway::Gateway,
+    gateway::{Gateway, resolver::addresses::Servers},
     proto::{Channel, ResolveRequest},
 };
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::fixture::{Door, PATIENCE, Times, Told};
+use super::fixture::{Door, PATIENCE, Times, Told, url};
 use crate::resolver::fixture::{Acme, HOST, Served};
 
 #[derive(Parser)]
@@ -46,7 +46,13 @@ impl Behind {
                 item.answer("https://shop.example/");
             }
         });
-        let door = Door::open_behind(resolver.address, None, Times::default(), proxies(flags)).await;
+        let door = Door::open_behind(
+            Servers::start(&[url(resolver.address)], PATIENCE),
+            None,
+            Times::default(),
+            proxies(flags),
+        )
+        .await;
         // The first click that comes through was answered; those before it were not asked.
         door.has_status("/warm", 302).await;
         asked.recv().await.unwrap();
@@ -182,7 +188,7 @@ async fn settings_reach_every_worker_and_rules_see_the_visitor() {
     let (stop, stopped) = watch::channel(false);
     let address = gateway.address();
     let running = std::thread::spawn(move || gateway.run(&stopped));
-    let door = Door { address, stop, server: tokio::spawn(async {}) };
+    let door = Door::at(address, stop);
     door.is_ready().await;
     // Connections fall to either worker, and either may not have found the resolver yet.
     let location = async |headers: &str| {

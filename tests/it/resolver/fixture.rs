@@ -15,7 +15,7 @@ use smartlinks::{
         resolve_request::Site,
     },
     rpc::{caller::Caller, link_resolver::Resolver},
-    telemetry::metrics::Metrics,
+    telemetry::metrics::{Metrics, ResolveLabels},
 };
 use tokio::{
     net::TcpListener,
@@ -169,7 +169,12 @@ impl Acme {
         let classifier = Arc::new(Classifier::default());
         let (metrics, _) = Metrics::new();
         let service = Resolver::new(live.clone(), classifier, &metrics, stopped);
-        Self { live, writer: Writer::new(), stop, metrics, service }
+        Self { live, writer: Writer::new(), stop, service, metrics }
+    }
+
+    /// Returns how many visits were resolved for a reason.
+    pub(crate) fn resolved(&self, reason: &'static str) -> u64 {
+        self.metrics.resolved.get_or_create_owned(&ResolveLabels { reason, channel: "link" }).get()
     }
 
     /// Makes a resolver with [`records`] at revision 1.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use smartlinks::proto::{
     ErrorReason, ResolveFailure, ResolveRequest, ResolveResponse, ResolveStreamRequest,
-    ResolveStreamResponse, resolve_stream_response::Outcome,
+    ResolveStreamResponse, StreamClosing, resolve_stream_response::Outcome,
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -179,24 +179,53 @@ async fn burst_beyond_every_window_is_answered_whole() {
 }
 
 #[tokio::test]
-async fn stopping_server_finishes_what_is_there_and_ends() {
+async fn stopping_server_says_so_and_answers_until_the_caller_ends_its_side() {
     let mut acme = Acme::new();
     let mut talk = Talk::open(&acme).await;
     talk.put(1, later("sale")).await;
     talk.put(2, lookup("sale")).await;
     assert_eq!(talk.answer().await.0, 2);
     acme.stop.send_replace(true);
+    assert_eq!(talk.next().await, Some((0, Outcome::Closing(StreamClosing {}))));
+    // What was on its way is answered, and what waits.
+    talk.put(3, lookup("sale")).await;
+    talk.close();
+    assert_eq!(talk.answer().await.0, 3);
     acme.publish(Vec::new(), 2);
     assert_eq!(talk.answer().await.0, 1);
     assert_eq!(talk.next().await, None);
 }
 
 #[tokio::test]
-async fn idle_stream_ends_when_the_server_stops() {
+async fn busy_stream_is_told_too() {
+    let acme = Acme::new();
+    let mut talk = Talk::open(&acme).await;
+    let items = talk.items.take().unwrap();
+    let sending = tokio::spawn(async move {
+        let mut item = 0;
+        let message = |item| ResolveStreamRequest { item, request: Some(lookup("sale")), timeout: None };
+        while items.send(message(item)).await.is_ok() {
+            item += 1;
+        }
+    });
+    assert_eq!(talk.answer().await.0, 0);
+    acme.stop.send_replace(true);
+    let told = async { while talk.next().await.expect("it ended").0 != 0 {} };
+    timeout(PATIENCE, told).await.expect("nobody said a word");
+    sending.abort();
+}
+
+#[tokio::test]
+async fn caller_that_does_not_listen_is_served_for_a_while() {
     let acme = Acme::new();
     let mut talk = Talk::open(&acme).await;
     acme.stop.send_replace(true);
+    assert_eq!(talk.next().await, Some((0, Outcome::Closing(StreamClosing {}))));
+    let begun = std::time::Instant::now();
+    talk.put(1, lookup("sale")).await;
+    assert_eq!(talk.answer().await.0, 1);
     assert_eq!(talk.next().await, None);
+    assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

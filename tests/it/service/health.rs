@@ -1,6 +1,17 @@
 //! Ready before and after the first index, with and without PostgreSQL.
 
-use smartlinks::proto::ErrorReason;
+use std::time::Duration;
+
+use smartlinks::{
+    config::serve::ServeSettings,
+    proto::{ErrorReason, ResolveStreamRequest, resolve_stream_response::Outcome},
+};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -11,7 +22,7 @@ use crate::support::{
     database::Database,
     proxy::Proxy,
     requests::lookup,
-    server::{TestServer, eventually, settings},
+    server::{PATIENCE, TestServer, eventually, settings},
 };
 
 const RESOLVER: &str = "smartlinks.v1.LinkResolver";
@@ -54,6 +65,52 @@ async fn nobody_is_well_before_the_first_index() {
     assert_eq!(health(&server, "").await, ServingStatus::Serving);
     proxy.mend();
     becomes(&server, ADMIN, ServingStatus::Serving).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_is_announced_before_anything_is_refused() {
+    let database = Database::create().await;
+    let hour = Duration::from_secs(3_600);
+    let server = TestServer::start(ServeSettings { stop_delay: hour, ..settings(database.url()) }).await;
+    server.wait_for(0).await;
+    becomes(&server, RESOLVER, ServingStatus::Serving).await;
+    let (mut resolver, mut health_client) = (server.resolver(), HealthClient::new(server.channel()));
+    let address = server.address();
+    let (items, receiver) = mpsc::channel(8);
+    let stream = resolver.resolve_stream(ReceiverStream::new(receiver)).await.unwrap();
+    let mut answers = stream.into_inner();
+
+    let (hurry, hurried) = oneshot::channel::<()>();
+    let stopping = tokio::spawn(server.stop_when(async { drop(hurried.await) }));
+    // The first step: load balancers see it, callers do not.
+    for service in ["", RESOLVER, ADMIN] {
+        eventually("health to say so", async || {
+            let request = HealthCheckRequest { service: service.into() };
+            let status = health_client.clone().check(request).await.unwrap().into_inner().status();
+            (status == ServingStatus::NotServing).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(resolver.resolve(lookup("acme", "sale")).await.unwrap_err().code(), Code::NotFound);
+    let item = |item| {
+        let request = Some(lookup("acme", "sale"));
+        ResolveStreamRequest { item, request, timeout: None }
+    };
+    items.send(item(1)).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap().item, 1);
+    assert!(!stopping.is_finished());
+
+    // The second: the stream is told, answered to its end, and the port is closed.
+    hurry.send(()).unwrap();
+    let told = answers.message().await.unwrap().unwrap();
+    assert!(matches!(told.outcome, Some(Outcome::Closing(_))), "{told:?}");
+    items.send(item(2)).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap().item, 2);
+    drop(items);
+    assert_eq!(answers.message().await.unwrap(), None);
+    drop((answers, resolver, health_client.check(HealthCheckRequest::default()).await));
+    timeout(PATIENCE, stopping).await.expect("the server did not stop").unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! A real server on a port of its own, with clients.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -44,6 +45,7 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
         copy_interval: Duration::from_secs(3_600),
         poll_interval: Duration::from_millis(200),
         compare_interval: Duration::from_secs(3_600),
+        stop_delay: Duration::ZERO,
         drain: Duration::from_secs(5),
         log_format: LogFormat::Text,
     }
@@ -97,9 +99,19 @@ impl TestServer {
         LinkResolverClient::new(self.channel.clone())
     }
 
+    /// Returns where it is served.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
     /// Stops the server as SIGTERM does.
     pub(crate) async fn stop(self) {
-        self.server.stop().await;
+        self.stop_when(std::future::pending()).await;
+    }
+
+    /// Stops the server as SIGTERM does; `hurry` is the second signal.
+    pub(crate) async fn stop_when(self, hurry: impl Future<Output = ()>) {
+        self.server.stop(hurry).await;
     }
 }
 
