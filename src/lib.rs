@@ -22,6 +22,7 @@
 //!
 //! - [`feed`] – keeps the index up to date
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
+//! - [`roller`] – counts the clicks that arrived there
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -36,6 +37,7 @@ pub mod gateway;
 pub mod index;
 pub mod live;
 pub mod proto;
+pub mod roller;
 pub mod rpc;
 pub mod server;
 pub mod shipper;

@@ -22,11 +22,12 @@ const ROOMS: &[(&str, &str)] = &[
     ("spool", "domain telemetry"),
     ("feed", "domain index live store telemetry"),
     ("shipper", "domain spool store telemetry"),
+    ("roller", "domain store telemetry"),
     // Answers from memory: whether PostgreSQL is there must not matter.
     ("rpc/link_resolver", "domain classify index live proto telemetry rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
     ("gateway", "domain classify/language proto config telemetry"),
-    ("server", "domain classify index live store proto config telemetry feed rpc rpc/link_resolver"),
+    ("server", "domain classify index live store proto config telemetry feed roller rpc rpc/link_resolver"),
     ("dev", "config proto store server gateway telemetry"),
     ("cli", "proto config telemetry"),
     ("bin", "server gateway dev cli config telemetry"),

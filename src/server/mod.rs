@@ -32,6 +32,7 @@ use crate::{
         link_admin::LinkAdminService,
         link_resolver::Resolver,
     },
+    roller::Roller,
     store::{Store, StoreConfig, StoreError},
     telemetry::{log::Causes, metrics::Metrics, metrics_server, signal::Signals},
 };
@@ -127,6 +128,8 @@ impl Server {
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));
         tasks.spawn(health::follow(reporter, live.clone(), database_seen, leaving));
+        let roller = Roller::new(store.clone(), metrics.clone(), ROLL_INTERVAL);
+        tasks.spawn(roller.run(stopping.clone()));
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
@@ -212,6 +215,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls of one connection at the same time.
 const CONCURRENT_STREAMS: u32 = 1_024;
+
+/// How often clicks that arrived are counted.
+const ROLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the copy of the index gets at the end, however short the drain time.
 const LEAST_DRAIN: Duration = Duration::from_secs(1);

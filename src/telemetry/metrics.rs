@@ -58,6 +58,14 @@ pub struct Metrics {
     pub clicks_lost: Counter,
     /// Tries to ship that failed.
     pub ship_failures: Counter,
+    /// The position of the ledger up to which clicks are counted.
+    pub rolled_position: Gauge<i64, AtomicI64>,
+    /// How long the oldest entry that is not counted has waited, in seconds.
+    pub roll_lag: Gauge<f64, AtomicU64>,
+    /// Clicks that this server counted.
+    pub clicks_rolled: Counter,
+    /// Tries to count that failed.
+    pub roll_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -83,6 +91,10 @@ impl Metrics {
             clicks_rejected: Counter::default(),
             clicks_lost: Counter::default(),
             ship_failures: Counter::default(),
+            rolled_position: Gauge::default(),
+            roll_lag: Gauge::default(),
+            clicks_rolled: Counter::default(),
+            roll_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -122,6 +134,12 @@ impl Metrics {
         let lost = self.clicks_lost.clone();
         to.register("clicks_lost", "Clicks of the local log that cannot be read; should stay 0", lost);
         to.register("ship_failures", "Tries to ship clicks that failed", self.ship_failures.clone());
+        let rolled = self.rolled_position.clone();
+        to.register("rolled_position", "The position of the ledger up to which clicks are counted", rolled);
+        let help = "How long the oldest entry of the ledger has waited that is not counted";
+        to.register_with_unit("roll_lag", help, Unit::Seconds, self.roll_lag.clone());
+        to.register("clicks_rolled", "Clicks that this server counted", self.clicks_rolled.clone());
+        to.register("roll_failures", "Tries to count clicks that failed", self.roll_failures.clone());
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }
@@ -154,6 +172,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 17);
+        assert_eq!(text.matches("# HELP").count(), 21);
     }
 }

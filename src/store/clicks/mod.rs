@@ -5,10 +5,14 @@
 mod days;
 mod ingest;
 mod ledger;
+mod roll;
 mod row;
+mod rollups;
 
 pub use days::Days;
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
+pub use roll::{Behind, Rolled, Rollups};
+pub(super) use rollups::column;
 
 use tokio_postgres::{Error, error::SqlState};
 

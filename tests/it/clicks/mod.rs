@@ -1,3 +1,4 @@
-//! Clicks on their way from the local log to PostgreSQL.
+//! Clicks on their way from the local log to PostgreSQL, and what is counted of them there.
 
+mod rolling;
 mod shipping;
