@@ -93,7 +93,7 @@ async fn number(client: &Client, query: &str) -> i64 {
 async fn equals_the_log(client: &Client) {
     for (counted, log) in SAME {
         let wrong = format!(
-            "SELECT count(*) FROM (({counted} EXCEPT ALL {log}) UNION ALL ({log} EXCEPT ALL {counted})) AS wrong"
+            "SELECT count(*) FROM ((({counted}) EXCEPT ALL ({log})) UNION ALL (({log}) EXCEPT ALL ({counted}))) AS wrong"
         );
         assert_eq!(number(client, &wrong).await, 0, "{counted}");
         assert!(number(client, &format!("SELECT count(*) FROM ({counted}) AS counted")).await > 0, "{counted}");
