@@ -101,7 +101,7 @@ CREATE TABLE clicks.click (
     partner_total bigint
 ) PARTITION BY RANGE (at);
 CREATE UNIQUE INDEX click_id ON clicks.click (id, shop, at);
-CREATE INDEX click_batch ON clicks.click USING brin (batch) WITH (pages_per_range = 32);
+CREATE INDEX click_batch ON clicks.click USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
 COMMENT ON TABLE clicks.click IS 'One row for each click, partitioned by the UTC day of the click. There is no partition for what fits in none.';
 COMMENT ON COLUMN clicks.click.at IS 'The time in the click id.';
 COMMENT ON COLUMN clicks.click.batch IS 'The entry of the ledger that brought it.';
