@@ -40,6 +40,7 @@ CREATE TABLE clicks.ledger (
     CHECK (delivered = applied + duplicates + rejected)
 );
 CREATE INDEX ledger_by_batch ON clicks.ledger (batch);
+CREATE INDEX ledger_by_time ON clicks.ledger USING brin (at) WITH (autosummarize = on);
 COMMENT ON TABLE clicks.ledger IS 'What was done to the log, in order. Rows that are there = applied - removed, summed over all entries.';
 COMMENT ON COLUMN clicks.ledger.position IS 'Where the entry stands: 1, 2, 3, without gaps.';
 COMMENT ON COLUMN clicks.ledger.batch IS 'What the rows of this entry carry; drawn before they are written, so not in order.';

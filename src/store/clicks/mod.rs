@@ -2,6 +2,7 @@
 //!
 //! Its rows come and go by COPY, which diesel does not know: here is plain tokio-postgres.
 
+mod check;
 mod days;
 mod ingest;
 mod ledger;
@@ -9,6 +10,7 @@ mod read;
 mod readers;
 mod row;
 
+pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
 pub use days::Days;
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
 pub use read::{ClickFilter, Head, Page, Place};

@@ -189,8 +189,8 @@ impl<'a> Portion<'a> {
                 portion.reached = behind;
                 continue;
             }
-            let after = portion.reached.within.max(entry.first - 1);
-            let is_begun = portion.reached.within > 0;
+            let is_begun = portion.reached.within > 0 && entry.position == place.done + 1;
+            let after = if is_begun { portion.reached.within } else { entry.first - 1 };
             let width = entry.last - after;
             if !portion.wanted.is_empty() && clicks + width > PAGE_CLICKS {
                 break;
@@ -211,11 +211,7 @@ impl<'a> Portion<'a> {
         (!entries.is_empty()).then_some(portion)
     }
 
-    async fn read(
-        &self,
-        client: &Client,
-        filter: &ClickFilter,
-    ) -> Result<Vec<(Place, Click)>, StoreError> {
+    async fn read(&self, client: &Client, filter: &ClickFilter) -> Result<Vec<(Place, Click)>, StoreError> {
         let times = self.wanted.iter().filter_map(|entry| entry.times);
         let (Some(earliest), Some(latest)) =
             (times.clone().map(|times| times.0).min(), times.map(|times| times.1).max())
