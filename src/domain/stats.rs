@@ -177,14 +177,17 @@ impl Pieces {
         };
         let most = limits::STATS_POINTS;
         if hours / least > i64::try_from(most).unwrap_or(i64::MAX) {
-            let text = format!("there are more than {most} pieces from {start} to {end}; ask for longer ones");
+            let text =
+                format!("there are more than {most} pieces from {start} to {end}; ask for longer ones");
             return Err(Problem::new(Reason::OutOfRange, text));
         }
         let mut bounds = vec![start];
         let inner: Box<dyn Iterator<Item = Timestamp>> = match granularity {
             Granularity::Total => Box::new(std::iter::empty()),
             Granularity::Hour => Box::new(hours_of(start, zone)),
-            Granularity::Day => Box::new(days_of(first_day(start, zone), zone, |day| day.checked_add(1.day()))),
+            Granularity::Day => {
+                Box::new(days_of(first_day(start, zone), zone, |day| day.checked_add(1.day())))
+            }
             Granularity::Week => {
                 let day = first_day(start, zone);
                 let monday = day.checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days());

@@ -20,7 +20,9 @@ use crate::{
     feed::{Feed, FeedSettings},
     live::Live,
     proto::{self, link_resolver_server::LinkResolverServer},
+    roller::Roller,
     rpc::{
+        click_stats::{ClickStatsService, StreamLimits},
         layers::{
             self,
             authentication::AuthenticationLayer,
@@ -32,7 +34,6 @@ use crate::{
         link_admin::LinkAdminService,
         link_resolver::Resolver,
     },
-    roller::Roller,
     store::{Store, StoreConfig, StoreError},
     telemetry::{log::Causes, metrics::Metrics, metrics_server, signal::Signals},
 };
@@ -160,6 +161,7 @@ impl Server {
         if let Some(listener) = metrics_listener {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
+        let stats = ClickStatsService::server(store.clone(), StreamLimits::default(), stopping.clone());
         let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -170,6 +172,7 @@ impl Server {
             .add_service(old_reflection)
             .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
+            .add_service(stats)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 stopped(stopping),

@@ -24,10 +24,7 @@ use super::{
     errors::StoreError,
     pool::{ONE_INSTANT, begin, end},
 };
-use crate::domain::{
-    limits,
-    stats::StatsQuery,
-};
+use crate::domain::{limits, stats::StatsQuery};
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

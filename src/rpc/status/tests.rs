@@ -34,6 +34,7 @@ fn every_reason_has_its_code() {
             "InvalidArgument INVALID_PAGE_TOKEN",
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
+            "InvalidArgument INVALID_STREAM_TOKEN",
             "NotFound SHOP_NOT_FOUND",
             "NotFound PROGRAM_NOT_FOUND",
             "NotFound PARTNER_NOT_FOUND",
@@ -62,6 +63,10 @@ fn every_reason_has_its_code() {
             "ResourceExhausted OVERLOADED",
             "Internal INTERNAL",
             "Unimplemented UNIMPLEMENTED",
+            "OutOfRange STREAM_TOKEN_EXPIRED",
+            "Unavailable STREAM_TOO_OLD, retry",
+            "Unavailable SLOW_READER, retry",
+            "FailedPrecondition QUERY_TOO_BROAD",
         ]
     );
 }
@@ -84,6 +89,7 @@ fn every_error_of_the_rooms_below_has_its_reason() {
         Reason::InvalidPageToken,
         Reason::UnknownReference,
         Reason::RequestIdReused,
+        Reason::InvalidStreamToken,
     ];
     let faults = faults.map(|reason| Failure::from(Problem::new(reason, "x").at("link")));
     let store = [
@@ -123,6 +129,7 @@ fn every_error_of_the_rooms_below_has_its_reason() {
             "InvalidArgument INVALID_PAGE_TOKEN",
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
+            "InvalidArgument INVALID_STREAM_TOKEN",
             "Unavailable DATABASE_UNAVAILABLE, retry",
             "ResourceExhausted OVERLOADED",
             "Aborted WRITE_CONFLICT",

@@ -103,7 +103,8 @@ impl Rollups {
 
     /// Returns how far counting is, whoever does it.
     pub async fn behind(&self) -> Result<Behind, StoreError> {
-        let statement = "SELECT position, (SELECT at FROM clicks.ledger WHERE ledger.position = roller.position + 1)
+        let statement =
+            "SELECT position, (SELECT at FROM clicks.ledger WHERE ledger.position = roller.position + 1)
             FROM clicks.roller";
         let row = self.client.query_one(statement, &[]).await.map_err(sql_error)?;
         Ok(Behind { position: row.get(0), since: row.get(1) })

@@ -96,7 +96,12 @@ impl Plan {
     }
 
     /// Writes the statements whose figures add up.
-    pub(super) fn statements(&self, query: &StatsQuery, head: &Head, open: &BTreeMap<Date, u64>) -> Vec<Statement> {
+    pub(super) fn statements(
+        &self,
+        query: &StatsQuery,
+        head: &Head,
+        open: &BTreeMap<Date, u64>,
+    ) -> Vec<Statement> {
         let (counted, tail) = match &self.source {
             Source::Clicks(table) => {
                 let counted = table.as_ref().and_then(|table| self.counted_clicks(query, table));
@@ -136,7 +141,8 @@ impl Plan {
         let mut statement = Statement::default();
         let value = query.dimension.map_or("''", of_table);
         // The class and the reasons are those that the table counts.
-        let chosen = statement.chosen(query, |dimension| is_link_or_partner(dimension).then(|| of_table(dimension)));
+        let chosen =
+            statement.chosen(query, |dimension| is_link_or_partner(dimension).then(|| of_table(dimension)));
         let (piece, within) = (statement.piece(DAY, query), statement.within(DAY, &self.whole));
         let (scope, days) = (scope.name(), days(start, end));
         let from =
@@ -147,7 +153,8 @@ impl Plan {
     /// Chooses the clicks of the table's time that it does not have yet.
     fn tail(&self, query: &StatsQuery, head: &Head) -> Option<(Statement, String)> {
         let (start, end) = self.whole.ends()?;
-        let (batches, earliest, latest) = (head.batches.as_ref()?, head.earliest?.to_jiff(), head.latest?.to_jiff());
+        let (batches, earliest, latest) =
+            (head.batches.as_ref()?, head.earliest?.to_jiff(), head.latest?.to_jiff());
         let (first, last) = (batches.iter().min()?, batches.iter().max()?);
         let mut statement = Statement::default();
         let chosen = statement.chosen(query, of_click);
@@ -205,9 +212,9 @@ fn scope(query: &StatsQuery) -> Option<Scope> {
     };
     let mut counted = [ResolveReason::Rule.as_str(), ResolveReason::Default.as_str()];
     counted.sort_unstable();
-    let is_counted =
-        is(Dimension::Class, &[TrafficClass::Human.as_str()]) && is(Dimension::Reason, &counted);
-    let is_told = query.dimension.is_none_or(is_link_or_partner) && used(query).into_iter().all(is_link_or_partner);
+    let is_counted = is(Dimension::Class, &[TrafficClass::Human.as_str()]) && is(Dimension::Reason, &counted);
+    let is_told =
+        query.dimension.is_none_or(is_link_or_partner) && used(query).into_iter().all(is_link_or_partner);
     if !is_counted || !is_told {
         return None;
     }
@@ -275,7 +282,11 @@ fn visitors(query: &StatsQuery, (mut statement, chosen): (Statement, String)) ->
 }
 
 /// Counts visitors whom the table does not have yet on their day.
-fn new_visitors(query: &StatsQuery, scope: &Scope, (mut statement, chosen): (Statement, String)) -> Statement {
+fn new_visitors(
+    query: &StatsQuery,
+    scope: &Scope,
+    (mut statement, chosen): (Statement, String),
+) -> Statement {
     let piece = statement.piece(DAY, query);
     let shop = statement.text(query.shop.as_str());
     let mut by = Vec::new();

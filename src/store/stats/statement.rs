@@ -71,7 +71,11 @@ impl Statement {
     }
 
     /// Returns the condition that shop and values are those of the query.
-    pub(super) fn chosen(&mut self, query: &StatsQuery, column: impl Fn(Dimension) -> Option<&'static str>) -> String {
+    pub(super) fn chosen(
+        &mut self,
+        query: &StatsQuery,
+        column: impl Fn(Dimension) -> Option<&'static str>,
+    ) -> String {
         let mut chosen = format!("shop = {}", self.text(query.shop.as_str()));
         for (dimension, values) in &query.filters {
             let Some(column) = column(*dimension) else { continue };

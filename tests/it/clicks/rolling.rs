@@ -96,7 +96,10 @@ async fn equals_the_log(client: &Client) {
             "SELECT count(*) FROM ((({counted}) EXCEPT ALL ({log})) UNION ALL (({log}) EXCEPT ALL ({counted}))) AS wrong"
         );
         assert_eq!(number(client, &wrong).await, 0, "{counted}");
-        assert!(number(client, &format!("SELECT count(*) FROM ({counted}) AS counted")).await > 0, "{counted}");
+        assert!(
+            number(client, &format!("SELECT count(*) FROM ({counted}) AS counted")).await > 0,
+            "{counted}"
+        );
     }
 }
 
@@ -231,7 +234,8 @@ async fn late_clicks_count_for_their_own_day() {
     roll_all(&store).await;
     equals_the_log(&client).await;
     let day = week_ago.to_zoned(TimeZone::UTC).date();
-    let of_then = format!("SELECT sum(clicks) FROM clicks.stats_link_day WHERE day IN ('{day}', date '{day}' + 1)");
+    let of_then =
+        format!("SELECT sum(clicks) FROM clicks.stats_link_day WHERE day IN ('{day}', date '{day}' + 1)");
     assert_eq!(number(&client, &of_then).await, 200);
 }
 

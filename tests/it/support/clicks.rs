@@ -116,12 +116,17 @@ fn one<T: Copy>(random: &mut StdRng, of: &[T], none: u32) -> Option<T> {
     of.get(random.random_range(0..all) as usize).copied()
 }
 
-fn name<T: TryFrom<String, Error: std::fmt::Debug>>(random: &mut StdRng, of: &[&str], none: u32) -> Option<T> {
+fn name<T: TryFrom<String, Error: std::fmt::Debug>>(
+    random: &mut StdRng,
+    of: &[&str],
+    none: u32,
+) -> Option<T> {
     one(random, of, none).map(|name| name.to_owned().try_into().unwrap())
 }
 
 /// Returns a batch of a local log that follows the number `after`.
 pub(crate) fn batch(source: Uuid, after: u64, clicks: &[Click]) -> Delivery {
-    let frames = clicks.iter().map(|click| Frame { content: b"as it was".to_vec(), click: Ok(click.clone()) });
+    let frames =
+        clicks.iter().map(|click| Frame { content: b"as it was".to_vec(), click: Ok(click.clone()) });
     Delivery { source, after, first: after + 1, frames: frames.collect() }
 }
