@@ -1,8 +1,12 @@
-//! `ClickStats`: streams of clicks, and the proof that none is missing.
+//! `ClickStats`: streams of clicks, conversions, erasures, and the proof that nothing is missing.
 
 mod check;
 mod click;
+mod conversion;
+mod erase;
 mod filter;
+mod parcel;
+mod record;
 mod stream;
 mod token;
 
@@ -16,7 +20,8 @@ pub use self::stream::StreamLimits;
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
-        CheckLedgerRequest, CheckLedgerResponse, StreamClicksRequest, StreamClicksResponse,
+        CheckLedgerRequest, CheckLedgerResponse, EraseClicksRequest, EraseClicksResponse,
+        RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest, StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
@@ -62,5 +67,21 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<CheckLedgerResponse>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(check::check(self, caller, request.into_inner()).await?))
+    }
+
+    async fn record_conversions(
+        &self,
+        request: Request<RecordConversionsRequest>,
+    ) -> Result<Response<RecordConversionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(record::record(&self.store, caller, request.into_inner()).await?))
+    }
+
+    async fn erase_clicks(
+        &self,
+        request: Request<EraseClicksRequest>,
+    ) -> Result<Response<EraseClicksResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(erase::erase(&self.store, caller, request.into_inner()).await?))
     }
 }

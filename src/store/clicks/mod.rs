@@ -3,7 +3,10 @@
 //! Its rows come and go by COPY, which diesel does not know: here is plain tokio-postgres.
 
 mod check;
+mod conversion_row;
+mod conversions;
 mod days;
+mod erase;
 mod ingest;
 mod ledger;
 mod read;
@@ -13,9 +16,11 @@ mod rollups;
 mod row;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
+pub use conversions::Recording;
 pub use days::Days;
+pub use erase::{Erased, Eraser};
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
-pub use read::{ClickFilter, Head, Page, Place};
+pub use read::{ClickFilter, Erasure, Head, Item, Page, Place};
 pub(super) use readers::Readers;
 pub use roll::{Behind, Rolled, Rollups};
 pub(super) use rollups::column;
