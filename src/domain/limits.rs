@@ -76,6 +76,8 @@ pub const ITEM_SECONDS: u64 = 30;
 pub const UNANSWERED_ITEMS: usize = 1_024;
 /// Pieces of time in one answer of statistics.
 pub const STATS_POINTS: usize = 10_000;
+/// Pieces of time times values of the top in one answer of statistics.
+pub const STATS_TOP_POINTS: usize = 100_000;
 /// Figures that one answer of statistics is made from: values times pieces of time.
 pub const STATS_FIGURES: usize = 500_000;
 /// Values of a dimension that may be asked for as the top.

@@ -29,7 +29,7 @@ pub(in crate::store) const fn column(dimension: Dimension) -> &'static str {
         Dimension::Device => "coalesce(click.device, '?')",
         Dimension::Os => "coalesce(click.os, '?')",
         Dimension::Browser => "coalesce(click.browser, '?')",
-        Dimension::Language => "coalesce(click.language, '?')",
+        Dimension::Language => "coalesce(lower(click.language), '?')",
         Dimension::Referrer => "coalesce(click.referrer, '?')",
         Dimension::Channel => "click.channel",
         Dimension::Class => "click.traffic",
