@@ -72,7 +72,7 @@ pub(super) async fn load(
     let single = SINGLE.map(column).join(", ");
     let statement = format!(
         "INSERT INTO fresh (shop, day, at, slug, partner, traffic, reason, {names}, visitor)
-         SELECT click.shop, {DAY}, date_bin('15 minutes', click.at, 'epoch'), {slug}, {partner}, click.traffic,
+         SELECT click.shop, {DAY}, to_timestamp(floor(extract(epoch FROM click.at) / 900) * 900), {slug}, {partner}, click.traffic,
              click.reason, {single}, click.visitor
          FROM clicks.click WHERE {condition}",
         names = SINGLE.map(Dimension::as_str).join(", "),
