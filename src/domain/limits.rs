@@ -84,7 +84,7 @@ pub const STATS_FIGURES: usize = 500_000;
 pub const STATS_TOP: usize = 100;
 /// Megabytes of single clicks that one answer of statistics may read: about ten million.
 pub const STATS_READ_MEGABYTES: u64 = 2_048;
-/// Slugs, codes, classes or reasons that a filter of clicks names.
+/// Slugs, codes, classes, reasons or other values that a filter of clicks names.
 pub const FILTER_VALUES: usize = 100;
 /// Clicks of one message of a stream.
 pub const STREAM_CLICKS: usize = 1_000;
