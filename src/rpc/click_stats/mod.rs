@@ -1,11 +1,13 @@
-//! `ClickStats`: streams of clicks, conversions, erasures, and the proof that nothing is missing.
+//! `ClickStats`: streams of clicks, conversions and erasures, figures, and the proof that nothing is missing.
 
 mod check;
 mod click;
 mod conversion;
 mod erase;
+mod figures;
 mod filter;
 mod parcel;
+mod query;
 mod record;
 mod stream;
 mod token;
@@ -20,8 +22,9 @@ pub use self::stream::StreamLimits;
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
-        CheckLedgerRequest, CheckLedgerResponse, EraseClicksRequest, EraseClicksResponse,
-        RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest, StreamClicksResponse,
+        CheckLedgerRequest, CheckLedgerResponse, EraseClicksRequest, EraseClicksResponse, QueryStatsRequest,
+        QueryStatsResponse, RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest,
+        StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
@@ -59,6 +62,14 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<Self::StreamClicksStream>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(stream::begin(self, caller, request.into_inner()).await?))
+    }
+
+    async fn query_stats(
+        &self,
+        request: Request<QueryStatsRequest>,
+    ) -> Result<Response<QueryStatsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(figures::query(self, caller, request.into_inner()).await?))
     }
 
     async fn check_ledger(

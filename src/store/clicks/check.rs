@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use tokio_postgres::{
-    Client, IsolationLevel, Row, Transaction,
+    Client, Error, IsolationLevel, Row, Transaction,
+    error::SqlState,
     types::{ToSql, Type},
 };
 
@@ -201,8 +202,9 @@ impl Auditor<'_> {
     }
 
     async fn positions(&mut self, next: i64) -> Result<(), StoreError> {
-        if self.whole && self.audit.first != next.min(1) && self.audit.first != 1 {
-            self.found(LedgerCheck::Positions, self.audit.first, 1, self.audit.first);
+        let begins = if self.audit.first == 0 { next } else { self.audit.first };
+        if self.whole && begins != 1 {
+            self.found(LedgerCheck::Positions, 0, 1, begins);
         }
         let statement = "SELECT position, position + 1, next FROM (
                 SELECT position, lead(position, 1, $4) OVER (ORDER BY position) AS next
@@ -243,25 +245,33 @@ impl Auditor<'_> {
             WHERE position BETWEEN $1 AND $2 AND kind = 'clicks' LIMIT $3";
         let rows = self.query_range(bounds).await?;
         let row = rows.first().ok_or_else(|| StoreError::Other("a sum has no row".into()))?;
-        let (mut batches, mut times): ((Option<i64>, Option<i64>), (Option<Timestamp>, Option<Timestamp>)) =
-            ((row.get(0), row.get(1)), (row.get(2), row.get(3)));
+        let mut batches: (Option<i64>, Option<i64>) = (row.get(0), row.get(1));
+        let mut times: (Option<Timestamp>, Option<Timestamp>) = (row.get(2), row.get(3));
         if self.whole {
             (batches, times) = ((None, None), (None, None));
         } else if times.0.is_none() {
             return Ok(());
         }
-        let statement = "
-            WITH entry AS (
+        // A day that is being removed is still there as long as the ledger does not say otherwise.
+        let detached = "SELECT relname::text FROM pg_class
+            WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND relname ~ '^click_[0-9]{8}$'
+                AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = oid AND NOT inhdetachpending)";
+        let detached = self.query(detached, &[]).await?;
+        let detached = detached.iter().map(|row| row.get::<_, String>(0));
+        let detached: String =
+            detached.map(|day| format!(" UNION ALL SELECT batch, at FROM clicks.{day}")).collect();
+        let statement = format!(
+            "WITH entry AS (
                 SELECT position, batch, applied::bigint AS applied, tstzrange(min_at, max_at, '[]') AS times
                 FROM clicks.ledger WHERE position BETWEEN $1 AND $2 AND kind = 'clicks'
             ), removed AS (
                 SELECT coalesce(range_agg(tstzrange(
                     coalesce(min_at, (scope ->> 'day')::date::timestamp AT TIME ZONE 'UTC'),
                     coalesce(max_at, ((scope ->> 'day')::date + 1)::timestamp AT TIME ZONE 'UTC'), '[]'
-                )), '{}') AS times
+                )), '{{}}') AS times
                 FROM clicks.ledger WHERE kind IN ('erasure', 'expiry') AND removed > 0
             ), there AS (
-                SELECT batch, count(*) AS clicks FROM clicks.click
+                SELECT batch, count(*) AS clicks FROM (SELECT batch, at FROM clicks.click{detached}) AS click
                 WHERE ($4::bigint IS NULL OR batch >= $4) AND ($5::bigint IS NULL OR batch <= $5)
                     AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at <= $7)
                 GROUP BY batch
@@ -281,7 +291,8 @@ impl Auditor<'_> {
             SELECT NULL::bigint, NULL::bigint,
                 coalesce(sum(clicks) FILTER (WHERE position IS NOT NULL OR $8), 0)::bigint FROM compared
             UNION ALL
-            SELECT coalesce(position, 0), coalesce(applied, 0), clicks FROM wrong";
+            SELECT coalesce(position, 0), coalesce(applied, 0), clicks FROM wrong"
+        );
         let most = i64::try_from(limits::LEDGER_DIFFERENCES).unwrap_or(i64::MAX);
         let values: [Value<'_>; 8] = [
             (&self.audit.first, Type::INT8),
@@ -293,7 +304,8 @@ impl Auditor<'_> {
             (&times.1, Type::TIMESTAMPTZ),
             (&self.whole, Type::BOOL),
         ];
-        for row in self.query(statement, &values).await? {
+        let rows = self.transaction.query_typed(&statement, &values).await.map_err(gone)?;
+        for row in rows {
             match row.get::<_, Option<i64>>(0) {
                 None => self.audit.present = row.get(2),
                 Some(0) => self.found(LedgerCheck::ForeignClicks, 0, row.get(1), row.get(2)),
@@ -356,5 +368,13 @@ impl Auditor<'_> {
         if expected != self.audit.present {
             self.found(LedgerCheck::Total, 0, expected, self.audit.present);
         }
+    }
+}
+
+/// Says what it means that a day was dropped between the statement that named it and the one that counts it.
+fn gone(error: Error) -> StoreError {
+    match error.code() {
+        Some(&SqlState::UNDEFINED_TABLE) => StoreError::Conflict(error.into()),
+        Some(_) | None => sql_error(error),
     }
 }

@@ -30,7 +30,7 @@ pub(in crate::store) const fn column(dimension: Dimension) -> &'static str {
         Dimension::Device => "coalesce(click.device, '?')",
         Dimension::Os => "coalesce(click.os, '?')",
         Dimension::Browser => "coalesce(click.browser, '?')",
-        Dimension::Language => "coalesce(click.language, '?')",
+        Dimension::Language => "coalesce(lower(click.language), '?')",
         Dimension::Referrer => "coalesce(click.referrer, '?')",
         Dimension::Channel => "click.channel",
         Dimension::Class => "click.traffic",
@@ -83,7 +83,7 @@ pub(super) async fn load(
     let single = SINGLE.map(column).join(", ");
     let statement = format!(
         "INSERT INTO fresh (shop, day, at, slug, partner, traffic, reason, {names}, visitor)
-         SELECT click.shop, {DAY}, date_bin('15 minutes', click.at, 'epoch'), {slug}, {partner}, click.traffic,
+         SELECT click.shop, {DAY}, to_timestamp(floor(extract(epoch FROM click.at) / 900) * 900), {slug}, {partner}, click.traffic,
              click.reason, {single}, click.visitor
          FROM clicks.click WHERE {condition}",
         names = SINGLE.map(Dimension::as_str).join(", "),

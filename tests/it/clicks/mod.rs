@@ -1,4 +1,9 @@
-//! Clicks on their way from the local log to PostgreSQL, and what is counted of them there.
+//! Clicks on their way from the local log to PostgreSQL, what is counted of them there, and from there to whoever asks.
 
+mod figures;
+mod ledger;
+mod query;
 mod rolling;
 mod shipping;
+mod stream;
+mod wrong_requests;
