@@ -19,6 +19,10 @@ use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 pub use self::stream::StreamLimits;
+pub(super) use self::{
+    figures::{not_counted, sum, write_figures},
+    query::Measures,
+};
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{

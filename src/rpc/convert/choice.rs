@@ -10,7 +10,7 @@ use crate::{
         geo::Continent,
         link::RedirectKind,
         policy::QueryConflict,
-        stats::{Dimension, Granularity},
+        stats::{ConversionTime, Dimension, Granularity},
         visit::{Attribution, Channel, Miss, ResolveReason},
     },
     proto,
@@ -62,6 +62,7 @@ choices! {
     Channel = proto::Channel, "channel": Link Qr;
     Attribution = proto::Attribution, "attribution":
         Credited NoPartner UnknownPartner InactivePartner NotShared;
+    ConversionTime = proto::StatsConversionTime, "time of conversions": Conversion Click;
     EntryKind = proto::LedgerKind, "kind of entry": Clicks Conversions Erasure Expiry;
     Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
     Dimension = proto::StatsDimension, "dimension":
