@@ -86,6 +86,7 @@ impl Consumer {
                 false
             }
             Event::Heartbeat(_) => true,
+            Event::Conversions(_) | Event::Erasure(_) => panic!("nobody asked for it"),
         }
     }
 
@@ -107,7 +108,9 @@ impl Consumer {
 }
 
 /// Returns the next message; a test that waits too long fails.
-async fn next(stream: &mut Streaming<StreamClicksResponse>) -> Result<Option<StreamClicksResponse>, Status> {
+pub(super) async fn next(
+    stream: &mut Streaming<StreamClicksResponse>,
+) -> Result<Option<StreamClicksResponse>, Status> {
     timeout(PATIENCE, stream.message()).await.expect("nothing came")
 }
 
