@@ -87,7 +87,8 @@ pub(super) async fn enter_conversions(
         WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
         INSERT INTO clicks.ledger (position, batch, kind, first_sequence, last_sequence, delivered, applied, duplicates,
             rejected, min_at, max_at)
-        SELECT position, $1, 'conversions', 1, $2, $2 + $3 + $4, $2, $3, $4, $5, $6 FROM head RETURNING position";
+        SELECT position, $1, 'conversions', 1, $2::integer, $2 + $3::integer + $4::integer, $2, $3, $4, $5, $6
+        FROM head RETURNING position";
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let (applied, duplicates) = (count(entry.applied), count(entry.duplicates));
     let (earliest, latest) =
