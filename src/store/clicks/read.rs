@@ -12,20 +12,21 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use super::{check::EntryKind, conversion_row, row, sql_error};
+use super::{
+    check::EntryKind,
+    conversion_row,
+    entry::{self, Entry, Erasure},
+    row, sql_error,
+};
 use crate::{
     domain::{
         click::Click,
         client::TrafficClass,
         conversion::Credited,
-        erasure::{ErasureScope, read_day, read_visitor},
         name::{PartnerCode, ShopId, Slug},
         visit::ResolveReason,
     },
-    store::{
-        Store,
-        errors::{Cause, StoreError},
-    },
+    store::{Store, errors::StoreError},
 };
 
 /// Clicks of a page at most, and how many numbers of an entry are looked at together.
@@ -100,19 +101,6 @@ pub enum Item {
     Erasure(Erasure),
 }
 
-/// What an erasure removed, or a part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Erasure {
-    /// The shop.
-    pub shop: ShopId,
-    /// Which of its clicks.
-    pub scope: ErasureScope,
-    /// How many clicks.
-    pub clicks: i64,
-    /// How many conversions.
-    pub conversions: i64,
-}
-
 /// A piece of the log.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -147,73 +135,6 @@ impl Store {
     }
 }
 
-/// An entry of the ledger, as far as it matters here.
-struct Entry {
-    kind: EntryKind,
-    position: i64,
-    batch: i64,
-    first: i64,
-    last: i64,
-    /// The times of its clicks; `None` if it added none.
-    times: Option<(Timestamp, Timestamp)>,
-    erasure: Option<Erasure>,
-}
-
-impl Entry {
-    /// Reads an entry; `None` if there is none.
-    fn read(row: &Row) -> Result<Option<Self>, StoreError> {
-        let Some(position) = row.get::<_, Option<i64>>(2) else { return Ok(None) };
-        let corrupt =
-            |cause| StoreError::Corrupt { object: format!("position {position} of the ledger"), cause };
-        Self::parse(row, position).map(Some).map_err(corrupt)
-    }
-
-    fn parse(row: &Row, position: i64) -> Result<Self, Cause> {
-        let times: (Option<Timestamp>, Option<Timestamp>) = (row.try_get(6)?, row.try_get(7)?);
-        let kind = row.try_get::<_, &str>(8)?.parse()?;
-        Ok(Self {
-            kind,
-            position,
-            batch: row.try_get(3)?,
-            first: row.try_get::<_, Option<i64>>(4)?.unwrap_or_default(),
-            last: row.try_get::<_, Option<i64>>(5)?.unwrap_or_default(),
-            times: times.0.zip(times.1),
-            erasure: match kind {
-                EntryKind::Erasure => Some(read_erasure(row)?),
-                EntryKind::Clicks | EntryKind::Conversions | EntryKind::Expiry => None,
-            },
-        })
-    }
-
-    /// Tells whether some of what it added or removed may be wanted.
-    fn is_wanted(&self, filter: &ClickFilter) -> bool {
-        let in_time = self.times.is_some_and(|(earliest, latest)| {
-            filter.start.is_none_or(|start| start <= latest) && filter.end.is_none_or(|end| earliest < end)
-        });
-        match self.kind {
-            EntryKind::Clicks => in_time,
-            EntryKind::Conversions => in_time && filter.conversions,
-            EntryKind::Erasure => self
-                .erasure
-                .as_ref()
-                .is_some_and(|erasure| filter.shop.as_ref().is_none_or(|shop| *shop == erasure.shop)),
-            EntryKind::Expiry => false,
-        }
-    }
-}
-
-fn read_erasure(row: &Row) -> Result<Erasure, Cause> {
-    let text = |column: usize| row.try_get::<_, Option<String>>(column);
-    let scope = match (text(10)?, text(11)?, text(12)?) {
-        (Some(partner), ..) => ErasureScope::Partner(partner.try_into()?),
-        (None, Some(day), _) => ErasureScope::Day(read_day(&day)?),
-        (None, None, Some(visitor)) => ErasureScope::Visitor(read_visitor(&visitor)?),
-        (None, None, None) => ErasureScope::Everything,
-    };
-    let shop = text(9)?.ok_or("it names no shop")?.try_into()?;
-    Ok(Erasure { shop, scope, clicks: row.try_get(13)?, conversions: row.try_get(14)? })
-}
-
 async fn read_page(
     client: &Client,
     place: Place,
@@ -221,16 +142,16 @@ async fn read_page(
     filter: &ClickFilter,
 ) -> Result<Page, StoreError> {
     // One statement sees one instant: an entry of another epoch is never seen under the old one.
-    let statement = "
-        SELECT head.epoch, head.position, entry.* FROM clicks.head LEFT JOIN LATERAL (
-            SELECT position, batch, first_sequence, last_sequence, min_at, max_at, kind, scope ->> 'shop',
-                scope ->> 'partner', scope ->> 'day', scope ->> 'visitor', removed, removed_conversions
-            FROM clicks.ledger
+    let statement = format!(
+        "SELECT head.epoch, head.position, entry.* FROM clicks.head LEFT JOIN LATERAL (
+            SELECT {columns} FROM clicks.ledger
             WHERE ledger.position > $1 AND ledger.position <= $2 ORDER BY ledger.position LIMIT $3
-        ) AS entry ON true ORDER BY entry.position";
+        ) AS entry ON true ORDER BY entry.position",
+        columns = entry::COLUMNS
+    );
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&place.done, Type::INT8), (&up_to, Type::INT8), (&PAGE_ENTRIES, Type::INT8)];
-    let rows = client.query_typed(statement, &values).await.map_err(sql_error)?;
+    let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
     let head = rows.first().ok_or_else(|| StoreError::Other("clicks.head is empty".into()))?;
     let head = Head { epoch: head.get(0), position: head.get(1) };
     let entries = rows.iter().filter_map(|row| Entry::read(row).transpose());

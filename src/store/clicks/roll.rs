@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, NoTls, Row, Transaction};
 use uuid::Uuid;
 
-use super::{conversions, days, rollups, sql_error};
+use super::{days, rollups, sql_error, waiting};
 use crate::{
     domain::name::ShopId,
     store::{Store, errors::StoreError},
@@ -127,7 +127,7 @@ impl Rollups {
     /// Credits conversions whose clicks have come, and puts those aside that waited too long. Returns how many it looked
     /// after.
     pub async fn settle_conversions(&mut self) -> Result<u64, StoreError> {
-        let settling = conversions::settle_waiting(&mut self.client);
+        let settling = waiting::settle(&mut self.client);
         timeout(ROLL_TIMEOUT, settling).await.map_err(|late| StoreError::Unavailable(late.into()))?
     }
 

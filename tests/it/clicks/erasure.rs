@@ -21,6 +21,9 @@ use crate::{
     support::{clicks::Crowd, objects::shop_id, server::eventually},
 };
 
+/// Which clicks.
+type Choice = Box<dyn Fn(&Click) -> bool>;
+
 /// A visitor of the crowd, and how it is written.
 const VISITOR: ([u8; 16], &str) = ([3; 16], "03030303030303030303030303030303");
 
@@ -108,9 +111,9 @@ async fn each_scope_is_erased_whole_and_nothing_else() {
         counted(&world).await;
         let client = world.database.client().await;
         let day = day_of(&clicks[0]);
-        let (scope, is_meant): (Scope, Box<dyn Fn(&Click) -> bool>) = match case {
+        let (scope, is_meant): (Scope, Choice) = match case {
             "partner" => (Scope::Partner("Anna".into()), Box::new(|click| is_of(click, "anna"))),
-            "day" => (Scope::Day(day.clone()), Box::new(|click| day_of(click) == day)),
+            "day" => (Scope::Day(day.clone()), Box::new(move |click| day_of(click) == day)),
             "visitor" => {
                 (Scope::Visitor(VISITOR.1.into()), Box::new(|click| click.visitor == Some(VISITOR.0)))
             }
@@ -175,9 +178,10 @@ async fn whoever_is_stopped_in_between_goes_on() {
         for _ in 0..pieces {
             removed += eraser.step(4).await.unwrap().unwrap().clicks;
         }
-        tokio::time::timeout(std::time::Duration::from_micros(300 * pieces), eraser.step(4))
-            .await
-            .map_or((), drop);
+        let span = std::time::Duration::from_micros(300 * pieces);
+        if let Ok(erased) = tokio::time::timeout(span, eraser.step(4)).await {
+            removed += erased.unwrap().unwrap().clicks;
+        }
         drop(eraser);
         // The roller counts anew what the one who was stopped left.
         counted(&world).await;
