@@ -166,7 +166,7 @@ async fn each_scope_is_erased_whole_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_stopped_in_between_goes_on() {
     let mut world = World::start().await;
-    let clicks = bring(&mut world, 400).await;
+    let clicks = bring(&mut world, 700).await;
     counted(&world).await;
     let (store, client) = (world.database.store(), world.database.client().await);
     let scope = ErasureScope::Partner("anna".to_owned().try_into().unwrap());
@@ -176,10 +176,10 @@ async fn whoever_is_stopped_in_between_goes_on() {
     for pieces in 1..6 {
         let mut eraser = store.eraser(&shop_id("acme"), &scope).await.unwrap();
         for _ in 0..pieces {
-            removed += eraser.step(4).await.unwrap().unwrap().clicks;
+            removed += eraser.step(2).await.unwrap().unwrap().clicks;
         }
         let span = std::time::Duration::from_micros(300 * pieces);
-        if let Ok(erased) = tokio::time::timeout(span, eraser.step(4)).await {
+        if let Ok(erased) = tokio::time::timeout(span, eraser.step(2)).await {
             removed += erased.unwrap().unwrap().clicks;
         }
         drop(eraser);
@@ -195,7 +195,7 @@ async fn whoever_is_stopped_in_between_goes_on() {
     assert_eq!(answer.removed_clicks, meant - before);
     figures_equal_the_log(&client).await;
     conversions_are_counted(&world).await;
-    assert_eq!(world.check().await.present, 400 - meant);
+    assert_eq!(world.check().await.present, 700 - meant);
 }
 
 #[tokio::test(flavor = "multi_thread")]
