@@ -21,12 +21,18 @@ const ROOMS: &[(&str, &str)] = &[
     ("store", "domain telemetry"),
     ("spool", "domain telemetry"),
     ("feed", "domain index live store telemetry"),
+    ("recorder", "domain spool telemetry"),
     ("shipper", "domain spool store telemetry"),
+    ("keeper", "domain store telemetry"),
     // Answers from memory: whether PostgreSQL is there must not matter.
-    ("rpc/link_resolver", "domain classify index live proto telemetry rpc"),
+    ("rpc/link_resolver", "domain classify classify/language index live recorder proto telemetry rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
     ("gateway", "domain classify/language proto config telemetry"),
-    ("server", "domain classify index live store proto config telemetry feed rpc rpc/link_resolver"),
+    (
+        "server",
+        "domain classify index live store spool proto config telemetry feed recorder shipper keeper rpc
+         rpc/link_resolver",
+    ),
     ("dev", "config proto store server gateway telemetry"),
     ("cli", "proto config telemetry"),
     ("bin", "server gateway dev cli config telemetry"),

@@ -1,12 +1,18 @@
 //! Chooses the one language that a visitor has for a link.
 
-use crate::domain::{fact::Fact, language::LanguageRange};
+use crate::domain::{
+    fact::Fact,
+    language::{LanguageRange, MAX_SUBTAGS},
+};
 
 /// Bounds the entries that are read; browsers send about ten.
 pub const MAX_ENTRIES: usize = 32;
 
 /// Bounds how much of a header is read.
 pub const MAX_BYTES: usize = 1_024;
+
+/// Bounds a language that is kept: three subtags.
+const MAX_LANGUAGE_BYTES: usize = MAX_SUBTAGS * 8 + (MAX_SUBTAGS - 1);
 
 /// Holds the entries of an `Accept-Language` header, in its order.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +83,14 @@ impl<'h> AcceptLanguage<'h> {
 /// Finds the visitor's language where the header may be missing.
 pub fn best<'s>(header: Option<&str>, supported: &'s [LanguageRange]) -> Fact<&'s LanguageRange> {
     header.map_or(Fact::Unknown, |header| AcceptLanguage::parse(header).best(supported))
+}
+
+/// Returns the first language of a header that the visitor does not exclude, in small letters; `None` if it names none,
+/// or one that is longer than any that a rule may name.
+pub fn first(header: Option<&str>) -> Option<String> {
+    let read = AcceptLanguage::parse(header?);
+    let first = read.entries[..read.len].iter().find(|entry| entry.quality > 0)?;
+    (first.range.len() <= MAX_LANGUAGE_BYTES).then(|| first.range.to_ascii_lowercase())
 }
 
 /// Goes from a range to shorter and shorter ones; a single letter or digit goes together with what it introduced.

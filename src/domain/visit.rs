@@ -10,7 +10,7 @@ use super::{
     fact::Fact,
     geo::Country,
     link::RedirectKind,
-    name::{PartnerCode, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
     named::{UnknownName, named_enum},
     revision::Revision,
 };
@@ -155,15 +155,11 @@ named_enum! {
     }
 }
 
-/// Where a visit goes.
+/// What comes of a visit to a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The address.
-    pub location: String,
-    /// How to redirect.
-    pub redirect: RedirectKind,
-    /// Why there.
-    pub reason: ResolveReason,
+    /// Where to; or nowhere, since the link does not decide for this reason and the shop has no fallback.
+    pub to: Result<Target, Miss>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
     /// The credited partner.
@@ -181,13 +177,42 @@ pub struct Resolution {
     pub undecided_rules: u32,
     /// The revision of the snapshot that decided.
     pub revision: Revision,
+    /// What only the log of clicks asks for; a lookup has none.
+    pub kept: Option<Kept>,
 }
 
-/// Why a visit goes nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nowhere {
-    /// No shop has this id or host.
-    NoShop,
-    /// The shop has no fallback for this.
-    NoFallback(Miss),
+impl Resolution {
+    /// Returns why the visit goes where it goes.
+    pub fn reason(&self) -> ResolveReason {
+        match &self.to {
+            Ok(target) => target.reason,
+            Err(miss) => ResolveReason::Missed(*miss),
+        }
+    }
 }
+
+/// Where a visit goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub location: String,
+    /// How to redirect.
+    pub redirect: RedirectKind,
+    /// Why there.
+    pub reason: ResolveReason,
+}
+
+/// What the log of clicks keeps of an answer and the caller is not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The program that the credited partner is in.
+    pub program: Option<ProgramId>,
+    /// The destination or fallback that was chosen, as it is written; empty if the visit goes nowhere.
+    pub destination: String,
+    /// What decided on the class of traffic.
+    pub traffic_why: String,
+}
+
+/// No shop has this id or host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoShop;

@@ -97,6 +97,8 @@ fn confirm(inner: &Inner) -> Result<(), SpoolError> {
 fn fail(inner: &Inner, error: &SpoolError) {
     let confirmed: Sequence = *inner.confirmed.borrow();
     inner.lock().failed = Some(confirmed);
+    // Whoever waits for a frame looks again.
+    inner.confirmed.send_modify(|_| {});
     tracing::error!(%error, confirmed, "the log of clicks takes nothing more");
 }
 

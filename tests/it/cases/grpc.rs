@@ -44,7 +44,7 @@ impl Served {
         let (stop, stopped) = watch::channel(false);
         let live = Live::new();
         let (metrics, _registry) = Metrics::new();
-        let resolver = Resolver::new(live.clone(), Arc::new(snapshot::classifier()), &metrics, stopped);
+        let resolver = Resolver::new(live.clone(), Arc::new(snapshot::classifier()), Recorder::ignoring(), &metrics, stopped);
         let service = LinkResolverServer::with_interceptor(resolver, |mut request: Request<()>| {
             request.extensions_mut().insert(Caller::Local);
             Ok(request)
