@@ -9,6 +9,7 @@ use smartlinks::{
     index::{Record, Writer},
     live::{Live, Source},
     proto::link_resolver_server::{LinkResolver, LinkResolverServer},
+    recorder::Recorder,
     rpc::{
         layers::{
             authentication::AuthenticationLayer,

@@ -55,7 +55,7 @@ COMMENT ON COLUMN clicks.ledger.lost IS 'How many numbers before the first the l
 COMMENT ON COLUMN clicks.ledger.removed IS 'How many rows an erasure or expiry removed.';
 COMMENT ON COLUMN clicks.ledger.min_at IS 'The time of the earliest row that was added.';
 COMMENT ON COLUMN clicks.ledger.max_at IS 'The time of the latest.';
-COMMENT ON COLUMN clicks.ledger.scope IS 'What was erased: shop, and day, partner or visitor.';
+COMMENT ON COLUMN clicks.ledger.scope IS 'What was removed: of an erasure shop, and day, partner or visitor; of an expiry the day.';
 COMMENT ON COLUMN clicks.ledger.at IS 'When it was done.';
 
 CREATE TABLE clicks.progress (

@@ -324,14 +324,13 @@ mod tests {
     async fn unanswered_items_are_bounded() {
         let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
         live.publish(Writer::new().apply([], Revision(1)), Source::Database);
-        let resolver =
-            Resolver::new(
-                live.clone(),
-                Arc::new(Classifier::default()),
-                Recorder::ignoring(),
-                &Metrics::new().0,
-                stopped,
-            );
+        let resolver = Resolver::new(
+            live.clone(),
+            Arc::new(Classifier::default()),
+            Recorder::ignoring(),
+            &Metrics::new().0,
+            stopped,
+        );
         let request = ResolveRequest {
             purpose: Purpose::Lookup.into(),
             site: Some(Site::Shop("acme".to_owned())),

@@ -5,10 +5,12 @@
 mod days;
 mod ingest;
 mod ledger;
+mod retention;
 mod row;
 
 pub use days::Days;
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
+pub use retention::DaysKept;
 
 use tokio_postgres::{Error, error::SqlState};
 
