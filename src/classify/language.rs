@@ -150,7 +150,7 @@ pub fn parse_quality(parameter: &str) -> Option<u16> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{AcceptLanguage, Fact, LanguageRange, MAX_BYTES, MAX_ENTRIES, best, parse_quality};
+    use super::{AcceptLanguage, Fact, LanguageRange, MAX_BYTES, MAX_ENTRIES, best, first, parse_quality};
 
     /// Chooses among ranges given in one text; `none` and `unknown` stand for the two kinds of nothing.
     fn choose(header: &str, supported: &str) -> String {
@@ -275,6 +275,22 @@ mod tests {
         fn arbitrary_text_never_panics(any in "\\PC*", soup in "(de|en-GB|zh-Hant|\\*|-|;|q=|0\\.[0-9]|,| |é|[a-z0-9]{1,9}){0,60}") {
             choose(&any, "de en");
             choose(&soup, "de en zh");
+        }
+    }
+
+    #[test]
+    fn first_language_is_kept_in_small_letters() {
+        for (header, kept) in [
+            (Some("de-AT,de;q=0.9,en;q=0.8"), Some("de-at")),
+            (Some("*, EN;q=0.1, de"), Some("en")),
+            (Some("fr;q=0, x_y, nl"), Some("nl")),
+            (Some("en;q=0"), None),
+            (Some("*"), None),
+            (Some("aaaaaaaa-bbbbbbbb-cccccccc, de"), Some("aaaaaaaa-bbbbbbbb-cccccccc")),
+            (Some("aaaaaaaa-bbbbbbbb-cccccccc-d, de"), None),
+            (None, None),
+        ] {
+            assert_eq!(first(header).as_deref(), kept, "{header:?}");
         }
     }
 }
