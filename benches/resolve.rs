@@ -229,6 +229,8 @@ fn settings() -> ShopSettings {
         fallback_url: None,
         query_policy: QueryPolicy::default(),
         internal_addresses: Vec::new(),
+        visitor_mode: VisitorMode::default(),
+        sub_id_params: Vec::new(),
     }
 }
 

@@ -1,12 +1,14 @@
-//! Looks after the days of clicks in PostgreSQL: opens them ahead, removes those that are too old.
+//! Looks after what PostgreSQL holds by the day: opens days of clicks ahead and removes those that are too old; makes the
+//! keys of visitors ahead and deletes them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
 use crate::{
     store::Store,
     telemetry::{log::Causes, metrics::Metrics},
+    visitors::VisitorKeys,
 };
 
 /// How often it looks.
@@ -19,6 +21,32 @@ pub async fn run(store: Store, metrics: Metrics, retention_days: u16, stop: impl
     let looking = async {
         loop {
             sleep(look(&store, &metrics, retention_days).await).await;
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        () = stop => {}
+    }
+}
+
+/// Looks after the keys of visitors at once and every hour, until `stop` resolves.
+pub async fn keep_visitor_keys(
+    store: Store,
+    metrics: Metrics,
+    keys: Arc<VisitorKeys>,
+    stop: impl Future<Output = ()>,
+) {
+    let looking = async {
+        loop {
+            let wait = match store.keep_visitor_keys(|day| keys.make(day)).await {
+                Ok(_) => EVERY,
+                Err(error) => {
+                    metrics.visitor_key_failures.inc();
+                    tracing::warn!(error = %Causes(&error), "cannot look after the keys of visitors");
+                    AGAIN
+                }
+            };
+            sleep(wait).await;
         }
     };
     tokio::select! {

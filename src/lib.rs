@@ -22,8 +22,9 @@
 //!
 //! - [`feed`] – keeps the index up to date
 //! - [`recorder`] – keeps each click in the local log before its answer leaves
+//! - [`visitors`] – tells visitors from each other without keeping who they are
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
-//! - [`keeper`] – makes the days of clicks in PostgreSQL and removes those that are too old
+//! - [`keeper`] – makes the days of clicks and the keys of visitors in PostgreSQL, and removes those that are too old
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -46,3 +47,4 @@ pub mod shipper;
 pub mod spool;
 pub mod store;
 pub mod telemetry;
+pub mod visitors;

@@ -113,6 +113,26 @@ impl Reader {
         None
     }
 
+    /// Reads the generations of a secret from a file: a line for the newest, and one for that before if it still counts.
+    pub fn generations_file(&mut self, setting: &str, path: &Path) -> Option<Generations> {
+        let text = self.secret_file(setting, path)?;
+        let lines: Vec<&str> = text.expose().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let (most, least) = (GENERATIONS, SECRET_CHARACTERS);
+        let path = path.display();
+        if lines.len() > most {
+            self.fault(
+                setting,
+                format!("the file {path} has {} lines, write at most {most} secrets", lines.len()),
+            );
+        } else if lines.iter().any(|line| line.chars().count() < least) {
+            let text = format!("a secret in the file {path} is shorter than {least} characters");
+            self.fault(setting, format!("{text}; make one with `openssl rand -base64 32`"));
+        } else {
+            return Some(Generations::new(lines));
+        }
+        None
+    }
+
     /// Reads a token from a file: letters, digits and punctuation, which a header can carry.
     pub fn token_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
         let token = self.secret_file(setting, path)?;
@@ -134,6 +154,11 @@ impl Reader {
         }
     }
 }
+
+/// Secrets in one file: the newest, and the one before.
+const GENERATIONS: usize = 2;
+/// Characters of a secret at least: it must not be guessed.
+const SECRET_CHARACTERS: usize = 32;
 
 const KIB: u64 = 1_024;
 const MIB: u64 = 1_024 * KIB;
@@ -169,6 +194,22 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
+    }
+}
+
+/// A secret and the one before it, which still counts for what it was used on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generations(Vec<Secret>);
+
+impl Generations {
+    /// Wraps texts, the newest first.
+    pub fn new<'a>(newest_first: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(newest_first.into_iter().map(Secret::new).collect())
+    }
+
+    /// Returns the texts, the newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Secret::expose)
     }
 }
 
@@ -246,6 +287,26 @@ mod tests {
         for (bytes, shown) in [(0, "0B"), (1_000, "1000B"), (4 << 30, "4GiB"), (MIB + KIB, "1025KiB")] {
             assert_eq!(shown_size(bytes), shown);
         }
+    }
+
+    #[test]
+    fn secrets_come_in_two_generations() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let (new, old) = ("n".repeat(32), "o".repeat(40));
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let mut reader = Reader::default();
+            let read = reader.generations_file("X", &file);
+            reader.finish(read).map_err(|faults| faults.to_string())
+        };
+        assert_eq!(read(&format!("{new}\n")), Ok(Generations::new([&*new])));
+        assert_eq!(read(&format!(" {new} \n\n{old}")), Ok(Generations::new([&*new, &*old])));
+        for (bad, says) in [("", "empty"), (&new[1..], "shorter"), (&format!("{new}\nold"), "shorter")] {
+            assert!(read(bad).unwrap_err().contains(says), "{bad}");
+        }
+        assert!(read(&format!("{new}\n{new}\n{new}")).unwrap_err().contains("at most 2"));
+        assert!(!format!("{:?}", Generations::new(["hidden"])).contains("hidden"));
     }
 
     #[test]

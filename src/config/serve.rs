@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    LogArgs, LogFormat, Reader, Secret, SettingFaults,
+    Generations, LogArgs, LogFormat, Reader, Secret, SettingFaults,
     clicks::{ClickArgs, Clicks},
 };
 
@@ -38,6 +38,10 @@ pub struct ServeArgs {
     /// possible.
     #[arg(long, env = "SMARTLINKS_STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+    /// A file with the secret of visitors' keys, the same for all servers, and on a second line the one before; without it
+    /// visitors of shops with the mode DAILY are unknown.
+    #[arg(long, env = "SMARTLINKS_VISITOR_KEY_FILE", value_name = "FILE")]
+    pub visitor_key_file: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print them")]
     pub clicks: ClickArgs,
@@ -118,6 +122,8 @@ pub struct ServeSettings {
     pub geo_db: Option<PathBuf>,
     /// The folder of the index's copy.
     pub state_dir: Option<PathBuf>,
+    /// The secret of visitors' keys.
+    pub visitor_keys: Option<Generations>,
     /// What is done with clicks.
     pub clicks: Clicks,
     /// How often the copy is written.
@@ -190,6 +196,10 @@ impl ServeArgs {
         if let Some(file) = self.geo_db.as_ref().filter(|file| !file.is_file()) {
             reader.fault("SMARTLINKS_GEO_DB", format!("there is no file {}", file.display()));
         }
+        let visitor_keys = match &self.visitor_key_file {
+            Some(file) => reader.generations_file("SMARTLINKS_VISITOR_KEY_FILE", file).map(Some),
+            None => Some(None),
+        };
         let clicks = self.clicks.read(self.state_dir.as_deref(), reader);
         let copy = reader.duration("SMARTLINKS_COPY_INTERVAL", &self.copy_interval, MILLISECOND, 24 * HOUR);
         let poll = reader.duration("SMARTLINKS_POLL_INTERVAL", &self.poll_interval, MILLISECOND, HOUR);
@@ -205,6 +215,7 @@ impl ServeArgs {
             authentication: authentication?,
             geo_db: self.geo_db.clone(),
             state_dir: self.state_dir.clone(),
+            visitor_keys: visitor_keys?,
             clicks: clicks?,
             copy_interval: copy?,
             poll_interval: poll?,
@@ -253,6 +264,10 @@ impl ServeSettings {
             ("SMARTLINKS_TOKEN_FILE", authentication.into()),
             ("SMARTLINKS_GEO_DB", path(&self.geo_db)),
             ("SMARTLINKS_STATE_DIR", path(&self.state_dir)),
+            (
+                "SMARTLINKS_VISITOR_KEY_FILE",
+                self.visitor_keys.as_ref().map_or("(none)", |_| "(a secret)").into(),
+            ),
             ("SMARTLINKS_COPY_INTERVAL", format!("{:?}", self.copy_interval)),
             ("SMARTLINKS_POLL_INTERVAL", format!("{:?}", self.poll_interval)),
             ("SMARTLINKS_COMPARE_INTERVAL", format!("{:?}", self.compare_interval)),

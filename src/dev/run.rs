@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::{
     lock::FolderLock,
     postgres::{Cluster, ClusterOptions, Programs},
-    sample, site,
+    sample, secrets, site,
 };
 use crate::{
     config::{
@@ -62,7 +62,8 @@ async fn with_database(
     stop: impl Future<Output = ()>,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let serve = serve_settings(settings, cluster.url());
+    let mut serve = serve_settings(settings, cluster.url());
+    serve.visitor_keys = Some(secrets::kept(&settings.folder, "visitors")?);
     server::migrate(&serve.database).await.map_err(|error| error.to_string())?;
     let server = Server::start(serve).await.map_err(|error| error.to_string())?;
     let (stopper, stopping) = watch::channel(false);
@@ -96,7 +97,8 @@ async fn around(
     }));
     let channel = connect(server.address()).await?;
     sample::make(channel, settings.site_listen.port(), settings.gateway_listen.port()).await?;
-    let beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
+    let mut beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
+    beside.cookie_keys = Some(secrets::kept(&settings.folder, "cookies")?);
     let gateway = Gateway::bind(beside).map_err(|error| error.to_string())?;
     spawn_blocking(move || {
         if let Err(error) = gateway.run(&stopping) {
@@ -157,6 +159,7 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         },
         authentication: Authentication::Anyone,
         geo_db: settings.geo_db.clone(),
+        visitor_keys: None,
         clicks: Clicks::Record(RecordSettings::within(&state_dir)),
         state_dir: Some(state_dir),
         copy_interval: Duration::from_secs(180),

@@ -31,4 +31,5 @@ pub mod shop;
 mod text;
 pub mod utm;
 pub mod visit;
+pub mod visitor;
 pub mod window;

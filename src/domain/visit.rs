@@ -5,6 +5,7 @@ use std::{collections::HashMap, net::IpAddr, str::FromStr, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    click::Counters,
     click_id::ClickId,
     client::{TrafficClass, UserAgent},
     fact::Fact,
@@ -13,6 +14,7 @@ use super::{
     name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
     named::{UnknownName, named_enum},
     revision::Revision,
+    visitor::{KnownVisitor, VisitorMode},
 };
 
 /// Whose link is asked for.
@@ -39,8 +41,8 @@ named_enum! {
 /// Headers of the visitor's request; `None` = not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers<'a> {
-    /// Whether there is a `User-Agent`; browsers always send one.
-    pub has_user_agent: bool,
+    /// `User-Agent`; browsers always send one.
+    pub user_agent: Option<&'a str>,
     /// `Accept-Language`.
     pub accept_language: Option<&'a str>,
     /// `Referer`.
@@ -78,6 +80,10 @@ pub struct Visit<'a> {
     pub purpose_header: Option<&'a str>,
     /// Facts of the caller.
     pub attributes: &'a HashMap<String, String>,
+    /// What is known of the visitor from earlier visits.
+    pub visitor: Option<KnownVisitor<'a>>,
+    /// Whether the visitor asks not to be tracked.
+    pub opted_out: bool,
 }
 
 /// What the caller knows of the traffic; moves a click away from human, never to it.
@@ -175,6 +181,8 @@ pub struct Resolution {
     /// How many rules were asked and could not be decided, because a fact is unknown. A long link asks only the rules
     /// that the known facts allow.
     pub undecided_rules: u32,
+    /// How the visitor may be told from others: the shop's mode, unless the visitor asks not to be tracked.
+    pub visitor_mode: VisitorMode,
     /// The revision of the snapshot that decided.
     pub revision: Revision,
     /// What only the log of clicks asks for; a lookup has none.
@@ -188,6 +196,15 @@ impl Resolution {
             Ok(target) => target.reason,
             Err(miss) => ResolveReason::Missed(*miss),
         }
+    }
+
+    /// Returns whether a click that this answers counts in totals: a person's, and the link itself decided.
+    pub fn counts(&self) -> bool {
+        let decided = match self.reason() {
+            ResolveReason::Rule | ResolveReason::Default => true,
+            ResolveReason::Missed(_) => false,
+        };
+        decided && self.traffic == TrafficClass::Human
     }
 }
 
@@ -211,6 +228,10 @@ pub struct Kept {
     pub destination: String,
     /// What decided on the class of traffic.
     pub traffic_why: String,
+    /// The query parameters that the shop keeps, with their values.
+    pub sub_ids: Vec<(String, String)>,
+    /// The counters that rules looked at and that may be kept.
+    pub counters: Counters,
 }
 
 /// No shop has this id or host.

@@ -7,10 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,13 +24,18 @@ use tokio::{
 };
 
 use super::{
+    cookie::{Card, Cookies},
     page::{self, Body, Page},
     proxies, reply,
     resolver::Resolver,
     route::Route,
     visit::{self, NoHost},
 };
-use crate::{config::proxies::Proxies, telemetry::gateway_metrics::Tally};
+use crate::{
+    config::proxies::Proxies,
+    proto::{ResolveResponse, resolve_request::Site},
+    telemetry::gateway_metrics::Tally,
+};
 
 /// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
 const HEAD_BYTES: usize = 64 * 1_024;
@@ -55,13 +60,20 @@ pub(super) struct Door {
     tally: Tally,
     idle: Duration,
     proxies: Option<Proxies>,
+    cookies: Option<Cookies>,
     /// Whether load balancers are told to go elsewhere.
     is_leaving: AtomicBool,
 }
 
 impl Door {
     /// Makes a door that closes connections which are silent for so long.
-    pub(super) fn new(resolver: Resolver, tally: Tally, idle: Duration, proxies: Option<Proxies>) -> Self {
+    pub(super) fn new(
+        resolver: Resolver,
+        tally: Tally,
+        idle: Duration,
+        proxies: Option<Proxies>,
+        cookies: Option<Cookies>,
+    ) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -77,7 +89,7 @@ impl Door {
             .max_local_error_reset_streams(BROKEN)
             .keep_alive_interval(idle)
             .keep_alive_timeout(idle);
-        Self { http, resolver, tally, idle, proxies, is_leaving: AtomicBool::new(false) }
+        Self { http, resolver, tally, idle, proxies, cookies, is_leaving: AtomicBool::new(false) }
     }
 
     /// Calls the gateway not ready from now on.
@@ -140,10 +152,24 @@ impl Door {
             Route::Link(link) => {
                 let visitor = proxies::visitor(self.proxies.as_ref(), headers, peer);
                 match visit::of(&request, visitor, link) {
-                    Ok(visit) => match reply::of(self.resolver.ask(visit).await) {
-                        Ok(redirect) => return redirect,
-                        Err(page) => page,
-                    },
+                    Ok(mut visit) => {
+                        let cookie = self.cookies.as_ref().zip(host(&visit.site)).map(|(cookies, host)| {
+                            let secure = proxies::is_https(self.proxies.as_ref(), headers, peer);
+                            Offer::new(cookies, headers, host, secure)
+                        });
+                        visit.visitor = cookie.as_ref().map(|offer| offer.card.told());
+                        let outcome = self.resolver.ask(visit).await;
+                        let cookie = outcome.as_ref().ok().and_then(|answer| cookie?.taken(answer));
+                        match reply::of(outcome) {
+                            Ok(mut redirect) => {
+                                redirect
+                                    .headers_mut()
+                                    .extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+                                return redirect;
+                            }
+                            Err(page) => page,
+                        }
+                    }
                     Err(NoHost) => Page::Malformed,
                 }
             }
@@ -166,6 +192,39 @@ impl Door {
             true => page::plain(StatusCode::OK, method, "ready\n"),
             false => not_ready("The resolver does not answer.\n"),
         }
+    }
+}
+
+/// The cookie that a visit would get.
+struct Offer<'a> {
+    cookies: &'a Cookies,
+    card: Card,
+    host: String,
+    now: u64,
+    secure: bool,
+}
+
+impl<'a> Offer<'a> {
+    fn new(cookies: &'a Cookies, headers: &HeaderMap, host: &str, secure: bool) -> Self {
+        // Before 1970 no cookie is valid, and none is set that would be later.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { cookies, card: cookies.card(headers, host, now), host: host.to_owned(), now, secure }
+    }
+
+    /// Returns the cookie if the answer wants it.
+    fn taken(self, answer: &ResolveResponse) -> Option<HeaderValue> {
+        answer
+            .set_visitor_cookie
+            .then(|| self.cookies.write(&self.card, &self.host, self.now, self.secure))
+            .flatten()
+    }
+}
+
+/// Returns the host that a visit asked for.
+fn host(site: &Option<Site>) -> Option<&str> {
+    match site {
+        Some(Site::Host(host)) => Some(host),
+        Some(Site::Shop(_)) | None => None,
     }
 }
 

@@ -13,11 +13,16 @@ use super::{
 use crate::{
     classify::traffic::Why,
     domain::{
+        click::Counters,
         click_id::ClickId,
         client::TrafficClass,
         host::{Host, split_port},
+        limits,
         link::{LinkState, RedirectKind},
+        param::OwnParam,
+        query::pieces,
         visit::{Attribution, Kept, Miss, NoShop, Resolution, ResolveReason, Site, Target, Visit},
+        visitor::VisitorMode,
     },
 };
 
@@ -76,6 +81,22 @@ fn miss(link: &CompiledLink, visit: &Visit<'_>) -> Option<Miss> {
     window.expire.is_some_and(|expire| visit.time >= expire).then_some(Miss::Expired)
 }
 
+/// Returns the first value of each parameter that the shop keeps, cut to its limit.
+fn sub_ids(params: &[OwnParam], query: &str) -> Vec<(String, String)> {
+    if params.is_empty() || query.is_empty() {
+        return Vec::new();
+    }
+    let first = |param: &OwnParam| {
+        let mut named = pieces(query).filter(|piece| piece.name().is_some_and(|name| name == param.as_str()));
+        let value = named.next()?.value().unwrap_or_default();
+        // A zero byte cannot be kept in a text of PostgreSQL.
+        let mut value = value.replace('\0', "");
+        value.truncate(value.floor_char_boundary(limits::SUB_ID_BYTES));
+        Some((param.as_str().to_owned(), value))
+    };
+    params.iter().filter_map(first).collect()
+}
+
 /// A visit to a shop.
 struct Question<'a> {
     snapshot: &'a Snapshot,
@@ -89,21 +110,27 @@ impl Question<'_> {
     /// Answers by the link's rules.
     fn answer(&self, link: &CompiledLink) -> Resolution {
         let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
-        let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages());
+        let mode = self.visitor_mode();
+        let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode);
         let (rule, undecided_rules) = link.first_match(&facts);
         let place = rule.map_or(&link.default, |rule| &rule.then);
         let reason = if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default };
         let location = self.location(link, rule, place, partner);
-        Resolution {
-            rule: rule.map(|rule| (*rule.id).clone()),
-            undecided_rules,
-            ..self.resolution(
-                Ok(Target { location, redirect: link.redirect, reason }),
-                Some(link),
-                (partner, attribution),
-                place.destination().as_str(),
-            )
+        let mut resolution = self.resolution(
+            Ok(Target { location, redirect: link.redirect, reason }),
+            Some(link),
+            (partner, attribution),
+            place.destination().as_str(),
+        );
+        resolution.rule = rule.map(|rule| (*rule.id).clone());
+        resolution.undecided_rules = undecided_rules;
+        if let Some(kept) = &mut resolution.kept
+            && mode == VisitorMode::Cookie
+        {
+            // What is kept of a visitor follows the mode, wherever rules had it from.
+            kept.counters.visitor = facts.visitor_total_asked();
         }
+        resolution
     }
 
     /// Answers for a link that does not decide itself. Only an expired one has a destination for this.
@@ -129,6 +156,11 @@ impl Question<'_> {
         self.resolution(Ok(Target { location, redirect, reason }), link, credited, fallback)
     }
 
+    /// Returns how the visitor may be told from others.
+    fn visitor_mode(&self) -> VisitorMode {
+        self.open.settings.visitor_mode.respecting(self.visit.opted_out)
+    }
+
     /// Puts an answer together that no rule gave. What only the log of clicks asks for is left out of a lookup.
     fn resolution(
         &self,
@@ -142,6 +174,8 @@ impl Question<'_> {
             program: partner.and_then(PartnerEntry::program).cloned(),
             destination: destination.to_owned(),
             traffic_why: why.to_string(),
+            sub_ids: sub_ids(&self.open.settings.sub_id_params, self.visit.query),
+            counters: Counters::default(),
         });
         Resolution {
             to,
@@ -152,6 +186,7 @@ impl Question<'_> {
             slug: link.map(|link| link.slug.clone()),
             traffic: *traffic,
             undecided_rules: 0,
+            visitor_mode: self.visitor_mode(),
             revision: self.snapshot.revision,
             kept,
         }

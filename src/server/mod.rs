@@ -20,8 +20,12 @@ use tower::ServiceBuilder;
 use self::clicks::ClickLog;
 use crate::{
     classify::{Classifier, user_agent::UserAgents},
-    config::serve::{Authentication, DatabaseSettings, ServeSettings},
+    config::{
+        Generations,
+        serve::{Authentication, DatabaseSettings, ServeSettings},
+    },
     feed::{Feed, FeedSettings},
+    keeper,
     live::Live,
     proto::{self, link_resolver_server::LinkResolverServer},
     recorder::Recorder,
@@ -39,6 +43,7 @@ use crate::{
     },
     store::{Store, StoreConfig, StoreError},
     telemetry::{log::Causes, metrics::Metrics, metrics_server, signal::Signals},
+    visitors::VisitorKeys,
 };
 
 /// Why a server does not start. Every text names the setting at fault.
@@ -141,7 +146,18 @@ impl Server {
             Some(clicks) => clicks.start(&store, &metrics, stopping.clone(), &mut tasks),
             None => Recorder::ignoring(),
         };
-        let resolver = Resolver::new(live.clone(), classifier, recorder, &metrics, stopping.clone());
+        let visitor_keys = settings.visitor_keys.iter().flat_map(Generations::iter);
+        let visitor_keys = Arc::new(VisitorKeys::new(visitor_keys));
+        if visitor_keys.has_secret() {
+            let (store, metrics, keys) = (store.clone(), metrics.clone(), Arc::clone(&visitor_keys));
+            tasks.spawn(keeper::keep_visitor_keys(store, metrics, keys, stopped(stopping.clone())));
+        } else {
+            tracing::warn!(
+                "SMARTLINKS_VISITOR_KEY_FILE is not set: visitors of shops with the mode DAILY are unknown",
+            );
+        }
+        let resolver =
+            Resolver::new(live.clone(), classifier, recorder, visitor_keys, &metrics, stopping.clone());
         let described = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)

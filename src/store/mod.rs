@@ -20,6 +20,7 @@ mod references;
 mod rows;
 mod schema;
 mod types;
+mod visitor_keys;
 
 use std::{fmt, time::Duration};
 
@@ -33,6 +34,7 @@ pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
     Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,
 };
+pub use visitor_keys::VisitorKeysKept;
 
 /// How the database is reached.
 #[derive(Clone)]

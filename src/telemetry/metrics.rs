@@ -72,6 +72,8 @@ pub struct Metrics {
     pub click_days_dropped: Counter,
     /// Looks after the days of clicks that failed.
     pub click_days_failures: Counter,
+    /// Looks after the keys of visitors that failed.
+    pub visitor_key_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -104,6 +106,7 @@ impl Metrics {
             ship_failures: Counter::default(),
             click_days_dropped: Counter::default(),
             click_days_failures: Counter::default(),
+            visitor_key_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -156,6 +159,8 @@ impl Metrics {
         to.register("click_days_dropped", "Days of clicks that were too old and were removed", dropped);
         let failures = self.click_days_failures.clone();
         to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
+        let failures = self.visitor_key_failures.clone();
+        to.register("visitor_key_failures", "Looks after the keys of visitors that failed", failures);
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }

@@ -11,6 +11,7 @@ use crate::{
         link::RedirectKind,
         policy::QueryConflict,
         visit::Channel,
+        visitor::VisitorMode,
     },
     proto,
 };
@@ -58,6 +59,7 @@ choices! {
     RedirectKind = proto::RedirectKind, "kind of redirect":
         Found MovedPermanently TemporaryRedirect PermanentRedirect;
     Channel = proto::Channel, "channel": Link Qr;
+    VisitorMode = proto::VisitorMode, "visitor mode": None Daily Cookie;
     QueryConflict = proto::QueryConflict, "way to settle a conflict": DestinationWins VisitorWins Append;
 }
 
@@ -97,6 +99,7 @@ mod tests {
         numbers_read_back(TrafficClass::ALL);
         numbers_read_back(Continent::ALL);
         numbers_read_back(Channel::ALL);
+        numbers_read_back(VisitorMode::ALL);
         numbers_read_back(&[1, 2, 3, 4, 5, 6, 7].map(|day| Weekday::from_monday_one_offset(day).unwrap()));
         numbers_read_back(&[
             RedirectKind::Found,

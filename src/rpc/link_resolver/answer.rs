@@ -6,6 +6,7 @@ use crate::{
         click_id::ClickId,
         name::Slug,
         visit::{Attribution, Miss, Resolution, ResolveReason, Target},
+        visitor::VisitorMode,
     },
     proto::{self, ResolveResponse},
     rpc::{convert::choice::Choice, status::Failure},
@@ -17,6 +18,8 @@ pub(super) fn write(
     click_id: Option<ClickId>,
     question: &Question<'_>,
 ) -> Result<ResolveResponse, Failure> {
+    let is_click = click_id.is_some();
+    let (counted, mode) = (is_click && resolution.counts(), resolution.visitor_mode);
     let Target { location, redirect, reason: why } =
         resolution.to.map_err(|miss| about(miss.into(), question))?;
     let text = |name: Option<&str>| name.map(str::to_owned).unwrap_or_default();
@@ -32,6 +35,8 @@ pub(super) fn write(
         shop: resolution.shop.as_str().to_owned(),
         slug: text(resolution.slug.as_ref().map(|slug| slug.as_str())),
         traffic_class: resolution.traffic.number(),
+        counted,
+        set_visitor_cookie: counted && mode == VisitorMode::Cookie && question.offers_cookie(),
     })
 }
 

@@ -29,6 +29,7 @@ use crate::{
     },
     recorder::{NotRecorded, Pending, Recorder},
     telemetry::metrics::Metrics,
+    visitors::VisitorKeys,
 };
 
 /// Broken links that the state of the index names.
@@ -42,6 +43,7 @@ pub struct Resolver {
     live: Live,
     classifier: Arc<Classifier>,
     recorder: Recorder,
+    visitor_keys: Arc<VisitorKeys>,
     tally: Arc<Tally>,
     /// True when the server is about to stop: streams then finish what is there and end.
     stop: watch::Receiver<bool>,
@@ -53,10 +55,11 @@ impl Resolver {
         live: Live,
         classifier: Arc<Classifier>,
         recorder: Recorder,
+        visitor_keys: Arc<VisitorKeys>,
         metrics: &Metrics,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { live, classifier, recorder, tally: Arc::new(Tally::new(metrics)), stop }
+        Self { live, classifier, recorder, visitor_keys, tally: Arc::new(Tally::new(metrics)), stop }
     }
 
     /// Answers from the index in use, and records the visit if it is a click.
@@ -72,7 +75,10 @@ impl Resolver {
             }
         };
         let pending = match (visit.click_id, &resolution.kept) {
-            (Some(id), Some(kept)) => self.recorder.record(|| click::of(id, &visit, &resolution, kept)),
+            (Some(id), Some(kept)) => {
+                let sealed = snapshot.visitor_keys();
+                self.recorder.record(|| click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed))
+            }
             // A look-up.
             (None, _) | (_, None) => Ok(None),
         };

@@ -56,6 +56,8 @@ impl World {
                 fallback_url: None,
                 query_policy: QueryPolicy::default(),
                 internal_addresses: Vec::new(),
+                visitor_mode: VisitorMode::default(),
+                sub_id_params: Vec::new(),
             },
             partners: vec![
                 partner("anna", &["annie"], Some("gold"), &["vip"], true),

@@ -63,6 +63,8 @@ pub(crate) fn shop(id: &str) -> Shop {
             fallback_url: None,
             query_policy: QueryPolicy::default(),
             internal_addresses: Vec::new(),
+            visitor_mode: VisitorMode::default(),
+            sub_id_params: Vec::new(),
         },
     }
 }

@@ -160,7 +160,7 @@ fn hints_alone_make_no_person() {
     let question = Question::read(&message, now()).unwrap();
     let visit = question.visit(&Classifier::default());
     assert_eq!(visit.agent.os.map(|os| os.as_str()), Fact::Known("windows"));
-    assert!(visit.headers.is_some_and(|headers| !headers.has_user_agent));
+    assert!(visit.headers.is_some_and(|headers| headers.user_agent.is_none()));
 }
 
 #[test]
