@@ -34,6 +34,7 @@ const REMEMBERED: usize = 4;
 type HmacSha256 = Hmac<Sha256>;
 
 /// Makes and uses the keys of days; without a secret it knows nobody.
+#[derive(Default)]
 pub struct VisitorKeys {
     /// The newest generation first; it seals, each opens.
     ciphers: Vec<XChaCha20Poly1305>,

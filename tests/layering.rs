@@ -17,20 +17,21 @@ const ROOMS: &[(&str, &str)] = &[
     ("proto", ""),
     ("config", ""),
     ("telemetry", "config"),
+    ("visitors", "domain"),
     ("live", "domain classify index telemetry"),
     ("store", "domain telemetry"),
     ("spool", "domain telemetry"),
     ("feed", "domain index live store telemetry"),
     ("recorder", "domain spool telemetry"),
     ("shipper", "domain spool store telemetry"),
-    ("keeper", "domain store telemetry"),
+    ("keeper", "domain store telemetry visitors"),
     // Answers from memory: whether PostgreSQL is there must not matter.
-    ("rpc/link_resolver", "domain classify classify/language index live recorder proto telemetry rpc"),
+    ("rpc/link_resolver", "domain classify classify/language index live recorder proto telemetry visitors rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
     ("gateway", "domain classify/language proto config telemetry"),
     (
         "server",
-        "domain classify index live store spool proto config telemetry feed recorder shipper keeper rpc
+        "domain classify index live store spool proto config telemetry feed recorder shipper keeper visitors rpc
          rpc/link_resolver",
     ),
     ("dev", "config proto store server gateway telemetry"),
@@ -51,7 +52,9 @@ const CRATES: &[(&str, &str)] = &[
     ("hyper hyper_util", "gateway telemetry dev"),
     ("maxminddb sfv", "classify"),
     ("imbl", "index"),
-    ("arc_swap", "live classify"),
+    ("arc_swap", "live classify visitors"),
+    ("chacha20poly1305", "visitors"),
+    ("hmac", "visitors gateway"),
     ("clap", "config cli bin"),
     ("prometheus_client", "telemetry rpc rpc/link_resolver feed server"),
 ];

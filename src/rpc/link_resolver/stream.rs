@@ -328,6 +328,7 @@ mod tests {
             live.clone(),
             Arc::new(Classifier::default()),
             Recorder::ignoring(),
+            Arc::default(),
             &Metrics::new().0,
             stopped,
         );

@@ -8,8 +8,8 @@ use smartlinks::{
     live::{Live, Source},
     proto::{
         Attribution, Purpose, RedirectKind, RequestHeaders, ResolveReason, ResolveRequest, ResolveResponse,
-        TrafficClass, link_resolver_client::LinkResolverClient, link_resolver_server::LinkResolverServer,
-        resolve_request::Site,
+        TrafficClass, Visitor, link_resolver_client::LinkResolverClient,
+        link_resolver_server::LinkResolverServer, resolve_request::Site,
     },
     recorder::Recorder,
     rpc::{caller::Caller, convert::choice::Choice, link_resolver::Resolver},
@@ -49,6 +49,7 @@ impl Served {
             live.clone(),
             Arc::new(snapshot::classifier()),
             Recorder::ignoring(),
+            Arc::default(),
             &metrics,
             stopped,
         );
@@ -196,6 +197,8 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         sec_ch_ua_platform_version: headers.sec_ch_ua_platform_version.clone(),
         sec_ch_ua_full_version_list: headers.sec_ch_ua_full_version_list.clone(),
         sec_ch_ua_form_factors: headers.sec_ch_ua_form_factors.clone(),
+        sec_gpc: headers.sec_gpc.clone(),
+        dnt: headers.dnt.clone(),
     };
     Some(ResolveRequest {
         site: Some(Site::Host(visit.host.clone())),
@@ -209,6 +212,11 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         attributes: visit.attributes.clone(),
         internal: visit.internal,
         prefetch: visit.prefetch,
+        visitor: visit.visitor.as_ref().map(|visitor| Visitor {
+            id: visitor.id.clone(),
+            total_visits: visitor.total_visits,
+            from_cookie: visitor.from_cookie,
+        }),
         ..ResolveRequest::default()
     })
 }

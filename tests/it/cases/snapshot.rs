@@ -12,6 +12,7 @@ use smartlinks::{
         partner::Partner,
         revision::Revision,
         visit::{self, Attribution, Hints, Miss, NoShop, Resolution, ResolveReason, Site},
+        visitor::KnownVisitor,
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };
@@ -117,6 +118,12 @@ fn answer(
         headers: visit.headers.as_ref().map(Headers::of_rules),
         purpose_header: visit.headers.as_ref().and_then(|headers| headers.purpose.as_deref()),
         attributes: &visit.attributes,
+        visitor: visit.visitor.as_ref().map(|visitor| KnownVisitor {
+            id: &visitor.id,
+            total_visits: u64::try_from(visitor.total_visits).ok().filter(|total| *total > 0),
+            from_cookie: visitor.from_cookie,
+        }),
+        opted_out: visit.headers.as_ref().is_some_and(Headers::opt_out),
     };
     let resolution = snapshot.resolve(&facts).map_err(|NoShop| Nowhere("SHOP_NOT_FOUND".to_owned()))?;
     // Whatever becomes of it, a click is kept and a look-up is not.
@@ -128,7 +135,7 @@ impl Headers {
     /// Returns those that only rules look at.
     fn of_rules(&self) -> visit::Headers<'_> {
         visit::Headers {
-            has_user_agent: self.user_agent.is_some(),
+            user_agent: self.user_agent.as_deref(),
             accept_language: self.accept_language.as_deref(),
             referer: self.referer.as_deref(),
         }

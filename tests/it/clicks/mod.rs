@@ -6,4 +6,5 @@ mod retention;
 mod shipping;
 mod soak;
 mod starts;
+mod visitors;
 mod world;

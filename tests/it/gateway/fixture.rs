@@ -14,9 +14,9 @@ use std::{
 use http::Uri;
 use prometheus_client::registry::Registry;
 use smartlinks::{
-    config::{Secret, proxies::Proxies},
+    config::{Generations, Secret, proxies::Proxies},
     gateway::{
-        Limits,
+        Cookies, Limits,
         resolver::{Resolver, ResolverSettings, addresses::Servers},
         serve,
     },
@@ -101,6 +101,26 @@ impl Door {
         times: Times,
         proxies: Option<Proxies>,
     ) -> Self {
+        Self::open_whole(servers, token, times, proxies, None).await
+    }
+
+    /// Opens with a secret for cookies, and proxies that say whether browsers speak https.
+    pub(crate) async fn open_with_cookies(resolver: SocketAddr, secret: &str) -> Self {
+        let servers = Servers::start(&[url(resolver)], PATIENCE);
+        let cookies = Cookies::new(&Generations::new([secret]));
+        let proxies = Some(Proxies::loopback());
+        let door = Self::open_whole(servers, None, Times::default(), proxies, Some(cookies)).await;
+        door.is_ready().await;
+        door
+    }
+
+    async fn open_whole(
+        servers: Servers,
+        token: Option<&str>,
+        times: Times,
+        proxies: Option<Proxies>,
+        cookies: Option<Cookies>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (metrics, registry) = GatewayMetrics::new();
@@ -113,7 +133,8 @@ impl Door {
             drain: times.drain,
         };
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, resolver, metrics.tally(), limits, proxies, stopped));
+        let server =
+            tokio::spawn(serve(listener, resolver, metrics.tally(), limits, proxies, cookies, stopped));
         Self { address, stop, server, registry }
     }
 

@@ -23,6 +23,7 @@ use smartlinks::{
             Attribution, Channel, Headers, Hints, Miss, NoShop, Resolution, ResolveReason, Site, Target,
             Visit,
         },
+        visitor::{KnownVisitor, VisitorMode},
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };
@@ -203,6 +204,9 @@ pub(super) struct Ask {
     pub(super) referer: Option<String>,
     pub(super) purpose: Option<String>,
     pub(super) attributes: HashMap<String, String>,
+    /// How often the visitor has come, and whether a cookie says so.
+    pub(super) visitor: Option<(Option<u64>, bool)>,
+    pub(super) opted_out: bool,
 }
 
 impl Default for Ask {
@@ -223,6 +227,8 @@ impl Default for Ask {
             referer: None,
             purpose: None,
             attributes: HashMap::new(),
+            visitor: None,
+            opted_out: false,
         }
     }
 }
@@ -277,12 +283,18 @@ impl Ask {
             agent: Arc::new(self.agent.clone()),
             hints: self.hints,
             headers: self.has_headers.then_some(Headers {
-                has_user_agent: self.agent != UserAgent::default(),
+                user_agent: (self.agent != UserAgent::default()).then_some("x"),
                 accept_language: self.accept_language.as_deref(),
                 referer: self.referer.as_deref(),
             }),
             purpose_header: self.purpose.as_deref(),
             attributes: &self.attributes,
+            visitor: self.visitor.map(|(total_visits, from_cookie)| KnownVisitor {
+                id: "anna",
+                total_visits,
+                from_cookie,
+            }),
+            opted_out: self.opted_out,
         })
     }
 }

@@ -169,7 +169,8 @@ impl Acme {
         let (live, (stop, stopped)) = (Live::new(), watch::channel(false));
         let classifier = Arc::new(Classifier::default());
         let (metrics, _) = Metrics::new();
-        let service = Resolver::new(live.clone(), classifier, Recorder::ignoring(), &metrics, stopped);
+        let service =
+            Resolver::new(live.clone(), classifier, Recorder::ignoring(), Arc::default(), &metrics, stopped);
         Self { live, writer: Writer::new(), stop, service, metrics }
     }
 

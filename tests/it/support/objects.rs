@@ -14,6 +14,7 @@ use smartlinks::{
         revision::Revision,
         shop::{Shop, ShopSettings},
         utm::Utm,
+        visitor::VisitorMode,
     },
     store::{Commit, CommitError, Committed, Expect, Put, Store, Write},
 };

@@ -42,6 +42,7 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
         },
         authentication: Authentication::Anyone,
         geo_db: None,
+        visitor_keys: None,
         state_dir: None,
         clicks: Clicks::Ignore,
         copy_interval: Duration::from_secs(3_600),
@@ -65,6 +66,15 @@ pub(crate) fn recording(database_url: &str, folder: &Path) -> ServeSettings {
 }
 
 impl TestServer {
+    /// Waits until the index holds the keys of so many days.
+    pub(crate) async fn has_visitor_keys(&self, count: usize) {
+        eventually(&format!("the keys of {count} days"), || async {
+            let snapshot = self.server.live().snapshot()?;
+            (snapshot.visitor_keys().len() == count).then_some(())
+        })
+        .await;
+    }
+
     /// Starts a server; it may not have an index yet.
     pub(crate) async fn start(settings: ServeSettings) -> Self {
         let server = Server::start(settings).await.unwrap();
