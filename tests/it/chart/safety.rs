@@ -162,6 +162,29 @@ fn servers_go_once_gateways_know_their_successors() {
     assert!(seconds(container(rendered.only("StatefulSet")), "SMARTLINKS_STOP_DELAY") >= 10);
 }
 
+/// Returns the bytes of a quantity such as `256Mi`.
+fn bytes(quantity: &str) -> u64 {
+    let (number, unit) = quantity.split_at(quantity.len() - 2);
+    let unit =
+        ["Ki", "Mi", "Gi"].iter().position(|known| *known == unit).unwrap_or_else(|| panic!("{quantity}"));
+    number.parse::<u64>().unwrap() << (10 * (unit + 1))
+}
+
+#[test]
+fn slow_visitors_cannot_exhaust_a_gateways_memory() {
+    for rendered in all() {
+        let container = container(rendered.only("Deployment"));
+        let set = super::variables(container)
+            .into_iter()
+            .find(|(name, _)| *name == "SMARTLINKS_GATEWAY_CONNECTIONS");
+        let connections: u64 = set.map_or(10_000, |(_, value)| value.parse().unwrap());
+        // Measured: 11 MB without a visitor, 75 KB for each whose head has come as far as 60 KB.
+        let needed = (32 << 20) + connections * 80_000;
+        let limit = text(container, "/resources/limits/memory");
+        assert!(bytes(limit) > needed, "{}: {limit} for {connections} connections", rendered.what);
+    }
+}
+
 #[test]
 fn maintenance_is_possible_and_takes_few_at_a_time() {
     for rendered in all() {
