@@ -186,7 +186,7 @@ fn ask_for_a_word(desk: &Arc<Desk>) -> Result<Waiting, Refusal> {
         min_revision: i64::MAX,
         ..ResolveRequest::default()
     };
-    desk.put(&mut visit, Instant::now(), Duration::from_millis(1))
+    desk.put(&mut visit, Duration::from_millis(1))
 }
 
 /// Reads from the answer to a check whether the server has an index.

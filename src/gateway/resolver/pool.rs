@@ -45,7 +45,7 @@ impl Pool {
     ) -> Result<Waiting, Refusal> {
         let open = self.open();
         let Some(best) = self.best(&open, now) else { return Err(Refusal::Down) };
-        let mut refused = match best.put(visit, now, left) {
+        let mut refused = match best.put(visit, left) {
             Ok(waiting) => return Ok(waiting),
             Err(refused) => refused,
         };
@@ -53,7 +53,7 @@ impl Pool {
         let mut others: Vec<_> = open.iter().map(|desk| (desk.load(now), desk)).collect();
         others.sort_by_key(|(load, _)| *load);
         for (_, desk) in others {
-            match desk.put(visit, now, left) {
+            match desk.put(visit, left) {
                 Ok(waiting) => return Ok(waiting),
                 Err(Refusal::Down) => {}
                 Err(why) => refused = why,
@@ -111,6 +111,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use futures_util::{FutureExt, StreamExt};
 
     use super::*;
@@ -140,12 +142,23 @@ mod tests {
         streams.iter().map(|(place, _)| place.desk.load(Instant::now()).unanswered).collect()
     }
 
-    /// Lets a server answer everything that was sent to it.
-    fn answer(stream: &mut (Place, Outgoing), now: Instant) {
-        while let Some(Some(message)) = stream.1.next().now_or_never() {
+    /// Sends everything that waits for the wire.
+    fn send(stream: &mut (Place, Outgoing)) -> Vec<u64> {
+        iter::from_fn(|| stream.1.next().now_or_never().flatten()).map(|message| message.item).collect()
+    }
+
+    /// Lets a server answer these items.
+    fn reply(stream: &(Place, Outgoing), items: Vec<u64>, now: Instant) {
+        for item in items {
             let outcome = Some(Outcome::Answer(ResolveResponse::default()));
-            stream.0.desk.take(ResolveStreamResponse { item: message.item, outcome }, now);
+            stream.0.desk.take(ResolveStreamResponse { item, outcome }, now);
         }
+    }
+
+    /// Sends everything, and lets the server answer it.
+    fn answer(stream: &mut (Place, Outgoing), now: Instant) {
+        let items = send(stream);
+        reply(stream, items, now);
     }
 
     #[test]
@@ -182,17 +195,20 @@ mod tests {
         let (pool, mut streams) = pool(2);
         let begun = Instant::now();
         let first: Vec<_> = (0..4).map(|_| put(&pool, begun).unwrap()).collect();
+        let mut asked = send(&mut streams[0]);
         answer(&mut streams[1], begun);
-        let later = begun + SILENCE * 2;
+        let later = Instant::now() + SILENCE * 2;
         let mut waiting: Vec<_> = (0..100).map(|_| put(&pool, later).unwrap()).collect();
         assert_eq!(unanswered(&streams), [2, 100]);
         // Now both are silent: nothing is refused.
-        let latest = later + SILENCE * 2;
+        send(&mut streams[1]);
+        let latest = Instant::now() + SILENCE * 4;
         assert!(!pool.is_lively(latest));
         waiting.extend((0..10).map(|_| put(&pool, latest).unwrap()));
         assert_eq!(unanswered(&streams), [12, 100]);
         // What arrives brings the first one back.
-        answer(&mut streams[0], latest);
+        asked.extend(send(&mut streams[0]));
+        reply(&streams[0], asked, latest);
         assert!(pool.is_lively(latest));
         waiting.extend((0..10).map(|_| put(&pool, latest).unwrap()));
         assert_eq!(unanswered(&streams), [10, 100]);
