@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Returns what is remembered of a visit with this id.
-pub(super) fn of(id: ClickId, visit: &Visit<'_>, resolution: &Resolution, kept: &Kept) -> Click {
+pub(super) fn of(id: ClickId, visit: &Visit<'_>, resolution: &Resolution, kept: Kept) -> Click {
     let headers = visit.headers;
-    let Kept { program, destination, traffic_why } = kept.clone();
+    let Kept { program, destination, traffic_why } = kept;
     Click {
         id,
         shop: resolution.shop.clone(),

@@ -24,7 +24,7 @@ async fn add(store: &Store, count: u64, days_ago: i64) -> Date {
         Frame { content: Vec::new(), click: Ok(click(id)) }
     });
     let delivery = Delivery { source: Uuid::new_v4(), after: 0, first: 1, frames: frames.collect() };
-    store.ingestor().await.unwrap().ingest(&delivery, Days::kept(now, 400)).await.unwrap();
+    store.ingestor().await.unwrap().ingest(&delivery, Days::kept(now, 1_000)).await.unwrap();
     now.to_zoned(TimeZone::UTC).date() - days_ago.days()
 }
 
