@@ -12,6 +12,7 @@
 //!
 //! - [`store`] – PostgreSQL
 //! - [`live`] – the index in use
+//! - [`spool`] – the local log of clicks
 //! - [`proto`] – the contracts
 //! - [`rpc`] – gRPC
 //! - [`gateway`] – browsers
@@ -20,6 +21,9 @@
 //! Running things:
 //!
 //! - [`feed`] – keeps the index up to date
+//! - [`recorder`] – keeps each click in the local log before its answer leaves
+//! - [`shipper`] – brings the local log of clicks to PostgreSQL
+//! - [`keeper`] – makes the days of clicks in PostgreSQL and removes those that are too old
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -32,9 +36,13 @@ pub mod domain;
 pub mod feed;
 pub mod gateway;
 pub mod index;
+pub mod keeper;
 pub mod live;
 pub mod proto;
+pub mod recorder;
 pub mod rpc;
 pub mod server;
+pub mod shipper;
+pub mod spool;
 pub mod store;
 pub mod telemetry;

@@ -5,11 +5,13 @@
 
 use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
+pub mod clicks;
 pub mod dev;
 pub mod gateway;
 pub mod migrate;
 pub mod proxies;
 pub mod serve;
+pub mod ship;
 
 /// What is wrong with the settings: a line for each.
 #[derive(Debug, Default)]
@@ -81,6 +83,24 @@ impl Reader {
         value
     }
 
+    /// Reads a number of bytes, `512MiB`, `4GiB`, that is at least `least`.
+    pub fn size(&mut self, setting: &str, text: &str, least: u64) -> Option<u64> {
+        let units = [("KiB", KIB), ("MiB", MIB), ("GiB", 1_024 * MIB), ("TiB", 1_024 * 1_024 * MIB)];
+        let text = text.trim();
+        let value = units.iter().find_map(|(unit, bytes)| {
+            let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+            number.checked_mul(*bytes)
+        });
+        let value = value.filter(|bytes| *bytes >= least);
+        if value.is_none() {
+            self.fault(
+                setting,
+                format!("`{text}` is not a size from {} on, such as `4GiB`", shown_size(least)),
+            );
+        }
+        value
+    }
+
     /// Reads a secret from a file; white space around it is dropped.
     pub fn secret_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
         match fs::read_to_string(path) {
@@ -113,6 +133,21 @@ impl Reader {
             _ => Err(SettingFaults(self.faults)),
         }
     }
+}
+
+const KIB: u64 = 1_024;
+const MIB: u64 = 1_024 * KIB;
+
+/// Writes a number of bytes with the largest unit that leaves no rest.
+pub fn shown_size(bytes: u64) -> String {
+    let mut number = bytes;
+    for (at, unit) in ["B", "KiB", "MiB", "GiB", "TiB"].iter().enumerate() {
+        if number == 0 || !number.is_multiple_of(1_024) || at == 4 {
+            return format!("{number}{unit}");
+        }
+        number /= 1_024;
+    }
+    format!("{bytes}B")
 }
 
 /// A text that is never printed.
@@ -196,6 +231,21 @@ mod tests {
         assert_eq!(read("5"), None);
         assert_eq!(read("2h"), None);
         assert_eq!(read("-2s"), None);
+    }
+
+    #[test]
+    fn sizes_are_written_with_a_unit() {
+        let mut reader = Reader::default();
+        let mut read = |text| reader.size("X", text, MIB);
+        assert_eq!(read("4GiB"), Some(4 << 30));
+        assert_eq!(read("1024KiB"), Some(MIB));
+        assert_eq!(read("512 MiB"), Some(512 << 20));
+        for bad in ["1048576", "1023KiB", "4GB", "-1GiB", "99999999999999TiB", "GiB", ""] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        for (bytes, shown) in [(0, "0B"), (1_000, "1000B"), (4 << 30, "4GiB"), (MIB + KIB, "1025KiB")] {
+            assert_eq!(shown_size(bytes), shown);
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     config::{
         Secret,
+        clicks::{Clicks, RecordSettings},
         dev::DevSettings,
         gateway::GatewaySettings,
         serve::{Authentication, DatabaseSettings, ServeSettings},
@@ -144,6 +145,7 @@ fn in_use(setting: &str, address: SocketAddr, error: &std::io::Error) -> String 
 }
 
 fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
+    let state_dir = settings.folder.join("state");
     ServeSettings {
         listen: settings.listen,
         metrics_listen: Some(settings.metrics_listen),
@@ -155,7 +157,8 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         },
         authentication: Authentication::Anyone,
         geo_db: settings.geo_db.clone(),
-        state_dir: Some(settings.folder.join("state")),
+        clicks: Clicks::Record(RecordSettings::within(&state_dir)),
+        state_dir: Some(state_dir),
         copy_interval: Duration::from_secs(180),
         poll_interval: Duration::from_secs(2),
         compare_interval: Duration::from_secs(600),

@@ -26,7 +26,7 @@ impl ClickId {
 
     /// Takes an id that a caller made: a UUIDv7 at most 24 hours old and at most 5 minutes ahead.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, Problem> {
-        let id = Uuid::try_parse(text).ok().filter(|id| id.get_version_num() == 7).map(Self);
+        let id = Uuid::try_parse(text).ok().and_then(Self::from_uuid);
         let id = id.ok_or_else(|| Problem::new(Reason::Malformed, "the click id is no UUID of version 7"))?;
         let oldest = now - SignedDuration::from_hours(limits::CLICK_ID_AGE_HOURS);
         let newest = now + SignedDuration::from_mins(limits::CLICK_ID_AHEAD_MINUTES);
@@ -36,6 +36,16 @@ impl ClickId {
         let text =
             format!("the click id is of {}, which is more than 24 hours ago or 5 minutes ahead", id.time());
         Err(Problem::new(Reason::OutOfRange, text))
+    }
+
+    /// Takes an id of whatever time; `None` if it is no UUIDv7.
+    pub fn from_uuid(id: Uuid) -> Option<Self> {
+        (id.get_version_num() == 7).then_some(Self(id))
+    }
+
+    /// Returns the id as a UUID.
+    pub fn uuid(self) -> Uuid {
+        self.0
     }
 
     /// Writes the id into a buffer, without any other memory.

@@ -4,6 +4,7 @@
 //! one field and returns a [`fault::Problem`]; `check` methods look at an object whole and return [`fault::Faults`] with
 //! the paths of the fields.
 
+pub mod click;
 pub mod click_id;
 pub mod client;
 pub mod condition;

@@ -1,6 +1,6 @@
 //! A visit and what comes of it.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -10,8 +10,8 @@ use super::{
     fact::Fact,
     geo::Country,
     link::RedirectKind,
-    name::{PartnerCode, RuleId, ShopId, Slug},
-    named::named_enum,
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    named::{UnknownName, named_enum},
     revision::Revision,
 };
 
@@ -100,45 +100,66 @@ pub enum ResolveReason {
     Missed(Miss),
 }
 
-/// Why a link itself did not decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Miss {
-    /// It has expired.
-    Expired,
-    /// It is paused.
-    Paused,
-    /// It has not started.
-    NotStarted,
-    /// It is deleted.
-    Deleted,
-    /// There is none.
-    NotFound,
+impl ResolveReason {
+    /// Returns the name that the click log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Default => "default",
+            Self::Missed(miss) => miss.as_str(),
+        }
+    }
 }
 
-/// Who is credited, or why nobody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Attribution {
-    /// The partner is credited.
-    Credited,
-    /// Neither path nor query names one.
-    NoPartner,
-    /// There is no such partner.
-    UnknownPartner,
-    /// The partner is not active.
-    InactivePartner,
-    /// The link is not shared with the partner.
-    NotShared,
+impl FromStr for ResolveReason {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "rule" => Ok(Self::Rule),
+            "default" => Ok(Self::Default),
+            _ => text.parse().map(Self::Missed),
+        }
+    }
 }
 
-/// Where a visit goes.
+named_enum! {
+    /// Why a link itself did not decide.
+    pub enum Miss: "reason" {
+        /// It has expired.
+        Expired = "expired",
+        /// It is paused.
+        Paused = "paused",
+        /// It has not started.
+        NotStarted = "not_started",
+        /// It is deleted.
+        Deleted = "deleted",
+        /// There is none.
+        NotFound = "not_found",
+    }
+}
+
+named_enum! {
+    /// Who is credited, or why nobody is.
+    pub enum Attribution: "attribution" {
+        /// The partner is credited.
+        Credited = "credited",
+        /// Neither path nor query names one.
+        NoPartner = "no_partner",
+        /// There is no such partner.
+        UnknownPartner = "unknown_partner",
+        /// The partner is not active.
+        InactivePartner = "inactive_partner",
+        /// The link is not shared with the partner.
+        NotShared = "not_shared",
+    }
+}
+
+/// What comes of a visit to a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The address.
-    pub location: String,
-    /// How to redirect.
-    pub redirect: RedirectKind,
-    /// Why there.
-    pub reason: ResolveReason,
+    /// Where to; or nowhere, since the link does not decide for this reason and the shop has no fallback.
+    pub to: Result<Target, Miss>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
     /// The credited partner.
@@ -156,13 +177,42 @@ pub struct Resolution {
     pub undecided_rules: u32,
     /// The revision of the snapshot that decided.
     pub revision: Revision,
+    /// What only the log of clicks asks for; a lookup has none.
+    pub kept: Option<Kept>,
 }
 
-/// Why a visit goes nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nowhere {
-    /// No shop has this id or host.
-    NoShop,
-    /// The shop has no fallback for this.
-    NoFallback(Miss),
+impl Resolution {
+    /// Returns why the visit goes where it goes.
+    pub fn reason(&self) -> ResolveReason {
+        match &self.to {
+            Ok(target) => target.reason,
+            Err(miss) => ResolveReason::Missed(*miss),
+        }
+    }
 }
+
+/// Where a visit goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub location: String,
+    /// How to redirect.
+    pub redirect: RedirectKind,
+    /// Why there.
+    pub reason: ResolveReason,
+}
+
+/// What the log of clicks keeps of an answer and the caller is not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The program that the credited partner is in.
+    pub program: Option<ProgramId>,
+    /// The destination or fallback that was chosen, as it is written; empty if the visit goes nowhere.
+    pub destination: String,
+    /// What decided on the class of traffic.
+    pub traffic_why: String,
+}
+
+/// No shop has this id or host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoShop;

@@ -12,7 +12,7 @@ use super::snapshot::PartnerEntry;
 use crate::{
     classify::{
         language, referrer,
-        traffic::{self, Hints, PurposeHeaders, Signals},
+        traffic::{self, Hints, PurposeHeaders, Signals, Why},
     },
     domain::{client::TrafficClass, fact::Fact, language::LanguageRange, visit::Visit, window::ZoneName},
 };
@@ -85,16 +85,16 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Returns the class of traffic.
-pub(super) fn traffic(visit: &Visit<'_>, internal_addresses: &[IpNet]) -> TrafficClass {
+/// Returns the class of traffic, and what decided on it.
+pub(super) fn traffic<'a>(visit: &'a Visit<'_>, internal_addresses: &'a [IpNet]) -> (TrafficClass, Why<'a>) {
     let signals = Signals {
         automation: visit.agent.automation.as_ref(),
         user_agent_missing: visit.headers.is_some_and(|headers| !headers.has_user_agent),
-        // Which header it was does not matter here: this one's list of words holds those of the others.
+        // Which header it was is not told here: this one's list of words holds those of the others.
         purpose: PurposeHeaders { purpose: visit.purpose_header, ..PurposeHeaders::default() },
         address: visit.address.known(),
         internal_addresses,
         hints: Hints { internal: visit.hints.internal, prefetch: visit.hints.prefetch },
     };
-    traffic::class(&signals).0
+    traffic::class(&signals)
 }

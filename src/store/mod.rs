@@ -4,6 +4,7 @@
 //! transaction takes the next revision under one row lock before anything else, so that revisions commit in their
 //! order and a reader that remembers the last one never misses an earlier one.
 
+pub mod clicks;
 mod commit;
 mod errors;
 mod feed;

@@ -48,6 +48,30 @@ pub struct Metrics {
     pub feed_failures: Counter,
     /// Differences that the periodic comparison mended; should stay 0.
     pub feed_repairs: Counter,
+    /// Clicks that were written into the local log.
+    pub clicks_recorded: Counter,
+    /// Clicks that were answered and could not be written; should stay 0.
+    pub clicks_unrecorded: Counter,
+    /// Clicks that were refused because they could not be written.
+    pub clicks_refused: Counter,
+    /// Clicks of the local log that PostgreSQL does not have yet.
+    pub spool_clicks: Gauge<i64, AtomicI64>,
+    /// Bytes of the local log.
+    pub spool_bytes: Gauge<i64, AtomicI64>,
+    /// Clicks that were added to PostgreSQL.
+    pub clicks_shipped: Counter,
+    /// Clicks that were there already.
+    pub clicks_duplicate: Counter,
+    /// Clicks that could not be added and were put aside.
+    pub clicks_rejected: Counter,
+    /// Clicks of the local log that could not be read any more; should stay 0.
+    pub clicks_lost: Counter,
+    /// Tries to ship that failed.
+    pub ship_failures: Counter,
+    /// Days of clicks that were too old and were removed.
+    pub click_days_dropped: Counter,
+    /// Looks after the days of clicks that failed.
+    pub click_days_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -68,6 +92,18 @@ impl Metrics {
             feed_changes: Counter::default(),
             feed_failures: Counter::default(),
             feed_repairs: Counter::default(),
+            clicks_recorded: Counter::default(),
+            clicks_unrecorded: Counter::default(),
+            clicks_refused: Counter::default(),
+            spool_clicks: Gauge::default(),
+            spool_bytes: Gauge::default(),
+            clicks_shipped: Counter::default(),
+            clicks_duplicate: Counter::default(),
+            clicks_rejected: Counter::default(),
+            clicks_lost: Counter::default(),
+            ship_failures: Counter::default(),
+            click_days_dropped: Counter::default(),
+            click_days_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -99,6 +135,27 @@ impl Metrics {
             "Differences that the comparison mended; should stay 0",
             self.feed_repairs.clone(),
         );
+        to.register("clicks_recorded", "Clicks written into the local log", self.clicks_recorded.clone());
+        let unrecorded = self.clicks_unrecorded.clone();
+        let help = "Clicks that were answered and could not be written; should stay 0";
+        to.register("clicks_unrecorded", help, unrecorded);
+        let refused = self.clicks_refused.clone();
+        to.register("clicks_refused", "Clicks refused because they could not be written", refused);
+        let waiting = self.spool_clicks.clone();
+        to.register("spool_clicks", "Clicks of the local log that PostgreSQL does not have yet", waiting);
+        to.register_with_unit("spool", "How much the local log takes", Unit::Bytes, self.spool_bytes.clone());
+        to.register("clicks_shipped", "Clicks that were added to PostgreSQL", self.clicks_shipped.clone());
+        let duplicate = self.clicks_duplicate.clone();
+        to.register("clicks_duplicate", "Clicks that were shipped and were there already", duplicate);
+        let rejected = self.clicks_rejected.clone();
+        to.register("clicks_rejected", "Clicks that could not be added and were put aside", rejected);
+        let lost = self.clicks_lost.clone();
+        to.register("clicks_lost", "Clicks of the local log that cannot be read; should stay 0", lost);
+        to.register("ship_failures", "Tries to ship clicks that failed", self.ship_failures.clone());
+        let dropped = self.click_days_dropped.clone();
+        to.register("click_days_dropped", "Days of clicks that were too old and were removed", dropped);
+        let failures = self.click_days_failures.clone();
+        to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }
@@ -131,6 +188,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 12);
+        assert_eq!(text.matches("# HELP").count(), 24);
     }
 }

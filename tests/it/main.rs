@@ -4,6 +4,7 @@ mod admin;
 mod browser;
 mod cases;
 mod chart;
+mod clicks;
 mod country;
 mod dev;
 mod docs;

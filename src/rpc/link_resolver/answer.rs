@@ -5,19 +5,25 @@ use crate::{
     domain::{
         click_id::ClickId,
         name::Slug,
-        visit::{Attribution, Miss, Nowhere, Resolution, ResolveReason},
+        visit::{Attribution, Miss, Resolution, ResolveReason, Target},
     },
     proto::{self, ResolveResponse},
     rpc::{convert::choice::Choice, status::Failure},
 };
 
-/// Writes where a visit goes.
-pub(super) fn write(resolution: Resolution, click_id: Option<ClickId>) -> ResolveResponse {
+/// Writes where a visit goes, or why nowhere.
+pub(super) fn write(
+    resolution: Resolution,
+    click_id: Option<ClickId>,
+    question: &Question<'_>,
+) -> Result<ResolveResponse, Failure> {
+    let Target { location, redirect, reason: why } =
+        resolution.to.map_err(|miss| about(miss.into(), question))?;
     let text = |name: Option<&str>| name.map(str::to_owned).unwrap_or_default();
-    ResolveResponse {
-        location: resolution.location,
-        redirect: resolution.redirect.number(),
-        reason: reason(resolution.reason).into(),
+    Ok(ResolveResponse {
+        location,
+        redirect: redirect.number(),
+        reason: reason(why).into(),
         rule_id: text(resolution.rule.as_ref().map(|rule| rule.as_str())),
         partner: text(resolution.partner.as_ref().map(|partner| partner.as_str())),
         attribution: attribution(resolution.attribution).into(),
@@ -26,12 +32,11 @@ pub(super) fn write(resolution: Resolution, click_id: Option<ClickId>) -> Resolv
         shop: resolution.shop.as_str().to_owned(),
         slug: text(resolution.slug.as_ref().map(|slug| slug.as_str())),
         traffic_class: resolution.traffic.number(),
-    }
+    })
 }
 
-/// Writes why a visit goes nowhere. What the caller made up is not repeated: only names that there could be.
-pub(super) fn nowhere(nowhere: Nowhere, question: &Question<'_>) -> Failure {
-    let mut failure = Failure::from(nowhere);
+/// Adds what was asked for. What the caller made up is not repeated: only names that there could be.
+pub(super) fn about(mut failure: Failure, question: &Question<'_>) -> Failure {
     if let Some(shop) = question.shop() {
         failure = failure.with("shop", shop);
     }

@@ -3,7 +3,7 @@
 mod bad_input;
 mod batches;
 mod deletes;
-mod fixture;
+pub(crate) mod fixture;
 mod layers;
 mod links;
 mod pages;

@@ -11,6 +11,7 @@ use smartlinks::{
         TrafficClass, link_resolver_client::LinkResolverClient, link_resolver_server::LinkResolverServer,
         resolve_request::Site,
     },
+    recorder::Recorder,
     rpc::{caller::Caller, convert::choice::Choice, link_resolver::Resolver},
     telemetry::metrics::Metrics,
 };
@@ -44,7 +45,13 @@ impl Served {
         let (stop, stopped) = watch::channel(false);
         let live = Live::new();
         let (metrics, _registry) = Metrics::new();
-        let resolver = Resolver::new(live.clone(), Arc::new(snapshot::classifier()), &metrics, stopped);
+        let resolver = Resolver::new(
+            live.clone(),
+            Arc::new(snapshot::classifier()),
+            Recorder::ignoring(),
+            &metrics,
+            stopped,
+        );
         let service = LinkResolverServer::with_interceptor(resolver, |mut request: Request<()>| {
             request.extensions_mut().insert(Caller::Local);
             Ok(request)

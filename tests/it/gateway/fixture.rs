@@ -90,7 +90,7 @@ impl Door {
     }
 
     /// Opens in front of all servers that are found.
-    pub(super) async fn open_before(servers: Servers, token: Option<&str>, times: Times) -> Self {
+    pub(crate) async fn open_before(servers: Servers, token: Option<&str>, times: Times) -> Self {
         Self::open_behind(servers, token, times, None).await
     }
 
@@ -128,12 +128,12 @@ impl Door {
     }
 
     /// Waits until so many lanes are in a state.
-    pub(super) async fn has_lanes(&self, state: &str, count: i64) {
+    pub(crate) async fn has_lanes(&self, state: &str, count: i64) {
         has_lanes(&self.registry, state, count).await;
     }
 
     /// Waits until the resolver answers.
-    pub(super) async fn is_ready(&self) {
+    pub(crate) async fn is_ready(&self) {
         self.has_status("/-/readyz", 200).await;
     }
 
@@ -169,7 +169,7 @@ impl Door {
 }
 
 /// Returns the URL of a server.
-pub(super) fn url(address: SocketAddr) -> Uri {
+pub(crate) fn url(address: SocketAddr) -> Uri {
     format!("http://{address}").parse().unwrap()
 }
 

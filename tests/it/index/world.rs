@@ -6,20 +6,23 @@ use jiff::Timestamp;
 use smartlinks::{
     domain::{
         click_id::ClickId,
-        client::UserAgent,
+        client::{TrafficClass, UserAgent},
         condition::Condition,
         destination::Destination,
         fact::Fact,
         geo::Country,
         host::{DestinationHost, Host, Origin},
-        link::{LinkState, Outcome, Routing, Rule, Sharing},
+        link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
         name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
         param::OwnParam,
         policy::{PolicyParam, QueryConflict, QueryOverride, QueryPass, QueryPolicy},
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
-        visit::{Channel, Headers, Hints, Nowhere, Resolution, Site, Visit},
+        visit::{
+            Attribution, Channel, Headers, Hints, Miss, NoShop, Resolution, ResolveReason, Site, Target,
+            Visit,
+        },
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };
@@ -143,11 +146,11 @@ impl World {
         Writer::new().apply(self.records(), Revision(1))
     }
 
-    pub(super) fn resolve(&self, ask: &Ask) -> Result<Resolution, Nowhere> {
+    pub(super) fn resolve(&self, ask: &Ask) -> Result<Answer, Nowhere> {
         ask.resolve(&self.snapshot())
     }
 
-    pub(super) fn answer(&self, ask: &Ask) -> Resolution {
+    pub(super) fn answer(&self, ask: &Ask) -> Answer {
         self.resolve(ask).unwrap()
     }
 
@@ -155,6 +158,29 @@ impl World {
     pub(super) fn location(&self, query: &str) -> String {
         self.answer(&Ask::query(query)).location
     }
+}
+
+/// A resolution that goes somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) location: String,
+    pub(super) redirect: RedirectKind,
+    pub(super) reason: ResolveReason,
+    pub(super) rule: Option<RuleId>,
+    pub(super) partner: Option<PartnerCode>,
+    pub(super) attribution: Attribution,
+    pub(super) shop: ShopId,
+    pub(super) slug: Option<Slug>,
+    pub(super) traffic: TrafficClass,
+    pub(super) undecided_rules: u32,
+    pub(super) revision: Revision,
+}
+
+/// Why a visit goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nowhere {
+    NoShop,
+    NoFallback(Miss),
 }
 
 /// A visit that owns what it holds.
@@ -214,7 +240,28 @@ impl Ask {
         self
     }
 
-    pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Resolution, Nowhere> {
+    pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Answer, Nowhere> {
+        let Resolution {
+            to, rule, partner, attribution, shop, slug, traffic, undecided_rules, revision, ..
+        } = self.resolution(snapshot).map_err(|NoShop| Nowhere::NoShop)?;
+        let Target { location, redirect, reason } = to.map_err(Nowhere::NoFallback)?;
+        Ok(Answer {
+            location,
+            redirect,
+            reason,
+            rule,
+            partner,
+            attribution,
+            shop,
+            slug,
+            traffic,
+            undecided_rules,
+            revision,
+        })
+    }
+
+    /// All that comes of it, whether it goes anywhere or not.
+    pub(super) fn resolution(&self, snapshot: &Snapshot) -> Result<Resolution, NoShop> {
         snapshot.resolve(&Visit {
             site: self.host.as_deref().map_or(Site::Shop("acme"), Site::Host),
             slug: &self.slug,

@@ -20,11 +20,11 @@ async fn shape(database: &Database) -> Vec<String> {
     let parts = "
         SELECT 'column ' || table_name || '.' || column_name || ' ' || udt_name || ' ' || is_nullable || ' '
             || coalesce(collation_name, '') || ' ' || coalesce(column_default, '')
-        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'
+        FROM information_schema.columns WHERE table_schema IN ('public', 'clicks') AND table_name <> '__diesel_schema_migrations'
         UNION ALL SELECT 'index ' || indexdef FROM pg_indexes
-        WHERE schemaname = 'public' AND tablename <> '__diesel_schema_migrations'
+        WHERE schemaname IN ('public', 'clicks') AND tablename <> '__diesel_schema_migrations'
         UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace AND conrelid <> coalesce(to_regclass('__diesel_schema_migrations'), 0)
+        WHERE connamespace IN (to_regnamespace('public'), to_regnamespace('clicks')) AND conrelid <> coalesce(to_regclass('__diesel_schema_migrations'), 0)
         ORDER BY 1";
     database.client().await.query(parts, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
@@ -152,7 +152,7 @@ async fn tables_and_columns_say_what_they_are_for() {
             SELECT attname, attnum FROM pg_attribute WHERE attrelid = class.oid AND attnum > 0 AND NOT attisdropped
             UNION ALL SELECT NULL, 0
         ) AS attribute ON true
-        WHERE class.relnamespace = 'public'::regnamespace AND class.relkind IN ('r', 'p')
+        WHERE class.relnamespace IN ('public'::regnamespace, 'clicks'::regnamespace) AND class.relkind IN ('r', 'p')
             AND class.relname <> '__diesel_schema_migrations'
             AND col_description(class.oid, attribute.attnum) IS NULL
             AND NOT (attribute.attnum = 0 AND obj_description(class.oid, 'pg_class') IS NOT NULL)";

@@ -2,6 +2,7 @@
 
 mod batches;
 mod checks;
+mod clicks;
 mod commits;
 mod connections;
 mod feed;

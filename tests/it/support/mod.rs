@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod clicks;
 pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod objects;

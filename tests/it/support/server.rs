@@ -2,13 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use smartlinks::{
     config::{
         LogFormat, Secret,
+        clicks::{Clicks, RecordSettings},
         serve::{Authentication, DatabaseSettings, ServeSettings},
     },
     domain::revision::Revision,
@@ -42,6 +43,7 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
         authentication: Authentication::Anyone,
         geo_db: None,
         state_dir: None,
+        clicks: Clicks::Ignore,
         copy_interval: Duration::from_secs(3_600),
         poll_interval: Duration::from_millis(200),
         compare_interval: Duration::from_secs(3_600),
@@ -49,6 +51,17 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
         drain: Duration::from_secs(5),
         log_format: LogFormat::Text,
     }
+}
+
+/// Returns settings for a test that records clicks in this folder.
+pub(crate) fn recording(database_url: &str, folder: &Path) -> ServeSettings {
+    let clicks = Clicks::Record(RecordSettings {
+        // Small files, so that there are several.
+        segment_bytes: 64 * 1_024,
+        limit_bytes: 64 * 1_024 * 1_024,
+        ..RecordSettings::within(folder)
+    });
+    ServeSettings { state_dir: Some(folder.to_owned()), clicks, ..settings(database_url) }
 }
 
 impl TestServer {

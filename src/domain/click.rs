@@ -1,0 +1,74 @@
+//! Clicks: what is remembered of a visit that somebody made.
+
+use super::{
+    click_id::ClickId,
+    client::{Browser, DeviceClass, Os, TrafficClass},
+    fact::Fact,
+    geo::Country,
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    revision::Revision,
+    visit::{Attribution, Channel, ResolveReason},
+};
+
+/// Tells one visitor of a shop from another, for as long as the shop's key lasts; not who it is.
+pub type VisitorKey = [u8; 16];
+
+/// What is remembered of a click. The visitor's address and query are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Click {
+    /// The id, which holds the time.
+    pub id: ClickId,
+    /// The shop.
+    pub shop: ShopId,
+    /// The slug that was asked for, if there could be such a link.
+    pub slug: Option<Slug>,
+    /// The revision of the index that decided; the history has every object at it.
+    pub revision: Revision,
+    /// How the visitor came.
+    pub channel: Channel,
+    /// Why the visitor went where it went.
+    pub reason: ResolveReason,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// The destination or fallback that was chosen, as it is written; the location may hold anything of the visitor's.
+    pub destination: String,
+    /// The credited partner.
+    pub partner: Option<PartnerCode>,
+    /// The program that the partner was in.
+    pub program: Option<ProgramId>,
+    /// Who is credited, or why nobody is.
+    pub attribution: Attribution,
+    /// The class of traffic.
+    pub traffic: TrafficClass,
+    /// What decided on the class.
+    pub traffic_why: String,
+    /// The country, if known.
+    pub country: Option<Country>,
+    /// The kind of device, if known.
+    pub device: Option<DeviceClass>,
+    /// The operating system, if known.
+    pub os: Option<Os>,
+    /// The browser or app, if known.
+    pub browser: Option<Browser>,
+    /// The first language that the visitor's browser names, in small letters.
+    pub language: Option<String>,
+    /// The host of the referring page.
+    pub referrer: Fact<String>,
+    /// Which visitor it was, if the shop remembers visitors.
+    pub visitor: Option<VisitorKey>,
+    /// The query parameters that the shop keeps, with their values.
+    pub sub_ids: Vec<(String, String)>,
+    /// The counters that rules looked at.
+    pub counters: Counters,
+}
+
+/// Counts of human clicks, this one included, as they were when rules looked at them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Of the visitor in this shop.
+    pub visitor: Option<u64>,
+    /// Of the link.
+    pub link: Option<u64>,
+    /// Of the partner.
+    pub partner: Option<u64>,
+}

@@ -1,0 +1,230 @@
+//! Ships the local log to PostgreSQL: in order, in batches, for as long as it takes.
+//!
+//! How far it is, PostgreSQL says, on every connection anew: it may have been restored to an earlier state, or a batch may
+//! have gone in whose answer was lost. What a batch cannot add is put aside there; nothing but PostgreSQL itself makes the
+//! others wait.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::{sync::watch, task::block_in_place, time::sleep};
+use uuid::Uuid;
+
+use crate::{
+    spool::{self, Batch, Reader, Sequence, Spool, SpoolError},
+    store::{
+        Store, StoreError,
+        clicks::{Days, Delivery, Frame, Ingestor, NotIngested},
+    },
+    telemetry::{log::Causes, metrics::Metrics},
+};
+
+/// Clicks of one batch at most.
+const BATCH_CLICKS: usize = 10_000;
+/// Bytes of one batch, about.
+const BATCH_BYTES: usize = 4 * 1_024 * 1_024;
+/// How long is waited before a new try: doubled from the one to the other while it does not help.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// How the shipper works.
+#[derive(Clone, Copy, Debug)]
+pub struct ShipperSettings {
+    /// How long clicks are gathered before they are shipped together.
+    pub gather: Duration,
+    /// For how many days clicks are kept; older ones are not taken any more.
+    pub retention_days: u16,
+}
+
+/// Ships one local log.
+pub struct Shipper {
+    spool: Spool,
+    store: Store,
+    metrics: Metrics,
+    settings: ShipperSettings,
+}
+
+/// What ended a connection.
+enum Ended {
+    /// PostgreSQL does not answer.
+    Store(StoreError),
+    /// The local log cannot be read.
+    Spool(SpoolError),
+    /// The local log is somewhere else than PostgreSQL says: it is asked again.
+    Elsewhere,
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<SpoolError> for Ended {
+    fn from(error: SpoolError) -> Self {
+        Self::Spool(error)
+    }
+}
+
+impl Shipper {
+    /// Prepares a shipper; it connects when it runs.
+    pub fn new(spool: Spool, store: Store, metrics: Metrics, settings: ShipperSettings) -> Self {
+        Self { spool, store, metrics, settings }
+    }
+
+    /// Ships until `stop` is true and nothing is left; what is left when this is dropped is shipped after the next
+    /// start. Needs the multi-thread runtime.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut pause = BACK_OFF.0;
+        let mut silent = false;
+        loop {
+            let begun = self.spool.depth().shipped;
+            let ended = match self.ship(&mut stop).await {
+                Ok(()) => return,
+                Err(ended) => ended,
+            };
+            if self.spool.depth().shipped != begun {
+                (pause, silent) = (BACK_OFF.0, false);
+            }
+            match ended {
+                Ended::Elsewhere => continue,
+                Ended::Store(error) if !silent => {
+                    tracing::warn!(error = %Causes(&error), "clicks cannot be shipped for now, they are kept here");
+                }
+                Ended::Spool(error) if !silent => {
+                    tracing::error!(%error, "the local log of clicks cannot be read");
+                }
+                Ended::Store(_) | Ended::Spool(_) => {}
+            }
+            self.metrics.ship_failures.inc();
+            silent = true;
+            sleep(pause).await;
+            pause = (pause * 2).min(BACK_OFF.1);
+        }
+    }
+
+    /// Ships over one connection, until it breaks or everything is done.
+    async fn ship(&self, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+        let mut ingestor = self.store.ingestor().await?;
+        let mut voyage = self.begin(&ingestor).await?;
+        let mut confirmed = self.spool.confirmed();
+        loop {
+            confirmed.mark_unchanged();
+            let Some(delivery) = block_in_place(|| voyage.load())? else {
+                if *stop.borrow() && self.spool.depth().written == voyage.after {
+                    return Ok(());
+                }
+                tokio::select! {
+                    changed = confirmed.changed() => if changed.is_err() { return Ok(()) },
+                    _ = stop.wait_for(|stop| *stop), if !*stop.borrow() => {}
+                }
+                if !*stop.borrow() {
+                    // The first of many, probably.
+                    sleep(self.settings.gather).await;
+                }
+                continue;
+            };
+            let days = Days::kept(Timestamp::now(), self.settings.retention_days);
+            let ingested = match ingestor.ingest(&delivery, days).await {
+                Ok(ingested) => ingested,
+                Err(NotIngested::Elsewhere { .. }) => return Err(Ended::Elsewhere),
+                Err(NotIngested::Store(error)) => return Err(error.into()),
+            };
+            let lost = delivery.first - delivery.after - 1;
+            if lost > 0 {
+                tracing::error!(
+                    first = delivery.after + 1,
+                    lost,
+                    "clicks of the local log cannot be read any more"
+                );
+                self.metrics.clicks_lost.inc_by(lost);
+            }
+            if ingested.rejected > 0 {
+                tracing::warn!(
+                    rejected = ingested.rejected,
+                    "clicks could not be added, they are in clicks.rejected"
+                );
+            }
+            let count = |clicks: i32| u64::try_from(clicks).unwrap_or_default();
+            self.metrics.clicks_shipped.inc_by(count(ingested.applied));
+            self.metrics.clicks_duplicate.inc_by(count(ingested.duplicates));
+            self.metrics.clicks_rejected.inc_by(count(ingested.rejected));
+            voyage.after = delivery.first + delivery.frames.len() as u64 - 1;
+            self.spool.set_shipped(voyage.after);
+        }
+    }
+
+    /// Asks how far this log is, and goes there.
+    async fn begin(&self, ingestor: &Ingestor) -> Result<Voyage, Ended> {
+        let source = Uuid::from_bytes(*self.spool.source().bytes());
+        let held = *self.spool.confirmed().borrow();
+        match ingestor.progress(source).await? {
+            Some(progress) if progress > held => {
+                // The numbers of this folder stand for other clicks there: what is shipped twice is known by its id.
+                let source = self.spool.renew_source()?;
+                tracing::error!(
+                    progress,
+                    held,
+                    %source,
+                    "PostgreSQL has more of this local log than it holds, as if its folder had been restored; \
+                     all of it is shipped under a new id"
+                );
+                Ok(Voyage::new(&self.spool, Uuid::from_bytes(*source.bytes()), self.spool.oldest() - 1))
+            }
+            Some(progress) => {
+                let shipped = self.spool.depth().shipped;
+                if progress < shipped {
+                    tracing::warn!(
+                        progress,
+                        shipped,
+                        "PostgreSQL is behind what it had, as after a restore; clicks are shipped again"
+                    );
+                    ingestor.renew_epoch().await?;
+                }
+                self.spool.set_shipped(progress);
+                Ok(Voyage::new(&self.spool, source, progress))
+            }
+            None => {
+                let after = self.spool.oldest() - 1;
+                self.spool.set_shipped(after);
+                Ok(Voyage::new(&self.spool, source, after))
+            }
+        }
+    }
+}
+
+/// The way of one log over one connection.
+#[derive(Debug)]
+struct Voyage {
+    source: Uuid,
+    /// The last frame that is in.
+    after: Sequence,
+    reader: Reader,
+}
+
+impl Voyage {
+    fn new(spool: &Spool, source: Uuid, after: Sequence) -> Self {
+        Self { source, after, reader: Reader::new(spool.clone(), after + 1) }
+    }
+
+    /// Reads the next batch; `None` if there is nothing to be told.
+    fn load(&mut self) -> Result<Option<Delivery>, SpoolError> {
+        self.reader.seek(self.after + 1);
+        let mut delivery =
+            Delivery { source: self.source, after: self.after, first: self.after + 1, frames: Vec::new() };
+        loop {
+            match self.reader.batch(BATCH_CLICKS, BATCH_BYTES)? {
+                Batch::Frames { contents, .. } => {
+                    delivery.frames = contents.into_iter().map(frame).collect();
+                    return Ok(Some(delivery));
+                }
+                Batch::Missing { last, .. } => delivery.first = last + 1,
+                Batch::UpToDate => return Ok((delivery.first > self.after + 1).then_some(delivery)),
+            }
+        }
+    }
+}
+
+fn frame(content: Vec<u8>) -> Frame {
+    let click = spool::decode(&content).map_err(|unreadable| unreadable.to_string());
+    Frame { content, click }
+}

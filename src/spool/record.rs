@@ -1,0 +1,255 @@
+//! A click as the content of a frame: a protobuf message that only grows.
+//!
+//! Not a part of the contracts: nobody but this program reads it. Names stand in it as text, so that a list that grew in
+//! between does not turn one value into another; numbers of fields are never used twice.
+
+use std::{error::Error, fmt, str::FromStr};
+
+use prost::Message;
+use uuid::Uuid;
+
+use crate::domain::{
+    click::{Click, Counters},
+    click_id::ClickId,
+    fact::Fact,
+    geo::Country,
+    revision::Revision,
+};
+
+/// Why a frame is no click that this version reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Unreadable {}
+
+#[derive(Clone, PartialEq, Message)]
+struct Record {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    shop: String,
+    #[prost(string, optional, tag = "3")]
+    slug: Option<String>,
+    #[prost(int64, tag = "4")]
+    revision: i64,
+    #[prost(string, tag = "5")]
+    channel: String,
+    #[prost(string, tag = "6")]
+    reason: String,
+    #[prost(string, optional, tag = "7")]
+    rule: Option<String>,
+    #[prost(string, tag = "8")]
+    destination: String,
+    #[prost(string, optional, tag = "9")]
+    partner: Option<String>,
+    #[prost(string, optional, tag = "10")]
+    program: Option<String>,
+    #[prost(string, tag = "11")]
+    attribution: String,
+    #[prost(string, tag = "12")]
+    traffic: String,
+    #[prost(string, tag = "13")]
+    traffic_why: String,
+    #[prost(string, optional, tag = "14")]
+    country: Option<String>,
+    #[prost(string, optional, tag = "15")]
+    device: Option<String>,
+    #[prost(string, optional, tag = "16")]
+    os: Option<String>,
+    #[prost(string, optional, tag = "17")]
+    browser: Option<String>,
+    #[prost(string, optional, tag = "18")]
+    language: Option<String>,
+    /// Empty: there was none. Not there: nobody could look.
+    #[prost(string, optional, tag = "19")]
+    referrer: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "20")]
+    visitor: Option<Vec<u8>>,
+    /// Name and value in turn.
+    #[prost(string, repeated, tag = "21")]
+    sub_ids: Vec<String>,
+    #[prost(uint64, optional, tag = "22")]
+    visitor_total: Option<u64>,
+    #[prost(uint64, optional, tag = "23")]
+    link_total: Option<u64>,
+    #[prost(uint64, optional, tag = "24")]
+    partner_total: Option<u64>,
+}
+
+/// Writes a click.
+pub fn encode(click: &Click) -> Vec<u8> {
+    let record = Record {
+        id: click.id.uuid().as_bytes().to_vec(),
+        shop: click.shop.to_string(),
+        slug: click.slug.as_ref().map(ToString::to_string),
+        revision: click.revision.0,
+        channel: click.channel.as_str().to_owned(),
+        reason: click.reason.as_str().to_owned(),
+        rule: click.rule.as_ref().map(ToString::to_string),
+        destination: click.destination.clone(),
+        partner: click.partner.as_ref().map(ToString::to_string),
+        program: click.program.as_ref().map(ToString::to_string),
+        attribution: click.attribution.as_str().to_owned(),
+        traffic: click.traffic.as_str().to_owned(),
+        traffic_why: click.traffic_why.clone(),
+        country: click.country.map(|country| country.as_str().to_owned()),
+        device: click.device.map(|device| device.as_str().to_owned()),
+        os: click.os.map(|os| os.as_str().to_owned()),
+        browser: click.browser.map(|browser| browser.as_str().to_owned()),
+        language: click.language.clone(),
+        referrer: match &click.referrer {
+            Fact::Known(host) => Some(host.clone()),
+            Fact::Absent => Some(String::new()),
+            Fact::Unknown => None,
+        },
+        visitor: click.visitor.map(|key| key.to_vec()),
+        sub_ids: click.sub_ids.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect(),
+        visitor_total: click.counters.visitor,
+        link_total: click.counters.link,
+        partner_total: click.counters.partner,
+    };
+    record.encode_to_vec()
+}
+
+/// Reads a click.
+pub fn decode(content: &[u8]) -> Result<Click, Unreadable> {
+    let record = Record::decode(content).map_err(|error| Unreadable(error.to_string()))?;
+    let id = Uuid::from_slice(&record.id).ok().and_then(ClickId::from_uuid);
+    let (pairs, rest) = record.sub_ids.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(Unreadable("the last kept parameter has no value".to_owned()));
+    }
+    let visitor = record.visitor.map(<[u8; 16]>::try_from).transpose();
+    let country = |code: String| Country::from_code(&code).ok_or_else(|| no("country", &code));
+    Ok(Click {
+        id: id.ok_or_else(|| Unreadable("the click id is no UUID of version 7".to_owned()))?,
+        shop: name("shop", record.shop)?,
+        slug: record.slug.map(|slug| name("slug", slug)).transpose()?,
+        revision: Revision(record.revision),
+        channel: listed("channel", &record.channel)?,
+        reason: listed("reason", &record.reason)?,
+        rule: record.rule.map(|rule| name("rule", rule)).transpose()?,
+        destination: record.destination,
+        partner: record.partner.map(|partner| name("partner", partner)).transpose()?,
+        program: record.program.map(|program| name("program", program)).transpose()?,
+        attribution: listed("attribution", &record.attribution)?,
+        traffic: listed("class of traffic", &record.traffic)?,
+        traffic_why: record.traffic_why,
+        country: record.country.map(country).transpose()?,
+        device: record.device.map(|device| listed("device", &device)).transpose()?,
+        os: record.os.map(|os| listed("system", &os)).transpose()?,
+        browser: record.browser.map(|browser| listed("browser", &browser)).transpose()?,
+        language: record.language,
+        referrer: match record.referrer {
+            Some(host) if host.is_empty() => Fact::Absent,
+            Some(host) => Fact::Known(host),
+            None => Fact::Unknown,
+        },
+        visitor: visitor.map_err(|_| Unreadable("the key of the visitor has not 16 bytes".to_owned()))?,
+        sub_ids: pairs.iter().cloned().map(|[name, value]| (name, value)).collect(),
+        counters: Counters {
+            visitor: record.visitor_total,
+            link: record.link_total,
+            partner: record.partner_total,
+        },
+    })
+}
+
+fn no(what: &str, text: &str) -> Unreadable {
+    Unreadable(format!("the {what} {text:?} is none"))
+}
+
+fn name<T: TryFrom<String>>(what: &str, text: String) -> Result<T, Unreadable> {
+    let shown = text.clone();
+    T::try_from(text).map_err(|_| no(what, &shown))
+}
+
+fn listed<T: FromStr>(what: &str, text: &str) -> Result<T, Unreadable> {
+    text.parse().map_err(|_| no(what, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{
+        client::{Browser, DeviceClass, Os, TrafficClass},
+        visit::{Attribution, Channel, Miss, ResolveReason},
+    };
+
+    fn click() -> Click {
+        Click {
+            id: ClickId::new("2026-11-22T10:00:00.123Z".parse().unwrap(), [7; 10]),
+            shop: "acme".to_owned().try_into().unwrap(),
+            slug: Some("sale".to_owned().try_into().unwrap()),
+            revision: Revision(12),
+            channel: Channel::Qr,
+            reason: ResolveReason::Rule,
+            rule: Some("phones".to_owned().try_into().unwrap()),
+            destination: "/sale?x=ü".to_owned(),
+            partner: Some("anna".to_owned().try_into().unwrap()),
+            program: Some("gold".to_owned().try_into().unwrap()),
+            attribution: Attribution::Credited,
+            traffic: TrafficClass::Human,
+            traffic_why: "nothing else".to_owned(),
+            country: Country::from_code("DE"),
+            device: Some(DeviceClass::Mobile),
+            os: Some(Os::ALL[0]),
+            browser: Some(Browser::ALL[0]),
+            language: Some("de-at".to_owned()),
+            referrer: Fact::Known("blog.example".to_owned()),
+            visitor: Some([9; 16]),
+            sub_ids: vec![("s1".to_owned(), "a=b".to_owned()), ("s2".to_owned(), String::new())],
+            counters: Counters { visitor: Some(3), link: Some(u64::MAX), partner: Some(0) },
+        }
+    }
+
+    #[test]
+    fn clicks_are_read_as_written() {
+        assert_eq!(decode(&encode(&click())), Ok(click()));
+        let bare = Click {
+            slug: None,
+            channel: Channel::Link,
+            reason: ResolveReason::Missed(Miss::NotFound),
+            rule: None,
+            partner: None,
+            program: None,
+            attribution: Attribution::NoPartner,
+            country: None,
+            device: None,
+            os: None,
+            browser: None,
+            language: None,
+            referrer: Fact::Absent,
+            visitor: None,
+            sub_ids: Vec::new(),
+            counters: Counters::default(),
+            ..click()
+        };
+        assert_eq!(decode(&encode(&bare)), Ok(bare.clone()));
+        let unknown = Click { referrer: Fact::Unknown, ..bare };
+        assert_eq!(decode(&encode(&unknown)), Ok(unknown));
+    }
+
+    #[test]
+    fn what_this_version_does_not_know_is_said() {
+        let mut record = Record::decode(&encode(&click())[..]).unwrap();
+        record.browser = Some("holodeck".to_owned());
+        let error = decode(&record.encode_to_vec()).unwrap_err();
+        assert_eq!(error.to_string(), "the browser \"holodeck\" is none");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(content in prop::collection::vec(any::<u8>(), 0..400)) {
+            decode(&content).ok();
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! Folders of every kind, cut, spoilt, shared and full.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment, sync};
+
+fn settings(folder: &Path) -> SpoolSettings {
+    SpoolSettings {
+        folder: folder.to_owned(),
+        segment_bytes: 4_096,
+        limit_bytes: 1_024 * 1_024,
+        retained_bytes: 1_024 * 1_024,
+        retained_for: Duration::from_secs(3_600),
+        sync_every: Duration::from_millis(1),
+    }
+}
+
+fn open(folder: &Path) -> Spool {
+    Spool::open(settings(folder)).unwrap()
+}
+
+/// Waits until everything that was written is on the disk.
+fn confirm(spool: &Spool) {
+    let written = spool.depth().written;
+    let mut confirmed = spool.confirmed();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async { confirmed.wait_for(|confirmed| *confirmed >= written).await.unwrap() });
+}
+
+/// Reads everything from a frame on.
+fn read(spool: &Spool, from: Sequence) -> Vec<Batch> {
+    let mut reader = Reader::new(spool.clone(), from);
+    let mut batches = Vec::new();
+    loop {
+        match reader.batch(1_000, 1 << 20).unwrap() {
+            Batch::UpToDate => return batches,
+            batch @ (Batch::Frames { .. } | Batch::Missing { .. }) => batches.push(batch),
+        }
+    }
+}
+
+/// Returns the frames of batches with their numbers; fails if any is missing.
+fn frames(batches: Vec<Batch>) -> Vec<(Sequence, Vec<u8>)> {
+    let mut all = Vec::new();
+    for batch in batches {
+        let Batch::Frames { first, contents } = batch else { panic!("{batch:?}") };
+        all.extend((first..).zip(contents));
+    }
+    all
+}
+
+fn content(number: Sequence) -> Vec<u8> {
+    let length = 1 + (number * 37 % 300) as usize;
+    number.to_string().into_bytes().into_iter().cycle().take(length).collect()
+}
+
+/// Writes frames with these numbers and closes.
+fn write(folder: &Path, numbers: std::ops::RangeInclusive<Sequence>) {
+    let spool = open(folder);
+    for number in numbers {
+        assert_eq!(spool.append(&content(number)).unwrap(), number);
+    }
+}
+
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "segment")).collect();
+    found.sort();
+    found
+}
+
+fn copy(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.path().join(path.file_name().unwrap())).unwrap();
+    }
+    to
+}
+
+#[test]
+fn frames_are_read_in_order_over_segments_and_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    for start in 0..3 {
+        write(folder.path(), start * 100 + 1..=start * 100 + 100);
+    }
+    assert!(segments(folder.path()).len() > 5);
+    let spool = open(folder.path());
+    let expected: Vec<_> = (1..=300).map(|number| (number, content(number))).collect();
+    assert_eq!(frames(read(&spool, 1)), expected);
+    for from in [2, 57, 100, 101, 299, 300] {
+        assert_eq!(frames(read(&spool, from)), expected[from as usize - 1..]);
+    }
+    assert!(read(&spool, 301).is_empty());
+}
+
+#[test]
+fn batches_are_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1..=40);
+    let spool = open(folder.path());
+    let mut reader = Reader::new(spool, 1);
+    let mut taken = 0;
+    while let Batch::Frames { contents, .. } = reader.batch(3, 300).unwrap() {
+        assert!(contents.len() <= 3);
+        let all_but_last: usize = contents.iter().rev().skip(1).map(Vec::len).sum();
+        assert!(all_but_last < 300);
+        taken += contents.len();
+    }
+    assert_eq!(taken, 40);
+}
+
+#[test]
+fn cut_at_any_byte_leaves_every_whole_frame_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = |number: Sequence| vec![b'a' + number as u8; number as usize * 3 % 11 + 1];
+    {
+        let spool = open(folder.path());
+        for number in 1..=8 {
+            spool.append(&short(number)).unwrap();
+        }
+    }
+    let [path] = &segments(folder.path())[..] else { panic!("one segment") };
+    let whole = fs::read(path).unwrap();
+    let mut ends = vec![segment::HEADER_BYTES];
+    for number in 1..=8 {
+        ends.push(ends.last().unwrap() + segment::PREFIX_BYTES + short(number).len());
+    }
+    assert_eq!(*ends.last().unwrap(), whole.len());
+    for cut in 0..=whole.len() {
+        // Cut off, still zero, and zero but for what the disk wrote out of order.
+        let mut torn = whole.clone();
+        torn[cut..].fill(0);
+        let mut out_of_order = torn.clone();
+        let tail = out_of_order.len().saturating_sub(3).max(cut);
+        out_of_order[tail..].copy_from_slice(&whole[tail..]);
+        for bytes in [&whole[..cut], &torn, &out_of_order] {
+            let copy = copy(folder.path());
+            fs::write(copy.path().join(path.file_name().unwrap()), bytes).unwrap();
+            let left = ends.iter().filter(|end| **end <= cut).count().saturating_sub(1) as Sequence;
+            // What a cut or a zero took may have been zero already.
+            let left = if *bytes == whole { 8 } else { left };
+            let spool = open(copy.path());
+            assert_eq!(spool.append(b"after").unwrap(), left + 1, "cut at {cut}");
+            confirm(&spool);
+            let mut expected: Vec<_> = (1..=left).map(|number| (number, short(number))).collect();
+            expected.push((left + 1, b"after".to_vec()));
+            assert_eq!(frames(read(&spool, 1)), expected, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn numbers_go_on_when_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let spool = open(folder.path());
+        for number in 1..=5 {
+            spool.append(&content(number)).unwrap();
+        }
+        confirm(&spool);
+        spool.set_shipped(5);
+    }
+    for path in segments(folder.path()) {
+        fs::remove_file(path).unwrap();
+    }
+    let spool = open(folder.path());
+    assert_eq!(spool.append(b"x").unwrap(), 6);
+    confirm(&spool);
+    assert_eq!(
+        read(&spool, 4),
+        [Batch::Missing { first: 4, last: 5 }, Batch::Frames { first: 6, contents: vec![b"x".to_vec()] }]
+    );
+}
+
+#[test]
+fn second_owner_is_refused_and_told_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let refused = Spool::open(settings(folder.path())).unwrap_err().to_string();
+    assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+    drop(first);
+    open(folder.path());
+}
+
+#[test]
+fn folder_keeps_its_id_and_finds_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1..=3);
+    let source = open(folder.path()).source();
+    assert_eq!(open(folder.path()).source(), source);
+    fs::remove_file(folder.path().join("source")).unwrap();
+    assert_eq!(open(folder.path()).source(), source);
+    let renewed = open(folder.path()).renew_source().unwrap();
+    assert_ne!(renewed, source);
+    let spool = open(folder.path());
+    assert_eq!(spool.source(), renewed);
+    assert_eq!(frames(read(&spool, 1)).len(), 3, "what has the old id is still read");
+}
+
+#[test]
+fn full_log_says_so_until_postgres_has_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = SpoolSettings { limit_bytes: 5 * 4_096, ..settings(folder.path()) };
+    let spool = Spool::open(limited).unwrap();
+    let refused = loop {
+        if let Err(error) = spool.append(&[7; 500]) {
+            break error;
+        }
+    };
+    assert!(matches!(refused, SpoolError::Full { limit } if limit == 5 * 4_096), "{refused:?}");
+    confirm(&spool);
+    let written = spool.depth().written;
+    let on_disk: u64 = segments(folder.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(on_disk <= 5 * 4_096, "{on_disk}");
+    assert_eq!(frames(read(&spool, 1)).len() as u64, written);
+    spool.set_shipped(written / 2);
+    assert_eq!(spool.append(&[8; 500]).unwrap(), written + 1, "a refused click takes no number");
+    confirm(&spool);
+    let left = frames(read(&spool, written / 2 + 1));
+    assert_eq!(left.last().unwrap(), &(written + 1, vec![8; 500]));
+}
+
+#[test]
+fn spoilt_frames_are_told_of_and_passed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1..=60);
+    let paths = segments(folder.path());
+    let mut bytes = fs::read(&paths[0]).unwrap();
+    // The content of the second frame.
+    let second = segment::HEADER_BYTES + segment::PREFIX_BYTES * 2 + content(1).len();
+    bytes[second] ^= 1;
+    fs::write(&paths[0], bytes).unwrap();
+    // A whole segment.
+    fs::remove_file(&paths[1]).unwrap();
+    let spool = open(folder.path());
+    let batches = read(&spool, 1);
+    let missing: Vec<_> = batches
+        .iter()
+        .filter_map(|batch| match batch {
+            Batch::Missing { first, last } => Some((*first, *last)),
+            Batch::Frames { .. } | Batch::UpToDate => None,
+        })
+        .collect();
+    assert_eq!(missing[0], (2, 2));
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    let whole = batches.into_iter().filter(|batch| matches!(batch, Batch::Frames { .. })).collect();
+    let numbers: Vec<_> = frames(whole)
+        .into_iter()
+        .map(|(number, bytes)| {
+            assert_eq!(bytes, content(number));
+            number
+        })
+        .collect();
+    let lost = |number: &Sequence| missing.iter().any(|(first, last)| (first..=last).contains(&number));
+    let expected: Vec<_> = (1..=60).filter(|number| !lost(number)).collect();
+    assert_eq!(numbers, expected);
+    // From a frame behind the spoilt one.
+    let mut reader = Reader::new(spool, 4);
+    assert!(matches!(reader.batch(10, 1 << 20).unwrap(), Batch::Frames { first: 4, .. }));
+}
+
+#[test]
+fn segment_without_a_header_is_set_aside_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1..=40);
+    let last = segments(folder.path()).pop().unwrap();
+    let bytes = fs::metadata(&last).unwrap().len();
+    fs::write(&last, vec![0; bytes as usize]).unwrap();
+    let spool = open(folder.path());
+    assert!(last.with_extension("damaged").exists());
+    let first_lost: Sequence = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    assert_eq!(spool.append(b"x").unwrap(), first_lost, "nothing of it can have been shipped");
+    confirm(&spool);
+    assert_eq!(frames(read(&spool, 1)).len() as u64, first_lost);
+}
+
+#[test]
+fn many_writers_share_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    thread::scope(|scope| {
+        for writer in 0..8_u64 {
+            let spool = spool.clone();
+            scope.spawn(move || {
+                for number in 0..200_u64 {
+                    spool.append(format!("{writer} {number}").as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    confirm(&spool);
+    let all = frames(read(&spool, 1));
+    assert_eq!(all.len(), 1_600);
+    for writer in 0..8 {
+        let own: Vec<_> = all
+            .iter()
+            .filter_map(|(_, bytes)| std::str::from_utf8(bytes).unwrap().strip_prefix(&format!("{writer} ")))
+            .collect();
+        let expected: Vec<_> = (0..200).map(|number| number.to_string()).collect();
+        assert_eq!(own, expected, "each writer's clicks keep their order");
+    }
+}
+
+#[test]
+fn contents_have_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = SpoolSettings { segment_bytes: 1 << 20, ..settings(folder.path()) };
+    let spool = Spool::open(SpoolSettings { limit_bytes: 1 << 30, ..large }).unwrap();
+    assert!(matches!(spool.append(b""), Err(SpoolError::TooLong { bytes: 0 })));
+    assert!(matches!(spool.append(&vec![1; super::FRAME_BYTES + 1]), Err(SpoolError::TooLong { .. })));
+    let longest = vec![1; super::FRAME_BYTES];
+    for number in 1..=40 {
+        assert_eq!(spool.append(&longest).unwrap(), number);
+    }
+    confirm(&spool);
+    assert_eq!(frames(read(&spool, 1)), (1..=40).map(|number| (number, longest.clone())).collect::<Vec<_>>());
+}
+
+#[test]
+fn folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let error = Spool::open(settings(&file.join("spool"))).unwrap_err().to_string();
+    assert!(error.starts_with("cannot make the folder ") && error.contains("file/spool"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is done in whatever order: what was written and not removed is read as it was written.
+    #[test]
+    fn log_agrees_with_a_list(steps in prop::collection::vec((0..4_u8, 0..3_000_usize), 1..60)) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = open(folder.path());
+        let mut list: Vec<Vec<u8>> = Vec::new();
+        for (step, size) in steps {
+            match step {
+                0 | 1 => {
+                    let content = vec![u8::try_from(list.len() % 251).unwrap(); size + 1];
+                    list.push(content.clone());
+                    prop_assert_eq!(spool.append(&content).unwrap(), list.len() as u64);
+                }
+                2 => {
+                    drop(spool);
+                    spool = open(folder.path());
+                }
+                _ => {
+                    confirm(&spool);
+                    let from = size % (list.len() + 1);
+                    let read: Vec<_> = frames(read(&spool, from as u64 + 1)).into_iter().map(|(_, content)| content).collect();
+                    prop_assert_eq!(&read, &list[from..]);
+                }
+            }
+        }
+    }
+
+    /// No file makes opening or reading panic or loop.
+    #[test]
+    fn any_file_can_be_opened_and_read(spoilt in prop::collection::vec((0..8_000_usize, any::<u8>()), 1..40)) {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 1..=50);
+        for (at, byte) in spoilt {
+            let paths = segments(folder.path());
+            let path = &paths[at % paths.len()];
+            let mut bytes = fs::read(path).unwrap();
+            let place = at % bytes.len();
+            bytes[place] = byte;
+            fs::write(path, bytes).unwrap();
+        }
+        let spool = open(folder.path());
+        let mut expected = 1;
+        for batch in read(&spool, 1) {
+            match batch {
+                Batch::Frames { first, contents } => {
+                    prop_assert_eq!(first, expected);
+                    for (number, bytes) in (first..).zip(&contents) {
+                        prop_assert_eq!(bytes, &content(number));
+                    }
+                    expected += contents.len() as u64;
+                }
+                Batch::Missing { first, last } => {
+                    prop_assert_eq!(first, expected);
+                    prop_assert!(last >= first);
+                    expected = last + 1;
+                }
+                Batch::UpToDate => prop_assert!(false),
+            }
+        }
+        prop_assert_eq!(expected, spool.depth().written + 1);
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_disk_is_told_that_it_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = SpoolSettings { sync_every: Duration::from_secs(3_600), ..settings(folder.path()) };
+    let spool = Spool::open(slow).unwrap();
+    let sequence = spool.append(b"click").unwrap();
+    let waiting = tokio::spawn({
+        let spool = spool.clone();
+        async move { spool.wait_for(sequence).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    sync::fail(spool.inner(), &SpoolError::Closed);
+    assert!(matches!(waiting.await.unwrap(), Err(SpoolError::Unconfirmed { confirmed: 0 })));
+    assert!(matches!(spool.append(b"click"), Err(SpoolError::Unconfirmed { confirmed: 0 })));
+}
+
+#[tokio::test]
+async fn what_the_disk_confirmed_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_once = SpoolSettings { sync_every: Duration::ZERO, ..settings(folder.path()) };
+    let spool = Spool::open(at_once).unwrap();
+    for _ in 0..20 {
+        let sequence = spool.append(b"click").unwrap();
+        spool.wait_for(sequence).await.unwrap();
+        assert!(*spool.confirmed().borrow() >= sequence);
+    }
+}
+
+#[test]
+fn closed_log_is_given_up_although_clones_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    spool.append(b"click").unwrap();
+    assert!(matches!(Spool::open(settings(folder.path())), Err(SpoolError::Owned { .. })));
+    spool.close();
+    assert!(matches!(spool.append(b"click"), Err(SpoolError::Closed)));
+    assert_eq!(open(folder.path()).depth().written, 1);
+}

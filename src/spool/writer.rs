@@ -1,0 +1,348 @@
+//! Writing: one frame, one write, behind a lock that is held for about as long as the write takes.
+
+use std::{
+    fs::File,
+    mem,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    FRAME_BYTES, Sequence, SourceId, SpoolError,
+    folder::{Folder, Maker, Prepared},
+    recovery::{self, Recovered},
+    segment::{Framer, HEADER_BYTES, Header, PREFIX_BYTES},
+    shelf::{Retention, Sealed, Shelf},
+    sync,
+};
+
+/// How a folder is used.
+#[derive(Clone, Debug)]
+pub struct SpoolSettings {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+    /// Bytes that all segments may take.
+    pub limit_bytes: u64,
+    /// Bytes of segments that are kept after PostgreSQL has them.
+    pub retained_bytes: u64,
+    /// How long they are kept.
+    pub retained_for: Duration,
+    /// How long a frame may wait for the disk.
+    pub sync_every: Duration,
+}
+
+/// How much is in the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// The last frame that was written.
+    pub written: Sequence,
+    /// The last frame that PostgreSQL is known to have.
+    pub shipped: Sequence,
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Those of them that PostgreSQL has.
+    pub retained_bytes: u64,
+}
+
+/// A log of clicks that is open. Clones share it; the last one closes it, with everything on the disk.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    inner: Arc<Inner>,
+    syncing: Arc<Syncing>,
+}
+
+/// What the clones and the thread that syncs share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) folder: Folder,
+    pub(super) settings: SpoolSettings,
+    writing: Mutex<Writing>,
+    /// Tells the thread that syncs that there is something to do.
+    pub(super) wake: Condvar,
+    /// The last frame that the disk confirmed.
+    pub(super) confirmed: watch::Sender<Sequence>,
+}
+
+/// What is changed by writing.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) source: SourceId,
+    framer: Framer,
+    pub(super) active: Active,
+    pub(super) shelf: Shelf,
+    /// The next segment's file, made ahead.
+    pub(super) prepared: Option<Prepared>,
+    /// Files that were written to their end and are not on the disk yet, with their true length.
+    pub(super) unsynced: Vec<(Arc<File>, u64)>,
+    pub(super) shipped: Sequence,
+    /// The last frame that was confirmed before the disk failed.
+    pub(super) failed: Option<Sequence>,
+    pub(super) stopping: bool,
+    buffer: Vec<u8>,
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) file: Arc<File>,
+    pub(super) first: Sequence,
+    /// The number that the next frame gets.
+    pub(super) next: Sequence,
+    /// Where it goes.
+    pub(super) offset: u64,
+}
+
+/// The thread that syncs; ends when the last user of the log is gone.
+#[derive(Debug)]
+struct Syncing {
+    inner: Arc<Inner>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Spool {
+    /// Opens a folder, or makes it. Frames that a crash cut off are gone, everything before them is there.
+    pub fn open(settings: SpoolSettings) -> Result<Self, SpoolError> {
+        let folder = Folder::open(&settings.folder)?;
+        let Recovered { source, shelf, next, shipped } = recovery::recover(&folder)?;
+        let framer = Framer::new(source);
+        let prepared = folder.prepare(Maker::AtOnce, settings.segment_bytes)?;
+        let active = Active::begin(&folder, prepared, source, next)?;
+        active.file.sync_all().map_err(SpoolError::io("sync", &folder.segment(next)))?;
+        folder.sync()?;
+        let writing = Writing {
+            source,
+            framer,
+            active,
+            shelf,
+            prepared: None,
+            unsynced: Vec::new(),
+            shipped,
+            failed: None,
+            stopping: false,
+            buffer: Vec::new(),
+        };
+        let (confirmed, _) = watch::channel(next - 1);
+        let inner = Inner { folder, settings, writing: Mutex::new(writing), wake: Condvar::new(), confirmed };
+        let inner = Arc::new(inner);
+        let thread = sync::start(Arc::clone(&inner))?;
+        let syncing = Syncing { inner: Arc::clone(&inner), thread: Mutex::new(Some(thread)) };
+        Ok(Self { inner, syncing: Arc::new(syncing) })
+    }
+
+    /// Writes a frame. When this returns, the end of this process cannot take it away; the end of the machine can until
+    /// the disk has confirmed it, see [`Spool::confirmed`].
+    pub fn append(&self, content: &[u8]) -> Result<Sequence, SpoolError> {
+        if content.is_empty() || content.len() > FRAME_BYTES {
+            return Err(SpoolError::TooLong { bytes: content.len() });
+        }
+        let mut writing = self.inner.lock();
+        let writing = &mut *writing;
+        if let Some(confirmed) = writing.failed {
+            return Err(SpoolError::Unconfirmed { confirmed });
+        }
+        if writing.stopping {
+            return Err(SpoolError::Closed);
+        }
+        let bytes = (PREFIX_BYTES + content.len()) as u64;
+        if writing.active.offset + bytes > self.inner.settings.segment_bytes {
+            self.inner.next_segment(writing)?;
+        }
+        let active = &mut writing.active;
+        let sequence = active.next;
+        writing.buffer.clear();
+        writing.framer.write(sequence, content, &mut writing.buffer);
+        // What a failed write leaves is written over by the next frame.
+        let written = active.file.write_all_at(&writing.buffer, active.offset);
+        written.map_err(SpoolError::io("write", &self.inner.folder.segment(active.first)))?;
+        active.offset += bytes;
+        active.next += 1;
+        if sequence == *self.inner.confirmed.borrow() + 1 {
+            // The first since the last sync: the others find the thread awake.
+            self.inner.wake.notify_one();
+        }
+        Ok(sequence)
+    }
+
+    /// Returns the last frame that the disk confirmed, and follows it.
+    pub fn confirmed(&self) -> watch::Receiver<Sequence> {
+        self.inner.confirmed.subscribe()
+    }
+
+    /// Waits until the disk has confirmed a frame that was written; fails if it cannot any more.
+    pub async fn wait_for(&self, sequence: Sequence) -> Result<(), SpoolError> {
+        let mut confirmed = self.confirmed();
+        loop {
+            let seen = *confirmed.borrow_and_update();
+            if seen >= sequence {
+                return Ok(());
+            }
+            // Looked at after the number: whoever fails says so first, and wakes us then.
+            if self.inner.lock().failed.is_some() || confirmed.changed().await.is_err() {
+                return Err(SpoolError::Unconfirmed { confirmed: seen });
+            }
+        }
+    }
+
+    /// Brings everything to the disk and gives the folder up, although clones may be left; those take nothing more.
+    pub fn close(&self) {
+        self.syncing.end();
+        self.inner.folder.release();
+    }
+
+    /// Notes that PostgreSQL has every frame up to this one, and none after it.
+    pub fn set_shipped(&self, shipped: Sequence) {
+        let mut writing = self.inner.lock();
+        writing.shipped = shipped;
+        writing.shelf.mark(shipped, SystemTime::now());
+        self.inner.wake.notify_one();
+    }
+
+    /// Returns the id under which PostgreSQL knows the frames.
+    pub fn source(&self) -> SourceId {
+        self.inner.lock().source
+    }
+
+    /// Gives the log another id: PostgreSQL knows frames under the old one that are not those in this folder.
+    pub fn renew_source(&self) -> Result<SourceId, SpoolError> {
+        let source = SourceId::random();
+        self.inner.folder.set_source(source)?;
+        let mut writing = self.inner.lock();
+        let writing = &mut *writing;
+        writing.source = source;
+        writing.shipped = 0;
+        writing.shelf.mark(0, SystemTime::now());
+        Ok(source)
+    }
+
+    /// Tells how much there is.
+    pub fn depth(&self) -> Depth {
+        let writing = self.inner.lock();
+        let (bytes, retained_bytes) = writing.shelf.bytes();
+        Depth {
+            written: writing.active.next - 1,
+            shipped: writing.shipped,
+            bytes: bytes + self.inner.settings.segment_bytes,
+            retained_bytes,
+        }
+    }
+
+    /// Returns the first frame that is still here, or the next that will be.
+    pub fn oldest(&self) -> Sequence {
+        let writing = self.inner.lock();
+        writing.shelf.first().unwrap_or(writing.active.first)
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Inner {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Writing> {
+        // Nothing in here panics half-way: numbers change after the write that they stand for.
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn retention(&self) -> Retention {
+        Retention { bytes: self.settings.retained_bytes, age: self.settings.retained_for }
+    }
+
+    /// Begins the next segment, in the space of the oldest that PostgreSQL has if there is no other.
+    fn next_segment(&self, writing: &mut Writing) -> Result<(), SpoolError> {
+        let prepared = match writing.prepared.take() {
+            Some(prepared) => prepared,
+            None => self.make_room(writing)?,
+        };
+        let next = writing.active.next;
+        let fresh = Active::begin(&self.folder, prepared, writing.source, next)?;
+        writing.framer = Framer::new(writing.source);
+        let full = mem::replace(&mut writing.active, fresh);
+        let sealed = Sealed { first: full.first, last: next - 1, bytes: full.offset, shipped: None };
+        writing.shelf.push(sealed);
+        writing.shelf.mark(writing.shipped, SystemTime::now());
+        writing.unsynced.push((full.file, full.offset));
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Tells whether one more segment is within the limit.
+    pub(super) fn has_room(&self, writing: &Writing) -> bool {
+        let active_and_next = 2 * self.settings.segment_bytes;
+        writing.shelf.bytes().0 + active_and_next <= self.settings.limit_bytes
+    }
+
+    /// Makes a file for one more segment.
+    fn make_room(&self, writing: &mut Writing) -> Result<Prepared, SpoolError> {
+        loop {
+            let fits = self.has_room(writing);
+            let made = if fits {
+                self.folder.prepare(Maker::AtOnce, self.settings.segment_bytes)
+            } else {
+                Err(self.full())
+            };
+            match made {
+                Err(error) if !fits || error.is_no_space() => {
+                    let Some(oldest) = writing.shelf.take_shipped() else { return Err(self.full()) };
+                    self.remove(writing, oldest)?;
+                }
+                made => return made,
+            }
+        }
+    }
+
+    /// Removes a segment that PostgreSQL has. That it does is on the disk first, for the numbers to go on from.
+    pub(super) fn remove(&self, writing: &mut Writing, segment: Sealed) -> Result<(), SpoolError> {
+        let removed =
+            self.folder.set_shipped(writing.shipped).and_then(|()| self.folder.remove_segment(segment.first));
+        if removed.is_err() {
+            writing.shelf.put_back(segment);
+        }
+        removed
+    }
+
+    fn full(&self) -> SpoolError {
+        SpoolError::Full { limit: self.settings.limit_bytes }
+    }
+}
+
+impl Active {
+    /// Makes the prepared file the segment that begins with this frame.
+    fn begin(
+        folder: &Folder,
+        prepared: Prepared,
+        source: SourceId,
+        first: Sequence,
+    ) -> Result<Self, SpoolError> {
+        let header = Header { source, first }.write();
+        let written = prepared.file.write_all_at(&header, 0);
+        written.map_err(SpoolError::io("write", &folder.segment(first)))?;
+        let file = folder.place(prepared, first)?;
+        Ok(Self { file: Arc::new(file), first, next: first, offset: HEADER_BYTES as u64 })
+    }
+}
+
+impl Syncing {
+    /// Ends the thread, with everything on the disk.
+    fn end(&self) {
+        self.inner.lock().stopping = true;
+        self.inner.wake.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It says itself what went wrong.
+            thread.join().ok();
+        }
+    }
+}
+
+impl Drop for Syncing {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,97 @@
+//! The partitions of the log: one for each UTC day, made ahead, without stopping who writes.
+
+use std::collections::BTreeSet;
+
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use tokio_postgres::Client;
+
+use super::sql_error;
+use crate::store::errors::StoreError;
+
+/// Keeps two processes from making partitions at once: a number that nobody else is likely to use.
+const LOCK: i64 = 0x5_3A27_11C6;
+
+/// The days that clicks may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    /// The first.
+    pub first: Date,
+    /// The last.
+    pub last: Date,
+}
+
+impl Days {
+    /// Returns the days that are kept for so long, and tomorrow.
+    pub fn kept(now: Timestamp, retention_days: u16) -> Self {
+        let today = day_of(now);
+        let first = today.saturating_sub(i32::from(retention_days).days());
+        Self { first, last: today.saturating_add(1.day()) }
+    }
+
+    /// Tells whether a day is among them.
+    pub fn contains(self, day: Date) -> bool {
+        (self.first..=self.last).contains(&day)
+    }
+}
+
+/// Returns the UTC day of a time.
+pub(super) fn day_of(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+/// Returns the table of a day.
+pub(super) fn table_of(day: Date) -> String {
+    day.strftime("clicks.click_%Y%m%d").to_string()
+}
+
+/// Returns the days that have a partition.
+pub(super) async fn open(client: &Client) -> Result<BTreeSet<Date>, StoreError> {
+    let names = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending";
+    named(client, names).await
+}
+
+/// Returns the days whose table is there and no partition any more: their rows still have to be entered as removed.
+pub(super) async fn detached(client: &Client) -> Result<BTreeSet<Date>, StoreError> {
+    let names = "SELECT relname::text FROM pg_class
+        WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND NOT relispartition";
+    named(client, names).await
+}
+
+async fn named(client: &Client, names: &str) -> Result<BTreeSet<Date>, StoreError> {
+    let rows = client.query(names, &[]).await.map_err(sql_error)?;
+    let day = |name: &str| Date::strptime("click_%Y%m%d", name).ok();
+    Ok(rows.iter().filter_map(|row| day(row.get(0))).collect())
+}
+
+/// Makes the partition of a day, unless it is there.
+///
+/// `CREATE TABLE … PARTITION OF` would wait for every transaction that writes, and make those wait that come after it;
+/// ATTACH does not, and needs no look at the rows because the check says what they are. A table of that day that was
+/// detached before comes back with its rows.
+pub(super) async fn make(client: &mut Client, day: Date) -> Result<(), StoreError> {
+    let (table, next) = (table_of(day), day.saturating_add(1.day()));
+    let transaction = client.transaction().await.map_err(sql_error)?;
+    let state = "SELECT table_oid IS NOT NULL, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = table_oid)
+        FROM to_regclass($1) AS table_oid";
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(sql_error)?;
+    let state = transaction.query_one(state, &[&table]).await.map_err(sql_error)?;
+    let (is_there, is_attached): (bool, bool) = (state.get(0), state.get(1));
+    if is_attached {
+        return Ok(());
+    }
+    if !is_there {
+        let create = format!(
+            "CREATE TABLE {table} (LIKE clicks.click INCLUDING ALL,
+                 CONSTRAINT day CHECK (at >= '{day} 00:00:00+00' AND at < '{next} 00:00:00+00'))"
+        );
+        transaction.batch_execute(&create).await.map_err(sql_error)?;
+    }
+    let attach = format!(
+        "ALTER TABLE clicks.click ATTACH PARTITION {table}
+             FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00');
+         ALTER TABLE {table} DROP CONSTRAINT IF EXISTS day;"
+    );
+    transaction.batch_execute(&attach).await.map_err(sql_error)?;
+    transaction.commit().await.map_err(sql_error)
+}

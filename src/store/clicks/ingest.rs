@@ -1,0 +1,388 @@
+//! Batches of a local log go in: each once, and nothing that is wrong with one click stops the others.
+
+use std::{collections::BTreeSet, ops::Range, time::Duration};
+
+use jiff::{Timestamp, civil::Date};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{Client, NoTls, Transaction, error::SqlState};
+use uuid::Uuid;
+
+use super::{
+    days::{self, Days, day_of},
+    ledger::{self, Origin},
+    row, sql_error,
+};
+use crate::{
+    domain::click::Click,
+    store::{Store, errors::StoreError},
+};
+
+/// How long a batch may take: beyond it the database hangs rather than works.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Frames of one local log, without a gap.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The local log.
+    pub source: Uuid,
+    /// The last number that is in already.
+    pub after: u64,
+    /// The number of the first frame; those between can not be read any more.
+    pub first: u64,
+    /// The frames; may be none, if only losses are to be told.
+    pub frames: Vec<Frame>,
+}
+
+/// A click as it came out of the local log.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The bytes, kept if the click cannot be added.
+    pub content: Vec<u8>,
+    /// The click, or why it cannot be read.
+    pub click: Result<Click, String>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// Where it stands in the ledger.
+    pub position: i64,
+    /// How many clicks were added.
+    pub applied: i32,
+    /// How many were there already.
+    pub duplicates: i32,
+    /// How many were put aside.
+    pub rejected: i32,
+    /// The times of the earliest and the latest that were added.
+    pub times: Option<(Timestamp, Timestamp)>,
+}
+
+/// Why a batch did not go in.
+#[derive(Debug)]
+pub enum NotIngested {
+    /// The local log is not where it thinks it is: go on after this number, or from the beginning if it is not known.
+    Elsewhere {
+        /// The last number that is in.
+        progress: Option<u64>,
+    },
+    /// The database could not.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotIngested {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A connection of its own, over which one local log goes in.
+#[derive(Debug)]
+pub struct Ingestor {
+    client: Client,
+    connection: JoinHandle<()>,
+    open_days: BTreeSet<Date>,
+}
+
+impl Drop for Ingestor {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Store {
+    /// Connects for one local log.
+    pub async fn ingestor(&self) -> Result<Ingestor, StoreError> {
+        let connecting = self.connections.target().connect(NoTls);
+        let (client, connection) = connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        // What goes wrong with the connection is told to whoever uses it.
+        let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
+        let mut ingestor = Ingestor { client, connection, open_days: BTreeSet::new() };
+        ingestor.prepare().await?;
+        Ok(ingestor)
+    }
+}
+
+impl Ingestor {
+    async fn prepare(&mut self) -> Result<(), StoreError> {
+        let settings = format!(
+            "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};
+             CREATE TEMP TABLE staging (LIKE clicks.click) ON COMMIT DELETE ROWS;",
+            limit = BATCH_TIMEOUT.as_millis()
+        );
+        self.client.batch_execute(&settings).await.map_err(sql_error)?;
+        ledger::follow_cluster(&self.client).await
+    }
+
+    /// Makes everyone who remembers positions ask anew: some may have been taken back.
+    pub async fn renew_epoch(&self) -> Result<(), StoreError> {
+        ledger::renew_epoch(&self.client).await
+    }
+
+    /// Returns the last number of a local log that is in; `None` if nothing of it ever was.
+    pub async fn progress(&self, source: Uuid) -> Result<Option<u64>, StoreError> {
+        let statement = "SELECT sequence FROM clicks.progress WHERE source = $1";
+        let row = self.client.query_opt(statement, &[&source]).await.map_err(sql_error)?;
+        Ok(row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+    }
+
+    /// Adds a batch, each click once. What cannot be added is put aside; for its sake the batch may be divided into
+    /// several entries of the ledger, of which the last is returned with the sums of all.
+    pub async fn ingest(&mut self, delivery: &Delivery, days: Days) -> Result<Ingested, NotIngested> {
+        self.open(delivery, days).await?;
+        let mut sum = Ingested::default();
+        let (mut part, mut most) = (0..delivery.frames.len(), delivery.frames.len());
+        let mut refused = None;
+        loop {
+            let piece = Piece { delivery, part: part.clone(), refused: refused.take() };
+            let outcome = timeout(BATCH_TIMEOUT, piece.write(&mut self.client, &self.open_days)).await;
+            match outcome.map_err(|late| StoreError::Unavailable(late.into()))? {
+                Ok(ingested) => sum.add(&ingested),
+                Err(Trouble::Not(not)) => return Err(not),
+                Err(Trouble::Row(problem)) if part.len() <= 1 => {
+                    refused = Some(problem);
+                    continue;
+                }
+                Err(Trouble::Row(_)) => {
+                    most = part.len() / 2;
+                    part.end = part.start + most;
+                    continue;
+                }
+            }
+            if part.end == delivery.frames.len() {
+                return Ok(sum);
+            }
+            // Twice as many again: what is spoilt is behind.
+            most = (most * 2).max(1);
+            part = part.end..delivery.frames.len().min(part.end + most);
+        }
+    }
+
+    /// Makes the partitions that a batch needs and that may be.
+    async fn open(&mut self, delivery: &Delivery, days: Days) -> Result<(), StoreError> {
+        let clicks = delivery.frames.iter().filter_map(|frame| frame.click.as_ref().ok());
+        let needed: BTreeSet<_> = clicks.map(|click| day_of(click.id.time())).collect();
+        if needed.is_subset(&self.open_days) {
+            return Ok(());
+        }
+        self.open_days = days::open(&self.client).await?;
+        for day in needed.into_iter().filter(|day| days.contains(*day)) {
+            if self.open_days.insert(day) {
+                days::make(&mut self.client, day).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ingested {
+    fn add(&mut self, other: &Self) {
+        self.position = other.position;
+        self.applied += other.applied;
+        self.duplicates += other.duplicates;
+        self.rejected += other.rejected;
+        self.times = match (self.times, other.times) {
+            (Some((earliest, latest)), Some((first, last))) => Some((earliest.min(first), latest.max(last))),
+            (times, None) | (None, times) => times,
+        };
+    }
+}
+
+/// Why a piece was not written.
+enum Trouble {
+    /// One of its rows cannot be written at all.
+    Row(String),
+    Not(NotIngested),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Not(error.into())
+    }
+}
+
+/// A part of a batch that goes in with one transaction.
+struct Piece<'a> {
+    delivery: &'a Delivery,
+    part: Range<usize>,
+    /// Why its only click is put aside.
+    refused: Option<String>,
+}
+
+/// The numbers of clicks, and what is to be done with them.
+struct Sorted<'a> {
+    good: Vec<(i64, &'a Click)>,
+    bad: Vec<(i64, &'a Frame, String)>,
+}
+
+impl Piece<'_> {
+    async fn write(&self, client: &mut Client, open_days: &BTreeSet<Date>) -> Result<Ingested, Trouble> {
+        let sorted = self.sort(open_days);
+        match self.write_once(client, &sorted, Way::Straight).await {
+            // Some are there already: which ones is asked only then, because asking costs more than copying.
+            Err(Unwritten::Twice) => match self.write_once(client, &sorted, Way::Staged).await {
+                Err(Unwritten::Twice) => {
+                    Err(StoreError::Conflict("a click arrived twice at once".into()).into())
+                }
+                Err(Unwritten::Because(trouble)) => Err(trouble),
+                Ok(ingested) => Ok(ingested),
+            },
+            Err(Unwritten::Because(trouble)) => Err(trouble),
+            Ok(ingested) => Ok(ingested),
+        }
+    }
+
+    fn sort(&self, open_days: &BTreeSet<Date>) -> Sorted<'_> {
+        let mut sorted = Sorted { good: Vec::with_capacity(self.part.len()), bad: Vec::new() };
+        let frames = &self.delivery.frames[self.part.clone()];
+        for (sequence, frame) in (self.first()..).zip(frames) {
+            let problem = match (&self.refused, &frame.click) {
+                (Some(refused), _) => refused.clone(),
+                (None, Err(problem)) => problem.clone(),
+                (None, Ok(click)) if open_days.contains(&day_of(click.id.time())) => {
+                    sorted.good.push((sequence, click));
+                    continue;
+                }
+                (None, Ok(click)) => format!("its day, {}, is not open", day_of(click.id.time())),
+            };
+            sorted.bad.push((sequence, frame, problem));
+        }
+        sorted
+    }
+
+    /// Returns the number of the first frame.
+    fn first(&self) -> i64 {
+        number(self.delivery.first) + number(self.part.start as u64)
+    }
+
+    async fn write_once(
+        &self,
+        client: &mut Client,
+        sorted: &Sorted<'_>,
+        way: Way,
+    ) -> Result<Ingested, Unwritten> {
+        let transaction = client.transaction().await.map_err(sql_error)?;
+        let first = self.first();
+        // The numbers that cannot be read stand before the first piece.
+        let after = if self.part.start == 0 { number(self.delivery.after) } else { first - 1 };
+        self.check(&transaction, after).await?;
+        let batch = ledger::next_batch(&transaction).await?;
+        let clicks = sorted.good.iter().copied();
+        let delivered = i32::try_from(sorted.good.len()).unwrap_or(i32::MAX);
+        let applied = match way {
+            Way::Straight => {
+                row::copy(&transaction, "clicks.click", batch, clicks).await?;
+                delivered
+            }
+            Way::Staged => {
+                row::copy(&transaction, "staging", batch, clicks).await?;
+                merge(&transaction).await?
+            }
+        };
+        self.put_aside(&transaction, batch, &sorted.bad).await?;
+        let times = sorted.good.iter().map(|(_, click)| click.id.time());
+        let times = times.clone().min().zip(times.max()).filter(|_| applied > 0);
+        let rejected = i32::try_from(sorted.bad.len()).unwrap_or(i32::MAX);
+        let mut ingested =
+            Ingested { position: 0, applied, duplicates: delivered - applied, rejected, times };
+        let last = first + number(self.part.len() as u64) - 1;
+        let origin = Origin { source: self.delivery.source, first, last, lost: first - 1 - after };
+        ingested.position = ledger::enter(&transaction, batch, &origin, &ingested).await?;
+        transaction.commit().await.map_err(sql_error)?;
+        Ok(ingested)
+    }
+
+    /// Checks that the local log is where it thinks it is, and keeps everyone else from bringing it further.
+    async fn check(&self, transaction: &Transaction<'_>, after: i64) -> Result<(), Unwritten> {
+        let statement = "SELECT sequence FROM clicks.progress WHERE source = $1 FOR UPDATE";
+        let row = transaction.query_opt(statement, &[&self.delivery.source]).await.map_err(sql_error)?;
+        let progress: Option<i64> = row.map(|row| row.get(0));
+        // A log that is not known yet may begin anywhere: what came before was shipped elsewhere, or is gone.
+        if progress.is_none_or(|progress| progress == after) {
+            return Ok(());
+        }
+        let progress = progress.and_then(|progress| u64::try_from(progress).ok());
+        Err(Trouble::Not(NotIngested::Elsewhere { progress }).into())
+    }
+
+    async fn put_aside(
+        &self,
+        transaction: &Transaction<'_>,
+        batch: i64,
+        bad: &[(i64, &Frame, String)],
+    ) -> Result<(), Unwritten> {
+        let statement = "INSERT INTO clicks.rejected (batch, source, sequence, reason, content)
+            VALUES ($1, $2, $3, $4, $5)";
+        for (sequence, frame, reason) in bad {
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                [&batch, &self.delivery.source, sequence, reason, &frame.content];
+            transaction.execute(statement, &values).await.map_err(sql_error)?;
+        }
+        Ok(())
+    }
+}
+
+/// How rows are written.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Into the log itself; one that is there already stops all.
+    Straight,
+    /// Into a table of the connection's own, and from there what is not in the log.
+    Staged,
+}
+
+/// Why a transaction was given up.
+enum Unwritten {
+    /// A click is there already.
+    Twice,
+    Because(Trouble),
+}
+
+impl From<Trouble> for Unwritten {
+    fn from(trouble: Trouble) -> Self {
+        Self::Because(trouble)
+    }
+}
+
+impl From<StoreError> for Unwritten {
+    fn from(error: StoreError) -> Self {
+        let state = |error: &StoreError| match error {
+            StoreError::Other(cause) => cause.downcast_ref::<tokio_postgres::Error>()?.code().cloned(),
+            StoreError::Unavailable(_)
+            | StoreError::TooSlow(_)
+            | StoreError::Conflict(_)
+            | StoreError::Corrupt { .. } => None,
+        };
+        match state(&error) {
+            Some(SqlState::UNIQUE_VIOLATION) => Self::Twice,
+            // Classes 22 and 23: what is written is wrong, not the one who writes it.
+            Some(state) if state.code().starts_with("22") || state.code().starts_with("23") => {
+                let StoreError::Other(cause) = error else { return Self::Because(error.into()) };
+                Self::Because(Trouble::Row(describe(cause.as_ref())))
+            }
+            Some(_) | None => Self::Because(error.into()),
+        }
+    }
+}
+
+/// Writes an error with its causes: the database's own words are among them.
+fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Moves what is not in the log yet from the connection's own table into it.
+async fn merge(transaction: &Transaction<'_>) -> Result<i32, Unwritten> {
+    let statement = format!(
+        "INSERT INTO clicks.click ({columns})
+         SELECT DISTINCT ON (id, shop, at) {columns} FROM staging ORDER BY id, shop, at, sequence
+         ON CONFLICT DO NOTHING",
+        columns = row::COLUMNS
+    );
+    let applied = transaction.execute(&statement, &[]).await.map_err(sql_error)?;
+    Ok(i32::try_from(applied).unwrap_or(i32::MAX))
+}
+
+/// Numbers are far below what a bigint holds.
+fn number(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,39 @@
+//! The log of clicks: batches go in once, whatever crashes, in the order of the ledger.
+//!
+//! Its rows come and go by COPY, which diesel does not know: here is plain tokio-postgres.
+
+mod days;
+mod ingest;
+mod ledger;
+mod retention;
+mod row;
+
+pub use days::Days;
+pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
+pub use retention::DaysKept;
+
+use tokio_postgres::{Error, error::SqlState};
+
+use super::errors::StoreError;
+
+/// Says what an error of a statement means to the caller.
+fn sql_error(error: Error) -> StoreError {
+    let Some(state) = error.code() else {
+        // Nothing that the database said: the connection, or a value of ours that did not fit.
+        return if error.is_closed()
+            || std::error::Error::source(&error).is_some_and(|cause| cause.is::<std::io::Error>())
+        {
+            StoreError::Unavailable(error.into())
+        } else {
+            StoreError::Other(error.into())
+        };
+    };
+    // Appendix A of PostgreSQL's manual: the first two signs are the class.
+    match &state.code()[..2] {
+        "08" | "53" | "57" | "58" => StoreError::Unavailable(error.into()),
+        "40" => StoreError::Conflict(error.into()),
+        "55" if *state == SqlState::LOCK_NOT_AVAILABLE => StoreError::Unavailable(error.into()),
+        "25" if *state == SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::Unavailable(error.into()),
+        _ => StoreError::Other(error.into()),
+    }
+}

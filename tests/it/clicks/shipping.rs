@@ -1,0 +1,228 @@
+//! The local log is shipped whole, each click once, whatever happens to PostgreSQL or to the folder.
+
+use std::{fs, path::Path, time::Duration};
+
+use jiff::SignedDuration;
+use smartlinks::{
+    shipper::{Shipper, ShipperSettings},
+    spool::{self, Spool, SpoolSettings},
+    store::{Store, StoreConfig},
+    telemetry::metrics::Metrics,
+};
+use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio_postgres::Client;
+
+use crate::support::{
+    clicks::{at, click},
+    database::Database,
+    proxy::Proxy,
+    server::PATIENCE,
+};
+
+/// A local log with a shipper behind it.
+struct Line {
+    spool: Spool,
+    metrics: Metrics,
+    stop: watch::Sender<bool>,
+    shipping: JoinHandle<()>,
+}
+
+fn open(folder: &Path) -> Spool {
+    let settings = SpoolSettings {
+        folder: folder.to_owned(),
+        segment_bytes: 16 * 1_024,
+        limit_bytes: 64 * 1_024 * 1_024,
+        retained_bytes: 64 * 1_024 * 1_024,
+        retained_for: Duration::from_secs(3_600),
+        sync_every: Duration::from_millis(1),
+    };
+    Spool::open(settings).unwrap()
+}
+
+impl Line {
+    fn start(folder: &Path, store: Store) -> Self {
+        let (spool, metrics) = (open(folder), Metrics::new().0);
+        let settings = ShipperSettings { gather: Duration::from_millis(1), retention_days: 30 };
+        let (stop, stopped) = watch::channel(false);
+        let shipper = Shipper::new(spool.clone(), store, metrics.clone(), settings);
+        Self { spool, metrics, stop, shipping: tokio::spawn(shipper.run(stopped)) }
+    }
+
+    /// Writes clicks with these numbers.
+    fn click(&self, numbers: std::ops::RangeInclusive<u64>) {
+        for number in numbers {
+            self.spool.append(&spool::encode(&click(at(number, SignedDuration::ZERO)))).unwrap();
+        }
+    }
+
+    /// Waits until everything that was written is shipped.
+    async fn is_empty(&self) {
+        let empty = async {
+            while self.spool.depth().shipped < self.spool.depth().written {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, empty).await.expect("clicks were not shipped");
+    }
+
+    /// Stops when everything is shipped.
+    async fn finish(self) {
+        self.stop.send_replace(true);
+        timeout(PATIENCE, self.shipping).await.expect("the shipper did not end").unwrap();
+    }
+
+    /// Stops in the middle, as a kill does.
+    async fn kill(self) {
+        self.shipping.abort();
+        self.shipping.await.ok();
+    }
+}
+
+async fn number(client: &Client, query: &str) -> i64 {
+    client.query_one(&format!("SELECT ({query})::bigint"), &[]).await.unwrap().get(0)
+}
+
+/// Checks that clicks with the numbers 1 to `last` are there, each once, and that the ledger says so.
+async fn has_each_once(client: &Client, last: i64) {
+    assert_eq!(number(client, "SELECT count(*) FROM clicks.click").await, last);
+    assert_eq!(number(client, "SELECT count(DISTINCT id) FROM clicks.click").await, last);
+    assert_eq!(number(client, "SELECT sum(applied) FROM clicks.ledger").await, last);
+    assert_eq!(number(client, "SELECT sum(lost) + sum(rejected) FROM clicks.ledger").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clicks_are_shipped_in_order_over_restarts() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    for start in 0..3 {
+        let line = Line::start(folder.path(), database.store());
+        line.click(start * 500 + 1..=start * 500 + 500);
+        line.finish().await;
+    }
+    let client = database.client().await;
+    has_each_once(&client, 1_500).await;
+    // Rows stand in the order of the log within the order of the ledger.
+    let disorder =
+        "SELECT count(*) FROM (SELECT sequence, lag(sequence) OVER (ORDER BY position, sequence) AS before
+        FROM clicks.click JOIN clicks.ledger USING (batch)) AS rows WHERE sequence <> before + 1";
+    assert_eq!(number(&client, disorder).await, 0);
+    assert_eq!(number(&client, "SELECT sequence FROM clicks.progress").await, 1_500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_that_comes_and_goes_gets_every_click_once() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let proxy = Proxy::open(&database).await;
+    let store = Store::connect(&StoreConfig { url: proxy.url().to_owned(), ..database.config() }).unwrap();
+    let line = Line::start(folder.path(), store);
+    for round in 0..6 {
+        line.click(round * 300 + 1..=round * 300 + 300);
+        if round % 2 == 0 {
+            proxy.cut();
+            line.click(10_000 + round..=10_000 + round);
+            proxy.mend();
+        }
+    }
+    line.is_empty().await;
+    line.finish().await;
+    has_each_once(&database.client().await, 6 * 300 + 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shipper_that_is_killed_again_and_again_ships_every_click_once() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    for round in 0..15 {
+        let line = Line::start(folder.path(), database.store());
+        line.click(round * 100 + 1..=round * 100 + 100);
+        for _ in 0..round * 7 {
+            tokio::task::yield_now().await;
+        }
+        line.kill().await;
+    }
+    let line = Line::start(folder.path(), database.store());
+    line.finish().await;
+    has_each_once(&database.client().await, 1_500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_database_gets_back_what_it_lost() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let client = database.client().await;
+    let line = Line::start(folder.path(), database.store());
+    line.click(1..=400);
+    line.is_empty().await;
+    let then = number(&client, "SELECT sequence FROM clicks.progress").await;
+    let before: String = client.query_one("SELECT epoch::text FROM clicks.head", &[]).await.unwrap().get(0);
+    let saved = "CREATE TABLE saved AS SELECT batch FROM clicks.ledger";
+    client.batch_execute(saved).await.unwrap();
+    line.click(401..=900);
+    line.is_empty().await;
+    line.kill().await;
+    let restore = format!(
+        "DELETE FROM clicks.click WHERE batch NOT IN (SELECT batch FROM saved);
+         DELETE FROM clicks.ledger WHERE batch NOT IN (SELECT batch FROM saved);
+         UPDATE clicks.progress SET sequence = {then};
+         UPDATE clicks.head SET position = (SELECT max(position) FROM clicks.ledger);"
+    );
+    client.batch_execute(&restore).await.unwrap();
+    // What was shipped stands in the folder too, once the log was closed.
+    let line = Line::start(folder.path(), database.store());
+    line.click(901..=950);
+    line.finish().await;
+    has_each_once(&client, 950).await;
+    let after: String = client.query_one("SELECT epoch::text FROM clicks.head", &[]).await.unwrap().get(0);
+    assert_ne!(after, before, "positions were taken back");
+}
+
+fn copy(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.path().join(path.file_name().unwrap())).unwrap();
+    }
+    to
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folder_that_was_restored_loses_and_repeats_nothing() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let line = Line::start(folder.path(), database.store());
+    line.click(1..=100);
+    line.finish().await;
+    let old = copy(folder.path());
+    let line = Line::start(folder.path(), database.store());
+    line.click(101..=300);
+    line.finish().await;
+    // The numbers 101 and on are given again, to other clicks.
+    let line = Line::start(old.path(), database.store());
+    line.click(301..=350);
+    line.finish().await;
+    has_each_once(&database.client().await, 350).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clicks_that_cannot_be_read_are_counted_and_pass() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    {
+        let spool = open(folder.path());
+        for number in 1..=300 {
+            spool.append(&spool::encode(&click(at(number, SignedDuration::ZERO)))).unwrap();
+        }
+    }
+    let mut segments: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "segment"))
+        .collect();
+    segments.sort();
+    fs::remove_file(&segments[1]).unwrap();
+    let line = Line::start(folder.path(), database.store());
+    line.is_empty().await;
+    let lost = i64::try_from(line.metrics.clicks_lost.get()).unwrap();
+    assert!(lost > 10);
+    line.finish().await;
+    let client = database.client().await;
+    assert_eq!(number(&client, "SELECT count(*) FROM clicks.click").await, 300 - lost);
+    assert_eq!(number(&client, "SELECT sum(lost) FROM clicks.ledger").await, lost);
+    assert_eq!(number(&client, "SELECT sequence FROM clicks.progress").await, 300);
+}

@@ -1,0 +1,46 @@
+//! Clicks.
+
+use jiff::{SignedDuration, Timestamp};
+use smartlinks::domain::{
+    click::{Click, Counters},
+    click_id::ClickId,
+    client::TrafficClass,
+    fact::Fact,
+    revision::Revision,
+    visit::{Attribution, Channel, ResolveReason},
+};
+
+/// Returns the id of the click with this number, so long ago.
+pub(crate) fn at(number: u64, ago: SignedDuration) -> ClickId {
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&number.to_be_bytes());
+    ClickId::new(Timestamp::now() - ago, random)
+}
+
+/// Returns a click.
+pub(crate) fn click(id: ClickId) -> Click {
+    Click {
+        id,
+        shop: "acme".to_owned().try_into().unwrap(),
+        slug: Some("sale".to_owned().try_into().unwrap()),
+        revision: Revision(3),
+        channel: Channel::Link,
+        reason: ResolveReason::Default,
+        rule: None,
+        destination: "/sale".to_owned(),
+        partner: Some("anna".to_owned().try_into().unwrap()),
+        program: None,
+        attribution: Attribution::Credited,
+        traffic: TrafficClass::Human,
+        traffic_why: "nothing else".to_owned(),
+        country: None,
+        device: None,
+        os: None,
+        browser: None,
+        language: Some("de".to_owned()),
+        referrer: Fact::Absent,
+        visitor: Some([4; 16]),
+        sub_ids: vec![("s1".to_owned(), "x".to_owned())],
+        counters: Counters { link: Some(9), ..Counters::default() },
+    }
+}
