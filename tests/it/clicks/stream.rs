@@ -452,7 +452,7 @@ async fn token_of_another_epoch_is_told_from_a_garbled_one() {
     let mut consumer = Consumer::default();
     consumer.catch_up(&mut server.stats()).await;
     let mut open = server.stats().stream_clicks(following()).await.unwrap().into_inner();
-    assert_eq!(Consumer::default().take(next(&mut open).await.unwrap().unwrap()), false);
+    assert!(!Consumer::default().take(next(&mut open).await.unwrap().unwrap()));
     let reason = |status: &Status| status.get_error_details().error_info().unwrap().reason.clone();
 
     // Restored to an earlier state: first nobody has noticed, but the positions are gone.
