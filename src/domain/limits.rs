@@ -74,3 +74,19 @@ pub const REVISIONS_AHEAD: i64 = 1_000_000;
 pub const ITEM_SECONDS: u64 = 30;
 /// Unanswered items of one stream.
 pub const UNANSWERED_ITEMS: usize = 1_024;
+/// Slugs, codes, classes or reasons that a filter of clicks names.
+pub const FILTER_VALUES: usize = 100;
+/// Clicks of one message of a stream.
+pub const STREAM_CLICKS: usize = 1_000;
+/// Streams of clicks that one server sends at the same time.
+pub const STREAMS: usize = 16;
+/// Seconds that a stream of clicks may be open.
+pub const STREAM_SECONDS: u64 = 3_600;
+/// Seconds that a caller may take to read what was sent.
+pub const STREAM_WRITE_SECONDS: u64 = 30;
+/// Seconds after which a silent stream sends a heartbeat, unless told otherwise.
+pub const HEARTBEAT_SECONDS: u64 = 10;
+/// The same at most.
+pub const MAX_HEARTBEAT_SECONDS: u64 = 60;
+/// Differences that a check of the ledger tells of.
+pub const LEDGER_DIFFERENCES: usize = 100;

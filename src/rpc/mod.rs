@@ -3,6 +3,7 @@
 //! Every handler does the same: convert, `caller.may(…)`, call, convert.
 
 pub mod caller;
+pub mod click_stats;
 pub mod convert;
 pub mod layers;
 pub mod link_admin;

@@ -26,6 +26,7 @@ use crate::{
     proto::{self, link_resolver_server::LinkResolverServer},
     recorder::Recorder,
     rpc::{
+        click_stats::{ClickStatsService, StreamLimits},
         layers::{
             self,
             authentication::AuthenticationLayer,
@@ -168,6 +169,7 @@ impl Server {
         if let Some(listener) = metrics_listener {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
+        let stats = ClickStatsService::server(store.clone(), StreamLimits::default(), stopping.clone());
         let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -178,6 +180,7 @@ impl Server {
             .add_service(old_reflection)
             .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
+            .add_service(stats)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 stopped(stopping),
