@@ -24,6 +24,7 @@
 //! - [`recorder`] – keeps each click in the local log before its answer leaves
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
 //! - [`keeper`] – makes the days of clicks in PostgreSQL and removes those that are too old
+//! - [`roller`] – counts the clicks that arrived there
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -40,6 +41,7 @@ pub mod keeper;
 pub mod live;
 pub mod proto;
 pub mod recorder;
+pub mod roller;
 pub mod rpc;
 pub mod server;
 pub mod shipper;

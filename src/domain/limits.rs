@@ -74,7 +74,17 @@ pub const REVISIONS_AHEAD: i64 = 1_000_000;
 pub const ITEM_SECONDS: u64 = 30;
 /// Unanswered items of one stream.
 pub const UNANSWERED_ITEMS: usize = 1_024;
-/// Slugs, codes, classes or reasons that a filter of clicks names.
+/// Pieces of time in one answer of statistics.
+pub const STATS_POINTS: usize = 10_000;
+/// Pieces of time times values of the top in one answer of statistics.
+pub const STATS_TOP_POINTS: usize = 100_000;
+/// Figures that one answer of statistics is made from: values times pieces of time.
+pub const STATS_FIGURES: usize = 500_000;
+/// Values of a dimension that may be asked for as the top.
+pub const STATS_TOP: usize = 100;
+/// Megabytes of single clicks that one answer of statistics may read: about ten million.
+pub const STATS_READ_MEGABYTES: u64 = 2_048;
+/// Slugs, codes, classes, reasons or other values that a filter of clicks names.
 pub const FILTER_VALUES: usize = 100;
 /// Clicks of one message of a stream.
 pub const STREAM_CLICKS: usize = 1_000;

@@ -8,6 +8,7 @@ pub mod convert;
 pub mod layers;
 pub mod link_admin;
 pub mod link_resolver;
+mod pages;
 pub mod status;
 pub mod token;
 

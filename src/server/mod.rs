@@ -25,6 +25,7 @@ use crate::{
     live::Live,
     proto::{self, link_resolver_server::LinkResolverServer},
     recorder::Recorder,
+    roller::Roller,
     rpc::{
         click_stats::{ClickStatsService, StreamLimits},
         layers::{
@@ -135,6 +136,8 @@ impl Server {
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));
         tasks.spawn(health::follow(reporter, live.clone(), database_seen, leaving));
+        let roller = Roller::new(store.clone(), metrics.clone(), ROLL_INTERVAL);
+        tasks.spawn(roller.run(stopping.clone()));
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
@@ -233,6 +236,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls of one connection at the same time.
 const CONCURRENT_STREAMS: u32 = 1_024;
+
+/// How often clicks that arrived are counted.
+const ROLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the copy of the index and the clicks get at the end, however short the drain time.
 const LEAST_DRAIN: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@ mod prune;
 mod references;
 mod rows;
 mod schema;
+mod stats;
 mod types;
 
 use std::{fmt, time::Duration};
@@ -29,6 +30,7 @@ pub use feed::{Changes, Feed, FeedLink, FeedRow};
 pub use listen::Wakeups;
 use pool::Connections;
 pub use prune::Pruned;
+pub use stats::{Figures, NotCounted, Stats};
 pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
     Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,

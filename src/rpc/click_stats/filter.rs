@@ -73,7 +73,7 @@ fn members<C: Choice>(numbers: &[i32], path: &Path<'_>, faults: &mut Faults) -> 
     convert::list(numbers, path, faults, |number, at, faults| choice::read(*number, at, faults))
 }
 
-fn bounded<'w, T>(list: &'w [T], path: &Path<'_>, faults: &mut Faults) -> Option<&'w [T]> {
+pub(super) fn bounded<'w, T>(list: &'w [T], path: &Path<'_>, faults: &mut Faults) -> Option<&'w [T]> {
     let most = limits::FILTER_VALUES;
     let text = || format!("the list has {} entries, at most {most} are allowed", list.len());
     let checked = if list.len() <= most { Ok(list) } else { Err(Problem::new(Reason::TooLong, text())) };

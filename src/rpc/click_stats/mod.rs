@@ -1,8 +1,10 @@
-//! `ClickStats`: streams of clicks, and the proof that none is missing.
+//! `ClickStats`: streams of clicks, figures, and the proof that none is missing.
 
 mod check;
 mod click;
+mod figures;
 mod filter;
+mod query;
 mod stream;
 mod token;
 
@@ -16,7 +18,8 @@ pub use self::stream::StreamLimits;
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
-        CheckLedgerRequest, CheckLedgerResponse, StreamClicksRequest, StreamClicksResponse,
+        CheckLedgerRequest, CheckLedgerResponse, QueryStatsRequest, QueryStatsResponse, StreamClicksRequest,
+        StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
@@ -54,6 +57,14 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<Self::StreamClicksStream>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(stream::begin(self, caller, request.into_inner()).await?))
+    }
+
+    async fn query_stats(
+        &self,
+        request: Request<QueryStatsRequest>,
+    ) -> Result<Response<QueryStatsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(figures::query(self, caller, request.into_inner()).await?))
     }
 
     async fn check_ledger(

@@ -10,6 +10,7 @@ use crate::{
         geo::Continent,
         link::RedirectKind,
         policy::QueryConflict,
+        stats::{Dimension, Granularity},
         visit::{Attribution, Channel, Miss, ResolveReason},
     },
     proto,
@@ -62,6 +63,9 @@ choices! {
     Attribution = proto::Attribution, "attribution":
         Credited NoPartner UnknownPartner InactivePartner NotShared;
     EntryKind = proto::LedgerKind, "kind of entry": Clicks Conversions Erasure Expiry;
+    Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
+    Dimension = proto::StatsDimension, "dimension":
+        Link Partner Program Rule Country Device Os Browser Language Referrer Channel Class Reason;
     QueryConflict = proto::QueryConflict, "way to settle a conflict": DestinationWins VisitorWins Append;
 }
 
@@ -136,6 +140,8 @@ mod tests {
         numbers_read_back(TrafficClass::ALL);
         numbers_read_back(Continent::ALL);
         numbers_read_back(Channel::ALL);
+        numbers_read_back(Granularity::ALL);
+        numbers_read_back(Dimension::ALL);
         numbers_read_back(&[1, 2, 3, 4, 5, 6, 7].map(|day| Weekday::from_monday_one_offset(day).unwrap()));
         numbers_read_back(&[
             RedirectKind::Found,

@@ -9,6 +9,8 @@ mod ledger;
 mod read;
 mod readers;
 mod retention;
+mod roll;
+mod rollups;
 mod row;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
@@ -17,6 +19,8 @@ pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
 pub use read::{ClickFilter, Head, Page, Place};
 pub(super) use readers::Readers;
 pub use retention::DaysKept;
+pub use roll::{Behind, Rolled, Rollups};
+pub(super) use rollups::column;
 
 use tokio_postgres::{Error, error::SqlState};
 
