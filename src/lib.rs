@@ -25,6 +25,7 @@
 //! - [`visitors`] – tells visitors from each other without keeping who they are
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
 //! - [`keeper`] – makes the days of clicks and the keys of visitors in PostgreSQL, and removes those that are too old
+//! - [`roller`] – counts the clicks that arrived there
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -41,6 +42,7 @@ pub mod keeper;
 pub mod live;
 pub mod proto;
 pub mod recorder;
+pub mod roller;
 pub mod rpc;
 pub mod server;
 pub mod shipper;

@@ -25,13 +25,14 @@ const ROOMS: &[(&str, &str)] = &[
     ("recorder", "domain spool telemetry"),
     ("shipper", "domain spool store telemetry"),
     ("keeper", "domain store telemetry visitors"),
+    ("roller", "domain store telemetry"),
     // Answers from memory: whether PostgreSQL is there must not matter.
     ("rpc/link_resolver", "domain classify classify/language index live recorder proto telemetry visitors rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
     ("gateway", "domain classify/language proto config telemetry"),
     (
         "server",
-        "domain classify index live store spool proto config telemetry feed recorder shipper keeper visitors rpc
+        "domain classify index live store spool proto config telemetry feed recorder shipper keeper roller visitors rpc
          rpc/link_resolver",
     ),
     ("dev", "config proto store server gateway telemetry"),

@@ -40,6 +40,7 @@ CREATE TABLE clicks.ledger (
     CHECK (delivered = applied + duplicates + rejected)
 );
 CREATE INDEX ledger_by_batch ON clicks.ledger (batch);
+CREATE INDEX ledger_by_time ON clicks.ledger USING brin (at) WITH (autosummarize = on);
 COMMENT ON TABLE clicks.ledger IS 'What was done to the log, in order. Rows that are there = applied - removed, summed over all entries.';
 COMMENT ON COLUMN clicks.ledger.position IS 'Where the entry stands: 1, 2, 3, without gaps.';
 COMMENT ON COLUMN clicks.ledger.batch IS 'What the rows of this entry carry; drawn before they are written, so not in order.';
@@ -101,7 +102,7 @@ CREATE TABLE clicks.click (
     partner_total bigint
 ) PARTITION BY RANGE (at);
 CREATE UNIQUE INDEX click_id ON clicks.click (id, shop, at);
-CREATE INDEX click_batch ON clicks.click USING brin (batch) WITH (pages_per_range = 32);
+CREATE INDEX click_batch ON clicks.click USING brin (batch) WITH (pages_per_range = 32, autosummarize = on);
 COMMENT ON TABLE clicks.click IS 'One row for each click, partitioned by the UTC day of the click. There is no partition for what fits in none.';
 COMMENT ON COLUMN clicks.click.at IS 'The time in the click id.';
 COMMENT ON COLUMN clicks.click.batch IS 'The entry of the ledger that brought it.';

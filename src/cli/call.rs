@@ -72,7 +72,7 @@ pub async fn run(args: CallArgs, out: &mut impl Write) -> Result<(), String> {
     print_answers(channel, &method, request, out).await
 }
 
-/// Sends the request and prints every message that comes back.
+/// Sends the request and prints every message that comes back: of a stream each on one line, as it comes.
 async fn print_answers(
     channel: Channel,
     method: &MethodDescriptor,
@@ -86,8 +86,9 @@ async fn print_answers(
     let answers = client.server_streaming(request, path, JsonCodec(method.clone())).await;
     let mut answers = answers.map_err(|status| explain(&status))?.into_inner();
     while let Some(answer) = answers.message().await.map_err(|status| explain(&status))? {
-        let text = json::print(&answer)?;
-        writeln!(out, "{text}").map_err(|error| error.to_string())?;
+        let text =
+            if method.is_server_streaming() { json::print_line(&answer) } else { json::print(&answer) };
+        writeln!(out, "{}", text?).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

@@ -33,6 +33,8 @@ pub enum Reason {
     UnknownReference,
     /// A request id came back with another request.
     RequestIdReused,
+    /// A stream token is garbled or foreign.
+    InvalidStreamToken,
 }
 
 /// What is wrong with one value, without saying where it stands.

@@ -80,3 +80,29 @@ pub const REVISIONS_AHEAD: i64 = 1_000_000;
 pub const ITEM_SECONDS: u64 = 30;
 /// Unanswered items of one stream.
 pub const UNANSWERED_ITEMS: usize = 1_024;
+/// Pieces of time in one answer of statistics.
+pub const STATS_POINTS: usize = 10_000;
+/// Pieces of time times values of the top in one answer of statistics.
+pub const STATS_TOP_POINTS: usize = 100_000;
+/// Figures that one answer of statistics is made from: values times pieces of time.
+pub const STATS_FIGURES: usize = 500_000;
+/// Values of a dimension that may be asked for as the top.
+pub const STATS_TOP: usize = 100;
+/// Megabytes of single clicks that one answer of statistics may read: about ten million.
+pub const STATS_READ_MEGABYTES: u64 = 2_048;
+/// Slugs, codes, classes, reasons or other values that a filter of clicks names.
+pub const FILTER_VALUES: usize = 100;
+/// Clicks of one message of a stream.
+pub const STREAM_CLICKS: usize = 1_000;
+/// Streams of clicks that one server sends at the same time.
+pub const STREAMS: usize = 16;
+/// Seconds that a stream of clicks may be open.
+pub const STREAM_SECONDS: u64 = 3_600;
+/// Seconds that a caller may take to read what was sent.
+pub const STREAM_WRITE_SECONDS: u64 = 30;
+/// Seconds after which a silent stream sends a heartbeat, unless told otherwise.
+pub const HEARTBEAT_SECONDS: u64 = 10;
+/// The same at most.
+pub const MAX_HEARTBEAT_SECONDS: u64 = 60;
+/// Differences that a check of the ledger tells of.
+pub const LEDGER_DIFFERENCES: usize = 100;

@@ -28,6 +28,7 @@ pub mod policy;
 pub mod query;
 pub mod revision;
 pub mod shop;
+pub mod stats;
 mod text;
 pub mod utm;
 pub mod visit;

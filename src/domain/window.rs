@@ -184,6 +184,11 @@ impl ZoneName {
         &self.name
     }
 
+    /// Returns the zone.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     /// Returns what the clock there shows.
     pub fn weekday_and_hour(&self, time: Timestamp) -> (Weekday, i8) {
         let local = self.zone.to_datetime(time);

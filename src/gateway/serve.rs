@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     net::TcpListener,
     runtime::{self, Runtime},
@@ -38,6 +39,9 @@ use crate::{
 
 /// How long is waited before accepting again after the system refused, for example for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that the system keeps until a thread takes them. The standard library asks for 128, which one mailing fills:
+/// what comes then is dropped, and browsers try again only after a second. The system has a limit of its own.
+const BACKLOG: i32 = 4_096;
 
 /// Why the gateway cannot run.
 #[derive(Debug)]
@@ -103,6 +107,7 @@ pub struct Gateway {
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), GatewayError> {
     let bound = || {
         let listener = StdListener::bind(address)?;
+        SockRef::from(&listener).listen(BACKLOG)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))

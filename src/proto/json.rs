@@ -53,10 +53,20 @@ pub fn parse(method: &MethodDescriptor, text: &str) -> Result<DynamicMessage, St
 
 /// Writes a message, fields by their names in the contract.
 pub fn print(message: &DynamicMessage) -> Result<String, String> {
-    let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
     let mut json = serde_json::Serializer::pretty(Vec::new());
-    message.serialize_with_options(&mut json, &options).map_err(|error| error.to_string())?;
+    message.serialize_with_options(&mut json, &options()).map_err(|error| error.to_string())?;
     String::from_utf8(json.into_inner()).map_err(|error| error.to_string())
+}
+
+/// Writes a message as JSON on one line, for programs that read line by line.
+pub fn print_line(message: &DynamicMessage) -> Result<String, String> {
+    let mut json = serde_json::Serializer::new(Vec::new());
+    message.serialize_with_options(&mut json, &options()).map_err(|error| error.to_string())?;
+    String::from_utf8(json.into_inner()).map_err(|error| error.to_string())
+}
+
+fn options() -> SerializeOptions {
+    SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false)
 }
 
 /// Encodes and decodes messages of a method that is known by its descriptor only.

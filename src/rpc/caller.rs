@@ -10,6 +10,8 @@ pub enum Scope {
     Admin,
     /// Ask where visits go.
     Resolve,
+    /// Read clicks and what is counted of them.
+    Stats,
 }
 
 /// Who calls: put into the request by the authentication layer.
@@ -41,7 +43,7 @@ impl Caller {
     pub fn may(self, scope: Scope, shop: Option<&ShopId>) -> Result<(), Failure> {
         match (self, scope, shop) {
             // The one token that a server has is the shop owner's: it opens everything.
-            (Self::Local | Self::Token, Scope::Admin | Scope::Resolve, _) => Ok(()),
+            (Self::Local | Self::Token, Scope::Admin | Scope::Resolve | Scope::Stats, _) => Ok(()),
         }
     }
 

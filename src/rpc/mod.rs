@@ -3,10 +3,12 @@
 //! Every handler does the same: convert, `caller.may(…)`, call, convert.
 
 pub mod caller;
+pub mod click_stats;
 pub mod convert;
 pub mod layers;
 pub mod link_admin;
 pub mod link_resolver;
+mod pages;
 pub mod status;
 pub mod token;
 

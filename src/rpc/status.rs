@@ -256,6 +256,7 @@ impl From<Reason> for ErrorReason {
             Reason::InvalidPageToken => Self::InvalidPageToken,
             Reason::UnknownReference => Self::UnknownReference,
             Reason::RequestIdReused => Self::RequestIdReused,
+            Reason::InvalidStreamToken => Self::InvalidStreamToken,
         }
     }
 }
@@ -282,7 +283,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::UnknownField
         | ErrorReason::InvalidPageToken
         | ErrorReason::UnknownReference
-        | ErrorReason::RequestIdReused => Code::InvalidArgument,
+        | ErrorReason::RequestIdReused
+        | ErrorReason::InvalidStreamToken => Code::InvalidArgument,
         ErrorReason::ShopNotFound
         | ErrorReason::ProgramNotFound
         | ErrorReason::PartnerNotFound
@@ -297,14 +299,18 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::DefaultLink
         | ErrorReason::Deleted
         | ErrorReason::NotDeleted
-        | ErrorReason::SharedWithEveryone => Code::FailedPrecondition,
+        | ErrorReason::SharedWithEveryone
+        | ErrorReason::QueryTooBroad => Code::FailedPrecondition,
         ErrorReason::NoCredentials | ErrorReason::InvalidCredentials => Code::Unauthenticated,
         ErrorReason::PermissionDenied => Code::PermissionDenied,
         ErrorReason::IndexNotLoaded
         | ErrorReason::IndexBehind
         | ErrorReason::DatabaseUnavailable
         | ErrorReason::ClickLogFull
-        | ErrorReason::ShuttingDown => Code::Unavailable,
+        | ErrorReason::ShuttingDown
+        | ErrorReason::StreamTooOld
+        | ErrorReason::SlowReader => Code::Unavailable,
+        ErrorReason::StreamTokenExpired => Code::OutOfRange,
         ErrorReason::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorReason::Overloaded => Code::ResourceExhausted,
         ErrorReason::Unimplemented => Code::Unimplemented,

@@ -1,5 +1,5 @@
-//! Health as load balancers ask for it: the resolver is well once it has an index, however old; the admin service is
-//! well while PostgreSQL answers; nobody is well once a stop has begun.
+//! Health as load balancers ask for it: the resolver is well once it has an index, however old; the admin service and
+//! the one of statistics are well while PostgreSQL answers; nobody is well once a stop has begun.
 
 use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -12,10 +12,12 @@ const WHOLE_SERVER: &str = "";
 pub(super) const RESOLVER: &str = "smartlinks.v1.LinkResolver";
 /// The admin service by its full name.
 pub(super) const ADMIN: &str = "smartlinks.v1.LinkAdmin";
+/// The service of statistics by its full name.
+pub(super) const STATS: &str = "smartlinks.v1.ClickStats";
 
 /// Says of everything that it does not serve yet. tonic-health would call the whole server well from the beginning.
 pub(super) async fn begin(reporter: &HealthReporter) {
-    for service in [WHOLE_SERVER, RESOLVER, ADMIN] {
+    for service in [WHOLE_SERVER, RESOLVER, ADMIN, STATS] {
         reporter.set_service_status(service, ServingStatus::NotServing).await;
     }
 }
@@ -31,7 +33,9 @@ pub(super) async fn follow(
     loop {
         let has_index = index.borrow_and_update().revision.is_some();
         let has_database = *database.borrow_and_update();
-        for (service, is_well) in [(WHOLE_SERVER, has_index), (RESOLVER, has_index), (ADMIN, has_database)] {
+        let all =
+            [(WHOLE_SERVER, has_index), (RESOLVER, has_index), (ADMIN, has_database), (STATS, has_database)];
+        for (service, is_well) in all {
             let status = if is_well { ServingStatus::Serving } else { ServingStatus::NotServing };
             reporter.set_service_status(service, status).await;
         }

@@ -29,7 +29,9 @@ use crate::{
     live::Live,
     proto::{self, link_resolver_server::LinkResolverServer},
     recorder::Recorder,
+    roller::Roller,
     rpc::{
+        click_stats::{ClickStatsService, StreamLimits},
         layers::{
             self,
             authentication::AuthenticationLayer,
@@ -139,6 +141,8 @@ impl Server {
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));
         tasks.spawn(health::follow(reporter, live.clone(), database_seen, leaving));
+        let roller = Roller::new(store.clone(), metrics.clone(), ROLL_INTERVAL);
+        tasks.spawn(roller.run(stopping.clone()));
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
@@ -184,6 +188,7 @@ impl Server {
         if let Some(listener) = metrics_listener {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
+        let stats = ClickStatsService::server(store.clone(), StreamLimits::default(), stopping.clone());
         let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -194,6 +199,7 @@ impl Server {
             .add_service(old_reflection)
             .add_service(LinkAdminService::server(store))
             .add_service(LinkResolverServer::new(resolver))
+            .add_service(stats)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 stopped(stopping),
@@ -246,6 +252,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Calls of one connection at the same time.
 const CONCURRENT_STREAMS: u32 = 1_024;
+
+/// How often clicks that arrived are counted.
+const ROLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the copy of the index and the clicks get at the end, however short the drain time.
 const LEAST_DRAIN: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@ mod prune;
 mod references;
 mod rows;
 mod schema;
+mod stats;
 mod types;
 mod visitor_keys;
 
@@ -30,6 +31,7 @@ pub use feed::{Changes, Feed, FeedLink, FeedRow};
 pub use listen::Wakeups;
 use pool::Connections;
 pub use prune::Pruned;
+pub use stats::{Figures, NotCounted, Stats};
 pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
     Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,
@@ -42,7 +44,7 @@ pub struct StoreConfig {
     /// Where it is: `postgres://user@host/database`, `postgres://user@/database?host=/socket/folder`, or
     /// `host=… user=… dbname=…`.
     pub url: String,
-    /// How many connections are open at most, besides the one that listens.
+    /// How many connections are open at most, besides the one that listens and the few that read clicks.
     pub pool_size: usize,
     /// How long a call waits for a free connection, and how long a new one may take to be made.
     pub wait_timeout: Duration,
@@ -75,11 +77,14 @@ async fn blocking<T: Send + 'static>(
 #[derive(Clone)]
 pub struct Store {
     connections: Connections,
+    click_readers: clicks::Readers,
 }
 
 impl Store {
     /// Prepares connections; makes none yet, so the database may be away.
     pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
-        Ok(Self { connections: Connections::new(config)? })
+        let connections = Connections::new(config)?;
+        let click_readers = clicks::Readers::new(connections.target().clone(), config)?;
+        Ok(Self { connections, click_readers })
     }
 }

@@ -74,6 +74,14 @@ pub struct Metrics {
     pub click_days_failures: Counter,
     /// Looks after the keys of visitors that failed.
     pub visitor_key_failures: Counter,
+    /// The position of the ledger up to which clicks are counted.
+    pub rolled_position: Gauge<i64, AtomicI64>,
+    /// How long the oldest entry that is not counted has waited, in seconds.
+    pub roll_lag: Gauge<f64, AtomicU64>,
+    /// Clicks that this server counted.
+    pub clicks_rolled: Counter,
+    /// Tries to count that failed.
+    pub roll_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -107,6 +115,10 @@ impl Metrics {
             click_days_dropped: Counter::default(),
             click_days_failures: Counter::default(),
             visitor_key_failures: Counter::default(),
+            rolled_position: Gauge::default(),
+            roll_lag: Gauge::default(),
+            clicks_rolled: Counter::default(),
+            roll_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -161,6 +173,12 @@ impl Metrics {
         to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
         let failures = self.visitor_key_failures.clone();
         to.register("visitor_key_failures", "Looks after the keys of visitors that failed", failures);
+        let rolled = self.rolled_position.clone();
+        to.register("rolled_position", "The position of the ledger up to which clicks are counted", rolled);
+        let help = "How long the oldest entry of the ledger has waited that is not counted";
+        to.register_with_unit("roll_lag", help, Unit::Seconds, self.roll_lag.clone());
+        to.register("clicks_rolled", "Clicks that this server counted", self.clicks_rolled.clone());
+        to.register("roll_failures", "Tries to count clicks that failed", self.roll_failures.clone());
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }
@@ -193,6 +211,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 24);
+        assert_eq!(text.matches("# HELP").count(), 28);
     }
 }

@@ -10,10 +10,12 @@ use crate::{
         geo::Continent,
         link::RedirectKind,
         policy::QueryConflict,
-        visit::Channel,
+        stats::{Dimension, Granularity},
+        visit::{Attribution, Channel, Miss, ResolveReason},
         visitor::VisitorMode,
     },
     proto,
+    store::clicks::EntryKind,
 };
 
 /// A member of a closed list that stands in the contract as a number.
@@ -60,7 +62,48 @@ choices! {
         Found MovedPermanently TemporaryRedirect PermanentRedirect;
     Channel = proto::Channel, "channel": Link Qr;
     VisitorMode = proto::VisitorMode, "visitor mode": None Daily Cookie;
+    Attribution = proto::Attribution, "attribution":
+        Credited NoPartner UnknownPartner InactivePartner NotShared;
+    EntryKind = proto::LedgerKind, "kind of entry": Clicks Conversions Erasure Expiry;
+    Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
+    Dimension = proto::StatsDimension, "dimension":
+        Link Partner Program Rule Country Device Os Browser Language Referrer Channel Class Reason;
     QueryConflict = proto::QueryConflict, "way to settle a conflict": DestinationWins VisitorWins Append;
+}
+
+impl Choice for ResolveReason {
+    const WHAT: &'static str = "reason";
+
+    fn of(number: i32) -> Result<Option<Self>, Problem> {
+        match proto::ResolveReason::try_from(number) {
+            Ok(proto::ResolveReason::Unspecified) => Ok(None),
+            Ok(proto::ResolveReason::Rule) => Ok(Some(Self::Rule)),
+            Ok(proto::ResolveReason::Default) => Ok(Some(Self::Default)),
+            Ok(proto::ResolveReason::LinkExpired) => Ok(Some(Self::Missed(Miss::Expired))),
+            Ok(proto::ResolveReason::LinkPaused) => Ok(Some(Self::Missed(Miss::Paused))),
+            Ok(proto::ResolveReason::LinkNotStarted) => Ok(Some(Self::Missed(Miss::NotStarted))),
+            Ok(proto::ResolveReason::LinkDeleted) => Ok(Some(Self::Missed(Miss::Deleted))),
+            Ok(proto::ResolveReason::LinkNotFound) => Ok(Some(Self::Missed(Miss::NotFound))),
+            Err(_) => Err(no_such(Self::WHAT, number)),
+        }
+    }
+
+    fn number(self) -> i32 {
+        reason(self).into()
+    }
+}
+
+/// Returns the reason as it stands in the contract.
+pub fn reason(reason: ResolveReason) -> proto::ResolveReason {
+    match reason {
+        ResolveReason::Rule => proto::ResolveReason::Rule,
+        ResolveReason::Default => proto::ResolveReason::Default,
+        ResolveReason::Missed(Miss::Expired) => proto::ResolveReason::LinkExpired,
+        ResolveReason::Missed(Miss::Paused) => proto::ResolveReason::LinkPaused,
+        ResolveReason::Missed(Miss::NotStarted) => proto::ResolveReason::LinkNotStarted,
+        ResolveReason::Missed(Miss::Deleted) => proto::ResolveReason::LinkDeleted,
+        ResolveReason::Missed(Miss::NotFound) => proto::ResolveReason::LinkNotFound,
+    }
 }
 
 /// Says that no member of a list has this number.
@@ -100,6 +143,8 @@ mod tests {
         numbers_read_back(Continent::ALL);
         numbers_read_back(Channel::ALL);
         numbers_read_back(VisitorMode::ALL);
+        numbers_read_back(Granularity::ALL);
+        numbers_read_back(Dimension::ALL);
         numbers_read_back(&[1, 2, 3, 4, 5, 6, 7].map(|day| Weekday::from_monday_one_offset(day).unwrap()));
         numbers_read_back(&[
             RedirectKind::Found,

@@ -27,6 +27,14 @@ pub fn current() -> Option<Arc<str>> {
     CURRENT.try_with(Arc::clone).ok()
 }
 
+/// Works on for the call of this task in another one.
+pub async fn keep<T>(id: Option<Arc<str>>, work: impl Future<Output = T>) -> T {
+    match id {
+        Some(id) => CURRENT.scope(id, work).await,
+        None => work.await,
+    }
+}
+
 /// Names every call that passes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestIdLayer;

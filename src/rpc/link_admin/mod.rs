@@ -3,7 +3,6 @@
 mod batch;
 mod link_writes;
 mod links;
-mod pages;
 mod partners;
 mod portal;
 mod programs;
@@ -22,6 +21,7 @@ use super::{
     MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
     caller::{Caller, Scope},
     convert::Path,
+    pages,
     status::Failure,
 };
 use crate::{

@@ -5,10 +5,10 @@ use crate::{
     domain::{
         click_id::ClickId,
         name::Slug,
-        visit::{Attribution, Miss, Resolution, ResolveReason, Target},
+        visit::{Resolution, Target},
         visitor::VisitorMode,
     },
-    proto::{self, ResolveResponse},
+    proto::ResolveResponse,
     rpc::{convert::choice::Choice, status::Failure},
 };
 
@@ -26,10 +26,10 @@ pub(super) fn write(
     Ok(ResolveResponse {
         location,
         redirect: redirect.number(),
-        reason: reason(why).into(),
+        reason: why.number(),
         rule_id: text(resolution.rule.as_ref().map(|rule| rule.as_str())),
         partner: text(resolution.partner.as_ref().map(|partner| partner.as_str())),
-        attribution: attribution(resolution.attribution).into(),
+        attribution: resolution.attribution.number(),
         click_id: click_id.map(|id| id.to_string()).unwrap_or_default(),
         revision: resolution.revision.0,
         shop: resolution.shop.as_str().to_owned(),
@@ -48,28 +48,5 @@ pub(super) fn about(mut failure: Failure, question: &Question<'_>) -> Failure {
     match Slug::fold(question.slug()) {
         Ok(slug) => failure.with("slug", slug),
         Err(_) => failure,
-    }
-}
-
-/// Returns the reason as it stands in the contract.
-pub(super) fn reason(reason: ResolveReason) -> proto::ResolveReason {
-    match reason {
-        ResolveReason::Rule => proto::ResolveReason::Rule,
-        ResolveReason::Default => proto::ResolveReason::Default,
-        ResolveReason::Missed(Miss::Expired) => proto::ResolveReason::LinkExpired,
-        ResolveReason::Missed(Miss::Paused) => proto::ResolveReason::LinkPaused,
-        ResolveReason::Missed(Miss::NotStarted) => proto::ResolveReason::LinkNotStarted,
-        ResolveReason::Missed(Miss::Deleted) => proto::ResolveReason::LinkDeleted,
-        ResolveReason::Missed(Miss::NotFound) => proto::ResolveReason::LinkNotFound,
-    }
-}
-
-fn attribution(attribution: Attribution) -> proto::Attribution {
-    match attribution {
-        Attribution::Credited => proto::Attribution::Credited,
-        Attribution::NoPartner => proto::Attribution::NoPartner,
-        Attribution::UnknownPartner => proto::Attribution::UnknownPartner,
-        Attribution::InactivePartner => proto::Attribution::InactivePartner,
-        Attribution::NotShared => proto::Attribution::NotShared,
     }
 }

@@ -21,12 +21,12 @@ pub(super) fn of(
     id: ClickId,
     visit: &Visit<'_>,
     resolution: &Resolution,
-    kept: &Kept,
+    kept: Kept,
     keys: &VisitorKeys,
     sealed: &[SealedKey],
 ) -> Click {
     let headers = visit.headers;
-    let Kept { program, destination, traffic_why, sub_ids, counters } = kept.clone();
+    let Kept { program, destination, traffic_why, sub_ids, counters } = kept;
     Click {
         id,
         shop: resolution.shop.clone(),

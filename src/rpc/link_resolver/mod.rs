@@ -67,14 +67,14 @@ impl Resolver {
         let loaded = self.live.load();
         let Some(snapshot) = loaded.as_ref() else { return Answered::at_once(Err(not_loaded())) };
         let visit = question.visit(&self.classifier);
-        let resolution = match snapshot.resolve(&visit) {
+        let mut resolution = match snapshot.resolve(&visit) {
             Ok(resolution) => resolution,
             Err(no_shop) => {
                 self.tally.count_nowhere(visit.channel);
                 return Answered::at_once(Err(answer::about(no_shop.into(), question)));
             }
         };
-        let pending = match (visit.click_id, &resolution.kept) {
+        let pending = match (visit.click_id, resolution.kept.take()) {
             (Some(id), Some(kept)) => {
                 let sealed = snapshot.visitor_keys();
                 self.recorder.record(|| click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed))

@@ -2,10 +2,10 @@
 
 use prometheus_client::metrics::counter::Counter;
 
-use super::answer;
 use crate::{
     domain::visit::{Channel, ResolveReason},
     proto,
+    rpc::convert::choice,
     telemetry::metrics::{Metrics, ResolveLabels},
 };
 
@@ -39,7 +39,7 @@ impl Tally {
 
     /// Counts an answer, and the rules that were asked for it and could not be decided.
     pub(super) fn count(&self, channel: Channel, reason: ResolveReason, undecided_rules: u32) {
-        self.of(channel, answer::reason(reason)).inc();
+        self.of(channel, choice::reason(reason)).inc();
         if undecided_rules > 0 {
             self.undecided_rules.inc_by(undecided_rules.into());
         }

@@ -36,6 +36,7 @@ fn every_reason_has_its_code() {
             "InvalidArgument INVALID_PAGE_TOKEN",
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
+            "InvalidArgument INVALID_STREAM_TOKEN",
             "NotFound SHOP_NOT_FOUND",
             "NotFound PROGRAM_NOT_FOUND",
             "NotFound PARTNER_NOT_FOUND",
@@ -65,6 +66,10 @@ fn every_reason_has_its_code() {
             "Internal INTERNAL",
             "Unimplemented UNIMPLEMENTED",
             "Unavailable CLICK_LOG_FULL, retry",
+            "OutOfRange STREAM_TOKEN_EXPIRED",
+            "Unavailable STREAM_TOO_OLD, retry",
+            "Unavailable SLOW_READER, retry",
+            "FailedPrecondition QUERY_TOO_BROAD",
         ]
     );
 }
@@ -87,6 +92,7 @@ fn every_error_of_the_rooms_below_has_its_reason() {
         Reason::InvalidPageToken,
         Reason::UnknownReference,
         Reason::RequestIdReused,
+        Reason::InvalidStreamToken,
     ];
     let faults = faults.map(|reason| Failure::from(Problem::new(reason, "x").at("link")));
     let store = [
@@ -120,6 +126,7 @@ fn every_error_of_the_rooms_below_has_its_reason() {
             "InvalidArgument INVALID_PAGE_TOKEN",
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
+            "InvalidArgument INVALID_STREAM_TOKEN",
             "Unavailable DATABASE_UNAVAILABLE, retry",
             "ResourceExhausted OVERLOADED",
             "Aborted WRITE_CONFLICT",

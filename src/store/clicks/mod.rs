@@ -2,15 +2,25 @@
 //!
 //! Its rows come and go by COPY, which diesel does not know: here is plain tokio-postgres.
 
+mod check;
 mod days;
 mod ingest;
 mod ledger;
+mod read;
+mod readers;
 mod retention;
+mod roll;
+mod rollups;
 mod row;
 
+pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
 pub use days::Days;
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
+pub use read::{ClickFilter, Head, Page, Place};
+pub(super) use readers::Readers;
 pub use retention::DaysKept;
+pub use roll::{Behind, Rolled, Rollups};
+pub(super) use rollups::column;
 
 use tokio_postgres::{Error, error::SqlState};
 
@@ -30,6 +40,8 @@ fn sql_error(error: Error) -> StoreError {
     };
     // Appendix A of PostgreSQL's manual: the first two signs are the class.
     match &state.code()[..2] {
+        // Whoever has the right to may cancel as well; for who asked it is the same.
+        "57" if *state == SqlState::QUERY_CANCELED => StoreError::TooSlow(error.into()),
         "08" | "53" | "57" | "58" => StoreError::Unavailable(error.into()),
         "40" => StoreError::Conflict(error.into()),
         "55" if *state == SqlState::LOCK_NOT_AVAILABLE => StoreError::Unavailable(error.into()),

@@ -1,17 +1,23 @@
 //! A click as a row.
 
-use std::pin::pin;
+use std::{pin::pin, str::FromStr};
 
 use tokio_postgres::{
-    Transaction,
+    Row, Transaction,
     binary_copy::BinaryCopyInWriter,
     types::{ToSql, Type},
 };
+use uuid::Uuid;
 
 use super::sql_error;
 use crate::{
-    domain::{click::Click, fact::Fact},
-    store::errors::StoreError,
+    domain::{
+        click::{Click, Counters, VisitorKey},
+        click_id::ClickId,
+        fact::Fact,
+        revision::Revision,
+    },
+    store::errors::{Cause, StoreError},
 };
 
 /// The columns of a click, in the order in which they are written.
@@ -111,4 +117,67 @@ async fn write(
         &count(click.counters.partner),
     ];
     writer.write(&columns).await.map_err(sql_error)
+}
+
+/// Reads a click whose columns are [`COLUMNS`].
+pub(super) fn read(row: &Row) -> Result<Click, StoreError> {
+    let id: Uuid = row.get(3);
+    parse(row, id).map_err(|cause| StoreError::Corrupt { object: format!("click `{id}`"), cause })
+}
+
+fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
+    let text = |column: usize| row.try_get::<_, String>(column);
+    let total = |column: usize| -> Result<Option<u64>, Cause> {
+        Ok(row.try_get::<_, Option<i64>>(column)?.map(u64::try_from).transpose()?)
+    };
+    Ok(Click {
+        id: ClickId::from_uuid(id).ok_or("it is no UUID of version 7")?,
+        shop: text(4)?.try_into()?,
+        slug: name(row, 5)?,
+        revision: Revision(row.try_get(6)?),
+        channel: one_of(row, 7)?,
+        reason: one_of(row, 8)?,
+        rule: name(row, 9)?,
+        destination: text(10)?,
+        partner: name(row, 11)?,
+        program: name(row, 12)?,
+        attribution: one_of(row, 13)?,
+        traffic: one_of(row, 14)?,
+        traffic_why: text(15)?,
+        country: maybe(row, 16)?,
+        device: maybe(row, 17)?,
+        os: maybe(row, 18)?,
+        browser: maybe(row, 19)?,
+        language: row.try_get(20)?,
+        referrer: match row.try_get::<_, Option<String>>(21)? {
+            None => Fact::Unknown,
+            Some(host) if host.is_empty() => Fact::Absent,
+            Some(host) => Fact::Known(host),
+        },
+        visitor: row.try_get::<_, Option<&[u8]>>(22)?.map(VisitorKey::try_from).transpose()?,
+        sub_ids: pairs(row.try_get::<_, Option<Vec<String>>>(23)?.unwrap_or_default()),
+        counters: Counters { visitor: total(24)?, link: total(25)?, partner: total(26)? },
+    })
+}
+
+/// Reads a name that may be missing.
+fn name<T: TryFrom<String, Error: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(T::try_from).transpose().map_err(Into::into)
+}
+
+/// Reads a member of a closed list.
+fn one_of<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<T, Cause> {
+    row.try_get::<_, &str>(column)?.parse().map_err(Into::into)
+}
+
+/// Reads a member of a closed list that may be missing.
+fn maybe<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
+    row.try_get::<_, Option<&str>>(column)?.map(str::parse).transpose().map_err(Into::into)
+}
+
+/// Makes pairs of names and values that stand in turn.
+fn pairs(texts: Vec<String>) -> Vec<(String, String)> {
+    let mut texts = texts.into_iter();
+    std::iter::from_fn(|| texts.next().zip(texts.next())).collect()
 }

@@ -270,5 +270,6 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::InvalidPageToken => "INVALID_PAGE_TOKEN",
         Reason::UnknownReference => "UNKNOWN_REFERENCE",
         Reason::RequestIdReused => "REQUEST_ID_REUSED",
+        Reason::InvalidStreamToken => "INVALID_STREAM_TOKEN",
     }
 }

@@ -1,10 +1,16 @@
-//! Clicks on their way from the visitor over the local log to PostgreSQL.
+//! Clicks on their way from the visitor over the local log to PostgreSQL, and from there to whoever counts them.
 
+mod figures;
+mod ledger;
 mod outages;
+mod query;
 mod recording;
 mod retention;
+mod rolling;
 mod shipping;
 mod soak;
 mod starts;
+mod stream;
 mod visitors;
 mod world;
+mod wrong_requests;

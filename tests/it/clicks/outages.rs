@@ -79,6 +79,24 @@ async fn signal_to_stop_ships_what_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn signal_to_stop_does_not_wait_for_postgres_and_the_next_start_ships() {
+    let world = World::new().await;
+    let proxy = Proxy::open(&world.database).await;
+    let (folder, address) = (tempfile::tempdir().unwrap(), free_address());
+    let program = Program::serve(proxy.url(), folder.path(), address, world.revision).await;
+    proxy.cut();
+    let mut resolver = program.resolver().await.unwrap();
+    let ids = vec![click(&mut resolver).await, click(&mut resolver).await];
+    drop(resolver);
+    assert!(program.terminate().success());
+    assert_eq!(world.number("SELECT count(*) FROM clicks.click").await, 0);
+    proxy.mend();
+    let next = Program::serve(proxy.url(), folder.path(), address, world.revision).await;
+    world.has_exactly(ids).await;
+    drop(next);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_that_wait_for_the_disk_come() {
     let world = World::new().await;
     let folder = tempfile::tempdir().unwrap();

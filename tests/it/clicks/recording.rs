@@ -143,7 +143,7 @@ async fn over_stream(server: &TestServer, visits: Vec<ResolveRequest>) -> Vec<St
     while let Some(answer) = answers.message().await.unwrap() {
         match answer.outcome.unwrap() {
             Outcome::Answer(answer) => ids.push(answer.click_id),
-            other => panic!("{other:?}"),
+            other @ (Outcome::Failure(_) | Outcome::Closing(_)) => panic!("{other:?}"),
         }
     }
     ids

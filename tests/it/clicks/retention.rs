@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use smartlinks::store::{
-    Store,
+    Store, StoreConfig,
     clicks::{Days, DaysKept, Delivery, Frame},
 };
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ async fn add(store: &Store, count: u64, days_ago: i64) -> Date {
         Frame { content: Vec::new(), click: Ok(click(id)) }
     });
     let delivery = Delivery { source: Uuid::new_v4(), after: 0, first: 1, frames: frames.collect() };
-    store.ingestor().await.unwrap().ingest(&delivery, Days::kept(now, 400)).await.unwrap();
+    store.ingestor().await.unwrap().ingest(&delivery, Days::kept(now, 1_000)).await.unwrap();
     now.to_zoned(TimeZone::UTC).date() - days_ago.days()
 }
 
@@ -144,4 +144,22 @@ async fn server_looks_after_the_days_at_its_start() {
     .await;
     timeout(Duration::from_secs(20), server.stop()).await.unwrap();
     world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_need_only_be_members_of_the_role_that_owns_the_tables() {
+    let world = World::new().await;
+    let owner: String = world.client.query_one("SELECT current_user::text", &[]).await.unwrap().get(0);
+    let role = format!("server_{}", Uuid::new_v4().simple());
+    let make = format!("CREATE ROLE {role} LOGIN NOSUPERUSER; GRANT {owner} TO {role}");
+    world.client.batch_execute(&make).await.unwrap();
+    let url = world.database.url().replace(&format!("//{owner}@"), &format!("//{role}@"));
+    assert_ne!(url, world.database.url());
+    let store = Store::connect(&StoreConfig { url, ..world.database.config() }).unwrap();
+    add(&store, 3, 1).await;
+    let day = add(&store, 4, 40).await;
+    assert_eq!(keep(&store).await.dropped, [(day, 4)]);
+    world.adds_up().await;
+    let forget = format!("REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}; DROP ROLE {role}");
+    world.client.batch_execute(&forget).await.unwrap();
 }

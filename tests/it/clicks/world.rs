@@ -158,7 +158,17 @@ impl Program {
         revision: i64,
     ) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_smartlinks"))
-            .args(["serve", "--metrics-listen", "", "--poll-interval", "100ms", "--log", "error"])
+            .args([
+                "serve",
+                "--metrics-listen",
+                "",
+                "--poll-interval",
+                "100ms",
+                "--log",
+                "error",
+                "--drain",
+                "1s",
+            ])
             .args(["--database-url", database_url, "--listen", &address.to_string(), "--state-dir"])
             .arg(state_dir)
             .spawn()

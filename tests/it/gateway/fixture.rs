@@ -431,13 +431,18 @@ impl Book {
         *self.0.lock().unwrap() = addresses.map(<[_]>::to_vec);
     }
 
-    /// Makes one that leads to these addresses, and what follows it.
+    /// Makes one that leads to these addresses, and what follows it closely.
     pub(super) fn with(addresses: &[SocketAddr]) -> (Self, Servers) {
+        Self::read_every(Duration::from_millis(10), addresses)
+    }
+
+    /// Makes one that leads to these addresses, and what follows it.
+    pub(super) fn read_every(refresh: Duration, addresses: &[SocketAddr]) -> (Self, Servers) {
         let book = Self::default();
         book.write(Some(addresses));
         let reader = book.clone();
         let urls = ["http://resolver.example:50051".parse().unwrap()];
-        let servers = Servers::start_with(&urls, Duration::from_millis(10), move |_, _| {
+        let servers = Servers::start_with(&urls, refresh, move |_, _| {
             let found = reader.0.lock().unwrap().clone();
             async { found.ok_or_else(|| std::io::Error::other("nobody can say")) }
         });

@@ -27,6 +27,7 @@ use crate::support::{
 
 const RESOLVER: &str = "smartlinks.v1.LinkResolver";
 const ADMIN: &str = "smartlinks.v1.LinkAdmin";
+const STATS: &str = "smartlinks.v1.ClickStats";
 
 pub(super) async fn health(server: &TestServer, service: &str) -> ServingStatus {
     let request = HealthCheckRequest { service: service.into() };
@@ -44,7 +45,7 @@ async fn nobody_is_well_before_the_first_index() {
     let proxy = Proxy::open(&database).await;
     proxy.cut();
     let server = TestServer::start(settings(proxy.url())).await;
-    for service in ["", RESOLVER, ADMIN] {
+    for service in ["", RESOLVER, ADMIN, STATS] {
         assert_eq!(health(&server, service).await, ServingStatus::NotServing, "{service}");
     }
     let refused = server.resolver().resolve(lookup("acme", "sale")).await.unwrap_err();
@@ -55,12 +56,13 @@ async fn nobody_is_well_before_the_first_index() {
     assert!(details.retry_info().is_some());
 
     proxy.mend();
-    for service in ["", RESOLVER, ADMIN] {
+    for service in ["", RESOLVER, ADMIN, STATS] {
         becomes(&server, service, ServingStatus::Serving).await;
     }
-    // The resolver stays well without PostgreSQL; the admin service does not.
+    // The resolver stays well without PostgreSQL; the others do not.
     proxy.cut();
     becomes(&server, ADMIN, ServingStatus::NotServing).await;
+    becomes(&server, STATS, ServingStatus::NotServing).await;
     assert_eq!(health(&server, RESOLVER).await, ServingStatus::Serving);
     assert_eq!(health(&server, "").await, ServingStatus::Serving);
     proxy.mend();
@@ -83,7 +85,7 @@ async fn stop_is_announced_before_anything_is_refused() {
     let (hurry, hurried) = oneshot::channel::<()>();
     let stopping = tokio::spawn(server.stop_when(async { drop(hurried.await) }));
     // The first step: load balancers see it, callers do not.
-    for service in ["", RESOLVER, ADMIN] {
+    for service in ["", RESOLVER, ADMIN, STATS] {
         eventually("health to say so", async || {
             let request = HealthCheckRequest { service: service.into() };
             let status = health_client.clone().check(request).await.unwrap().into_inner().status();
@@ -130,7 +132,7 @@ async fn services_are_found_by_reflection() {
         panic!("no list of services");
     };
     let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
-    for service in [RESOLVER, ADMIN, "grpc.health.v1.Health"] {
+    for service in [RESOLVER, ADMIN, STATS, "grpc.health.v1.Health"] {
         assert!(names.contains(&service), "{names:?}");
     }
 }

@@ -13,7 +13,10 @@ use smartlinks::{
         serve::{Authentication, DatabaseSettings, ServeSettings},
     },
     domain::revision::Revision,
-    proto::{link_admin_client::LinkAdminClient, link_resolver_client::LinkResolverClient},
+    proto::{
+        click_stats_client::ClickStatsClient, link_admin_client::LinkAdminClient,
+        link_resolver_client::LinkResolverClient,
+    },
     server::Server,
 };
 use tonic::transport::{Channel, Endpoint};
@@ -120,6 +123,11 @@ impl TestServer {
     /// Returns a client of the resolver.
     pub(crate) fn resolver(&self) -> LinkResolverClient<Channel> {
         LinkResolverClient::new(self.channel.clone())
+    }
+
+    /// Returns a client of the service of statistics.
+    pub(crate) fn stats(&self) -> ClickStatsClient<Channel> {
+        ClickStatsClient::new(self.channel.clone())
     }
 
     /// Returns where it is served.

@@ -1,0 +1,77 @@
+//! `ClickStats`: streams of clicks, figures, and the proof that none is missing.
+
+mod check;
+mod click;
+mod figures;
+mod filter;
+mod query;
+mod stream;
+mod token;
+
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use tokio::sync::{Semaphore, watch};
+use tonic::{Request, Response, Status};
+
+pub use self::stream::StreamLimits;
+use super::{MAX_REQUEST_BYTES, caller::Caller};
+use crate::{
+    proto::{
+        CheckLedgerRequest, CheckLedgerResponse, QueryStatsRequest, QueryStatsResponse, StreamClicksRequest,
+        StreamClicksResponse,
+        click_stats_server::{ClickStats, ClickStatsServer},
+    },
+    store::Store,
+};
+
+/// The service.
+#[derive(Clone)]
+pub struct ClickStatsService {
+    store: Store,
+    limits: StreamLimits,
+    /// One permit for each stream that may be open.
+    streams: Arc<Semaphore>,
+    /// Checks read much: one at a time.
+    checks: Arc<Semaphore>,
+    /// True when the server is about to stop.
+    stop: watch::Receiver<bool>,
+}
+
+impl ClickStatsService {
+    /// Makes the service. When `stop` becomes true, or its sender is gone, streams end.
+    pub fn server(store: Store, limits: StreamLimits, stop: watch::Receiver<bool>) -> ClickStatsServer<Self> {
+        let streams = Arc::new(Semaphore::new(limits.streams));
+        ClickStatsServer::new(Self { store, limits, streams, checks: Arc::new(Semaphore::new(1)), stop })
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+}
+
+#[tonic::async_trait]
+impl ClickStats for ClickStatsService {
+    type StreamClicksStream = BoxStream<'static, Result<StreamClicksResponse, Status>>;
+
+    async fn stream_clicks(
+        &self,
+        request: Request<StreamClicksRequest>,
+    ) -> Result<Response<Self::StreamClicksStream>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(stream::begin(self, caller, request.into_inner()).await?))
+    }
+
+    async fn query_stats(
+        &self,
+        request: Request<QueryStatsRequest>,
+    ) -> Result<Response<QueryStatsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(figures::query(self, caller, request.into_inner()).await?))
+    }
+
+    async fn check_ledger(
+        &self,
+        request: Request<CheckLedgerRequest>,
+    ) -> Result<Response<CheckLedgerResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(check::check(self, caller, request.into_inner()).await?))
+    }
+}

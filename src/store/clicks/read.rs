@@ -1,0 +1,353 @@
+//! The log is read: in the order of the ledger, within an entry in the order of the local log.
+//!
+//! Entries commit in the order of their positions, so whoever has read up to one has missed none before it. Click rows
+//! are found by the batch and the times that their entry names.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use tokio_postgres::{
+    Client, Row,
+    types::{ToSql, Type},
+};
+use uuid::Uuid;
+
+use super::{row, sql_error};
+use crate::{
+    domain::{
+        click::Click,
+        client::TrafficClass,
+        name::{PartnerCode, ShopId, Slug},
+        visit::ResolveReason,
+    },
+    store::{Store, errors::StoreError},
+};
+
+/// Clicks of a page at most, and how many numbers of an entry are looked at together.
+const PAGE_CLICKS: i64 = 10_000;
+/// Entries of the ledger that a page looks at.
+const PAGE_ENTRIES: i64 = 1_000;
+
+/// Where the ledger ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Changes when positions may have been taken back.
+    pub epoch: Uuid,
+    /// The last position.
+    pub position: i64,
+}
+
+/// How far somebody has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The last position that was read to its end.
+    pub done: i64,
+    /// The last number of the entry behind it that was read; 0 = none yet.
+    pub within: i64,
+}
+
+impl Place {
+    /// Stands behind an entry.
+    pub fn behind(position: i64) -> Self {
+        Self { done: position, within: 0 }
+    }
+
+    /// Tells whether everything up to a position was read.
+    pub fn has_reached(self, position: i64) -> bool {
+        self.done >= position
+    }
+
+    /// Tells whether there can be such a place in a ledger that ends at a position.
+    pub fn is_in(self, position: i64) -> bool {
+        self.done < position || (self.done == position && self.within == 0)
+    }
+}
+
+/// Which clicks are wanted; an empty list means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClickFilter {
+    /// Of this shop.
+    pub shop: Option<ShopId>,
+    /// Of these links.
+    pub slugs: Vec<Slug>,
+    /// Credited to these partners.
+    pub partners: Vec<PartnerCode>,
+    /// Of these classes of traffic.
+    pub traffic: Vec<TrafficClass>,
+    /// With these reasons.
+    pub reasons: Vec<ResolveReason>,
+    /// At or after this time.
+    pub start: Option<Timestamp>,
+    /// Before this time.
+    pub end: Option<Timestamp>,
+}
+
+/// A piece of the log.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Where the ledger ended when this was read.
+    pub head: Head,
+    /// The clicks that were wanted, each with the place behind it.
+    pub clicks: Vec<(Place, Click)>,
+    /// The place behind everything that was looked at.
+    pub reached: Place,
+}
+
+impl Store {
+    /// Returns where the ledger ends.
+    pub async fn click_head(&self) -> Result<Head, StoreError> {
+        let statement = "SELECT epoch, position FROM clicks.head";
+        let read = async |client: &mut Client| {
+            let row = client.query_typed(statement, &[]).await.map_err(sql_error)?;
+            let row = row.first().ok_or_else(|| StoreError::Other("clicks.head is empty".into()))?;
+            Ok(Head { epoch: row.get(0), position: row.get(1) })
+        };
+        self.click_readers.read(read).await
+    }
+
+    /// Returns the clicks behind a place, up to a position. A page may be empty and all the same reach further.
+    pub async fn clicks_after(
+        &self,
+        place: Place,
+        up_to: i64,
+        filter: &ClickFilter,
+    ) -> Result<Page, StoreError> {
+        self.click_readers.read(async |client| read_page(client, place, up_to, filter).await).await
+    }
+}
+
+/// An entry of the ledger, as far as it matters here.
+struct Entry {
+    position: i64,
+    batch: i64,
+    first: i64,
+    last: i64,
+    /// The times of its clicks; `None` if it added none.
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+impl Entry {
+    fn read(row: &Row) -> Option<Self> {
+        let times: (Option<Timestamp>, Option<Timestamp>) = (row.get(6), row.get(7));
+        Some(Self {
+            position: row.get::<_, Option<i64>>(2)?,
+            batch: row.get::<_, Option<i64>>(3)?,
+            first: row.get::<_, Option<i64>>(4).unwrap_or_default(),
+            last: row.get::<_, Option<i64>>(5).unwrap_or_default(),
+            times: times.0.zip(times.1),
+        })
+    }
+
+    /// Tells whether some of its clicks may be of the time that is wanted.
+    fn is_wanted(&self, filter: &ClickFilter) -> bool {
+        self.times.is_some_and(|(earliest, latest)| {
+            filter.start.is_none_or(|start| start <= latest) && filter.end.is_none_or(|end| earliest < end)
+        })
+    }
+}
+
+async fn read_page(
+    client: &Client,
+    place: Place,
+    up_to: i64,
+    filter: &ClickFilter,
+) -> Result<Page, StoreError> {
+    // One statement sees one instant: an entry of another epoch is never seen under the old one.
+    let statement = "
+        SELECT head.epoch, head.position, entry.* FROM clicks.head LEFT JOIN LATERAL (
+            SELECT position, batch, first_sequence, last_sequence, min_at, max_at FROM clicks.ledger
+            WHERE ledger.position > $1 AND ledger.position <= $2 ORDER BY ledger.position LIMIT $3
+        ) AS entry ON true ORDER BY entry.position";
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&place.done, Type::INT8), (&up_to, Type::INT8), (&PAGE_ENTRIES, Type::INT8)];
+    let rows = client.query_typed(statement, &values).await.map_err(sql_error)?;
+    let head = rows.first().ok_or_else(|| StoreError::Other("clicks.head is empty".into()))?;
+    let head = Head { epoch: head.get(0), position: head.get(1) };
+    let entries: Vec<Entry> = rows.iter().filter_map(Entry::read).collect();
+    let Some(portion) = Portion::cut(&entries, place, filter) else {
+        return Ok(Page { head, clicks: Vec::new(), reached: place });
+    };
+    let clicks = portion.read(client, filter).await?;
+    Ok(Page { head, clicks, reached: portion.reached })
+}
+
+/// The entries of a page: several whole ones, or a part of one.
+struct Portion<'a> {
+    wanted: Vec<&'a Entry>,
+    /// Of an entry that is read in parts: the numbers behind this and up to that.
+    numbers: (i64, i64),
+    reached: Place,
+}
+
+impl<'a> Portion<'a> {
+    fn cut(entries: &'a [Entry], place: Place, filter: &ClickFilter) -> Option<Self> {
+        let mut portion = Self { wanted: Vec::new(), numbers: (0, i64::MAX), reached: place };
+        let mut clicks = 0;
+        for entry in entries {
+            let behind = Place::behind(entry.position);
+            if !entry.is_wanted(filter) {
+                portion.reached = behind;
+                continue;
+            }
+            let is_begun = portion.reached.within > 0 && entry.position == place.done + 1;
+            let after = if is_begun { portion.reached.within } else { entry.first - 1 };
+            let width = entry.last - after;
+            if !portion.wanted.is_empty() && clicks + width > PAGE_CLICKS {
+                break;
+            }
+            portion.wanted.push(entry);
+            clicks += width;
+            if width > PAGE_CLICKS {
+                portion.numbers = (after, after + PAGE_CLICKS);
+                portion.reached.within = after + PAGE_CLICKS;
+                break;
+            }
+            portion.reached = behind;
+            if is_begun {
+                portion.numbers.0 = after;
+                break;
+            }
+        }
+        (!entries.is_empty()).then_some(portion)
+    }
+
+    async fn read(&self, client: &Client, filter: &ClickFilter) -> Result<Vec<(Place, Click)>, StoreError> {
+        let times = self.wanted.iter().filter_map(|entry| entry.times);
+        let (Some(earliest), Some(latest)) =
+            (times.clone().map(|times| times.0).min(), times.map(|times| times.1).max())
+        else {
+            return Ok(Vec::new());
+        };
+        let positions: HashMap<i64, i64> =
+            self.wanted.iter().map(|entry| (entry.batch, entry.position)).collect();
+        let batches: Vec<i64> = positions.keys().copied().collect();
+        let (first, last) = (batches.iter().min(), batches.iter().max());
+        let (lowest, highest) = (id_from(earliest), id_to(latest));
+        let slugs = texts(&filter.slugs, Slug::as_str);
+        let partners = texts(&filter.partners, PartnerCode::as_str);
+        let traffic = texts(&filter.traffic, |class| class.as_str());
+        let reasons = texts(&filter.reasons, |reason| reason.as_str());
+        let shop = filter.shop.as_ref().map(ShopId::as_str);
+        // Times and ids say the same: the times choose partitions, the ids find fresh rows by their index, the batches
+        // find old ones by theirs.
+        let statement = format!(
+            "SELECT {columns} FROM clicks.click
+             WHERE at BETWEEN $1 AND $2 AND id BETWEEN $3 AND $4 AND batch BETWEEN $5 AND $6 AND batch = ANY($7)
+                 AND sequence > $8 AND sequence <= $9
+                 AND ($10::text IS NULL OR shop = $10) AND ($11::text[] IS NULL OR slug = ANY($11))
+                 AND ($12::text[] IS NULL OR partner = ANY($12)) AND ($13::text[] IS NULL OR traffic = ANY($13))
+                 AND ($14::text[] IS NULL OR reason = ANY($14))
+                 AND ($15::timestamptz IS NULL OR at >= $15) AND ($16::timestamptz IS NULL OR at < $16)",
+            columns = row::COLUMNS
+        );
+        let values: [(&(dyn ToSql + Sync), Type); 16] = [
+            (&earliest, Type::TIMESTAMPTZ),
+            (&latest, Type::TIMESTAMPTZ),
+            (&lowest, Type::UUID),
+            (&highest, Type::UUID),
+            (&first, Type::INT8),
+            (&last, Type::INT8),
+            (&batches, Type::INT8_ARRAY),
+            (&self.numbers.0, Type::INT8),
+            (&self.numbers.1, Type::INT8),
+            (&shop, Type::TEXT),
+            (&slugs, Type::TEXT_ARRAY),
+            (&partners, Type::TEXT_ARRAY),
+            (&traffic, Type::TEXT_ARRAY),
+            (&reasons, Type::TEXT_ARRAY),
+            (&filter.start, Type::TIMESTAMPTZ),
+            (&filter.end, Type::TIMESTAMPTZ),
+        ];
+        let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
+        let place = |batch: i64, sequence: i64| {
+            let position = positions.get(&batch).copied().unwrap_or_default();
+            Place { done: position - 1, within: sequence }
+        };
+        let clicks = rows.iter().map(|row| Ok((place(row.get(1), row.get(2)), row::read(row)?)));
+        let mut clicks = clicks.collect::<Result<Vec<_>, StoreError>>()?;
+        clicks.sort_by_key(|(place, _)| *place);
+        Ok(clicks)
+    }
+}
+
+/// Returns the names of what is wanted; `None` for all.
+fn texts<T>(wanted: &[T], name: impl Fn(&T) -> &str) -> Option<Vec<&str>> {
+    (!wanted.is_empty()).then(|| wanted.iter().map(name).collect())
+}
+
+/// Returns the lowest id that a click of this time can have.
+fn id_from(at: Timestamp) -> Uuid {
+    Uuid::from_u128(millis(at) << 80)
+}
+
+/// Returns the highest.
+fn id_to(at: Timestamp) -> Uuid {
+    Uuid::from_u128(((millis(at) + 1) << 80) - 1)
+}
+
+fn millis(at: Timestamp) -> u128 {
+    u128::try_from(at.as_millisecond()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::click_id::ClickId;
+
+    #[test]
+    fn ids_of_a_time_lie_between_the_lowest_and_the_highest() {
+        for text in ["1970-01-01T00:00:00Z", "2026-06-01T12:00:00.123Z", "9999-12-30T00:00:00Z"] {
+            let at: Timestamp = text.parse().unwrap();
+            for random in [[0; 10], [0xff; 10]] {
+                let id = ClickId::new(at, random).uuid();
+                assert!((id_from(at)..=id_to(at)).contains(&id), "{id}");
+            }
+        }
+    }
+
+    fn entry(position: i64, first: i64, last: i64) -> Entry {
+        Entry { position, batch: position * 7, first, last, times: Some((Timestamp::MIN, Timestamp::MAX)) }
+    }
+
+    /// Cuts again and again; returns the positions and numbers of each portion.
+    fn cuts(entries: &[Entry], mut place: Place) -> Vec<(Vec<i64>, (i64, i64))> {
+        let mut cuts = Vec::new();
+        loop {
+            let left: Vec<Entry> = entries
+                .iter()
+                .filter(|entry| entry.position > place.done)
+                .map(|entry| Entry { times: entry.times, ..*entry })
+                .collect();
+            let Some(portion) = Portion::cut(&left, place, &ClickFilter::default()) else { return cuts };
+            assert!(portion.reached > place, "no progress at {place:?}");
+            place = portion.reached;
+            cuts.push((portion.wanted.iter().map(|entry| entry.position).collect(), portion.numbers));
+        }
+    }
+
+    #[test]
+    fn small_entries_are_read_together_and_great_ones_in_parts() {
+        let entries = [entry(1, 1, 4_000), entry(2, 4_001, 8_000), entry(3, 1, 25_000), entry(4, 9, 9)];
+        let all = (0, i64::MAX);
+        let expected = vec![
+            (vec![1, 2], all),
+            (vec![3], (0, 10_000)),
+            (vec![3], (10_000, 20_000)),
+            (vec![3], (20_000, i64::MAX)),
+            (vec![4], all),
+        ];
+        assert_eq!(cuts(&entries, Place::default()), expected);
+        // From the middle of an entry on.
+        let middle = cuts(&entries, Place { done: 0, within: 3_999 });
+        assert_eq!(middle[0], (vec![1], (3_999, i64::MAX)));
+        assert_eq!(middle[1], (vec![2], all));
+        // A place behind the last click of an entry, but not behind the entry.
+        assert_eq!(cuts(&entries, Place { done: 3, within: 9 })[0], (vec![4], (9, i64::MAX)));
+    }
+
+    #[test]
+    fn entries_without_clicks_are_passed() {
+        let entries = [Entry { times: None, ..entry(1, 0, 0) }, Entry { times: None, ..entry(2, 5, 4) }];
+        assert_eq!(cuts(&entries, Place::default()), [(vec![], (0, i64::MAX))]);
+    }
+}

@@ -1,0 +1,200 @@
+//! Follows the ledger and counts: the numbers and the position up to which they go change in one transaction.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::{Timestamp, ToSpan, civil::Date};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{Client, NoTls, Row, Transaction};
+use uuid::Uuid;
+
+use super::{days, rollups, sql_error};
+use crate::{
+    domain::name::ShopId,
+    store::{Store, errors::StoreError},
+};
+
+/// How long a piece may take: beyond it the database hangs rather than works.
+const ROLL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Entries of the ledger that are read at once.
+const ENTRIES: i64 = 1_000;
+/// Visitors that are forgotten at once.
+const FORGOTTEN: i64 = 20_000;
+
+/// A connection of its own, over which clicks are counted.
+#[derive(Debug)]
+pub struct Rollups {
+    client: Client,
+    connection: JoinHandle<()>,
+}
+
+/// What came of a try to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rolled {
+    /// Somebody else is at it.
+    Elsewhere,
+    /// There was nothing new.
+    UpToDate,
+    /// So many clicks were counted; there may be more.
+    Clicks(u64),
+}
+
+/// How far counting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// The last entry that is counted.
+    pub position: i64,
+    /// When the first entry was written that is not.
+    pub since: Option<Timestamp>,
+}
+
+impl Drop for Rollups {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Store {
+    /// Connects for counting.
+    pub async fn rollups(&self) -> Result<Rollups, StoreError> {
+        let connecting = self.connections.target().connect(NoTls);
+        let (client, connection) = connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
+        // What goes wrong with the connection is told to whoever uses it.
+        let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
+        let rollups = Rollups { client, connection };
+        let settings = format!(
+            "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};
+             SET work_mem = '64MB'; SET temp_buffers = '64MB'; {fresh};",
+            limit = ROLL_TIMEOUT.as_millis(),
+            fresh = rollups::FRESH,
+        );
+        rollups.client.batch_execute(&settings).await.map_err(sql_error)?;
+        Ok(rollups)
+    }
+}
+
+impl Rollups {
+    /// Counts the next entries of the ledger, one at least, and no more clicks than `most` if there are more than one.
+    pub async fn roll(&mut self, most: u64) -> Result<Rolled, StoreError> {
+        let rolling = roll(&mut self.client, most);
+        timeout(ROLL_TIMEOUT, rolling).await.map_err(|late| StoreError::Unavailable(late.into()))?
+    }
+
+    /// Counts a UTC day of a shop anew from its clicks, as far as the ledger is counted. Says no, and changes nothing, if
+    /// clicks of the day may be gone because the log does not have the day any more. Counters of rules stay.
+    pub async fn reroll_day(&mut self, shop: &ShopId, day: Date) -> Result<bool, StoreError> {
+        if !days::open(&self.client).await?.contains(&day) {
+            return Ok(false);
+        }
+        let transaction = self.client.transaction().await.map_err(sql_error)?;
+        let position = "SELECT position FROM clicks.roller FOR UPDATE";
+        let position: i64 = transaction.query_one(position, &[]).await.map_err(sql_error)?.get(0);
+        let next = day.saturating_add(1.day());
+        // What is behind the position is counted when its turn comes.
+        let clicks = format!(
+            "click.shop = $1 AND click.at >= '{day} 00:00:00+00' AND click.at < '{next} 00:00:00+00'
+             AND NOT EXISTS (SELECT FROM clicks.ledger WHERE ledger.batch = click.batch AND position > $2)"
+        );
+        rollups::load(&transaction, &clicks, &[&shop.as_str(), &position]).await?;
+        rollups::remove(&transaction, shop.as_str(), &day.to_string()).await?;
+        rollups::add(&transaction).await?;
+        transaction.commit().await.map_err(sql_error)?;
+        Ok(true)
+    }
+
+    /// Returns how far counting is, whoever does it.
+    pub async fn behind(&self) -> Result<Behind, StoreError> {
+        let statement =
+            "SELECT position, (SELECT at FROM clicks.ledger WHERE ledger.position = roller.position + 1)
+            FROM clicks.roller";
+        let row = self.client.query_one(statement, &[]).await.map_err(sql_error)?;
+        Ok(Behind { position: row.get(0), since: row.get(1) })
+    }
+
+    /// Forgets who was there on days that take no more clicks because they are no longer in the log.
+    pub async fn forget_visitors(&self) -> Result<(), StoreError> {
+        let Some(first) = days::open(&self.client).await?.first().copied() else { return Ok(()) };
+        let statement = format!(
+            "DELETE FROM clicks.visitor_day WHERE ctid IN (
+                SELECT ctid FROM clicks.visitor_day WHERE day < '{first}' ORDER BY day LIMIT {FORGOTTEN})"
+        );
+        while self.client.execute(&statement, &[]).await.map_err(sql_error)? > 0 {}
+        Ok(())
+    }
+}
+
+/// Entries of the ledger in their order.
+#[derive(Default)]
+struct Entries {
+    last: Option<i64>,
+    clicks: u64,
+    batches: Vec<i64>,
+    /// When the earliest and the latest click was.
+    times: Option<(Timestamp, Timestamp)>,
+    /// How far each local log comes with them.
+    sources: BTreeMap<Uuid, i64>,
+}
+
+async fn roll(client: &mut Client, most: u64) -> Result<Rolled, StoreError> {
+    let transaction = client.transaction().await.map_err(sql_error)?;
+    let position = "SELECT position FROM clicks.roller FOR UPDATE SKIP LOCKED";
+    let Some(row) = transaction.query_opt(position, &[]).await.map_err(sql_error)? else {
+        return Ok(Rolled::Elsewhere);
+    };
+    let entries = Entries::after(&transaction, row.get(0), most).await?;
+    let Some(last) = entries.last else { return Ok(Rolled::UpToDate) };
+    if let Some((earliest, latest)) = entries.times {
+        let (from, to) = (entries.batches.iter().min(), entries.batches.iter().max());
+        // The least and the greatest number find the pages, the times the partitions.
+        let clicks = "click.batch = ANY($1) AND click.batch >= $2 AND click.batch <= $3
+            AND click.at >= $4 AND click.at <= $5";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&entries.batches, &from, &to, &earliest, &latest];
+        rollups::load(&transaction, clicks, &values).await?;
+        rollups::add(&transaction).await?;
+        rollups::add_to_counters(&transaction).await?;
+    }
+    let (sources, sequences): (Vec<_>, Vec<_>) = entries.sources.into_iter().unzip();
+    let rolled = "INSERT INTO clicks.rolled (source, sequence) SELECT * FROM unnest($1::uuid[], $2::bigint[])
+        ON CONFLICT (source) DO UPDATE SET sequence = excluded.sequence";
+    transaction.execute(rolled, &[&sources, &sequences]).await.map_err(sql_error)?;
+    let position = "UPDATE clicks.roller SET position = $1, at = clock_timestamp()";
+    transaction.execute(position, &[&last]).await.map_err(sql_error)?;
+    transaction.commit().await.map_err(sql_error)?;
+    Ok(Rolled::Clicks(entries.clicks))
+}
+
+impl Entries {
+    async fn after(transaction: &Transaction<'_>, position: i64, most: u64) -> Result<Self, StoreError> {
+        let statement = format!(
+            "SELECT position, kind, batch, source, last_sequence, applied, min_at, max_at FROM clicks.ledger
+             WHERE position > $1 ORDER BY position LIMIT {ENTRIES}"
+        );
+        let rows = transaction.query(&statement, &[&position]).await.map_err(sql_error)?;
+        let mut entries = Self::default();
+        for row in &rows {
+            let applied = u64::try_from(row.get::<_, i32>("applied")).unwrap_or_default();
+            if entries.last.is_some() && entries.clicks + applied > most {
+                break;
+            }
+            entries.last = Some(row.get("position"));
+            // Conversions are no clicks, and what is counted outlives the rows that an expiry removes.
+            if row.get::<_, &str>("kind") == "clicks" {
+                entries.take(row, applied);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn take(&mut self, row: &Row, applied: u64) {
+        if let (Some(source), Some(sequence)) = (row.get("source"), row.get("last_sequence")) {
+            self.sources.insert(source, sequence);
+        }
+        let times: Option<(Timestamp, Timestamp)> =
+            row.get::<_, Option<Timestamp>>("min_at").zip(row.get("max_at"));
+        let Some((earliest, latest)) = times else { return };
+        self.clicks += applied;
+        self.batches.push(row.get("batch"));
+        let (first, last) = self.times.unwrap_or((earliest, latest));
+        self.times = Some((earliest.min(first), latest.max(last)));
+    }
+}
