@@ -28,6 +28,8 @@ const EVERYTHING: &str = "
 image: { repository: registry.example/smartlinks, tag: v1, pullSecrets: [registry] }
 token: { secret: { name: the-token, key: word } }
 database: { secret: { name: the-database, key: address }, migrationSecret: { name: the-owner } }
+visitorKey: { secret: { name: the-visitors } }
+cookieKey: { secret: { name: the-cookies, key: crumbs } }
 geo: { path: /geo/country.mmdb, volume: { persistentVolumeClaim: { claimName: countries } } }
 user: 10001
 listenAddress: '[::]'

@@ -93,11 +93,18 @@ fn secrets_are_named_and_never_shown() {
         };
         let is_everything = rendered.what.contains("v1");
         let paths = |kind| secrets(kind).into_iter().map(|(_, _, path)| path).collect::<Vec<_>>();
-        assert_eq!(paths("StatefulSet"), ["token", "database-url"]);
-        assert_eq!(paths("Deployment"), ["token"]);
+        let optional = |path| is_everything.then_some(path);
+        let of_server = ["token", "database-url"].into_iter().chain(optional("visitor-key"));
+        assert_eq!(paths("StatefulSet"), of_server.collect::<Vec<_>>());
+        let of_gateway = ["token"].into_iter().chain(optional("cookie-key"));
+        assert_eq!(paths("Deployment"), of_gateway.collect::<Vec<_>>());
         assert_eq!(paths("Job"), ["database-url"]);
         if is_everything {
             assert_eq!(secrets("Job")[0].0, "the-owner");
+            assert_eq!(
+                secrets("Deployment")[1],
+                ("the-cookies".into(), "crumbs".into(), "cookie-key".into())
+            );
             assert_eq!(secrets("StatefulSet")[0], ("the-token".into(), "word".into(), "token".into()));
         } else {
             assert_eq!(secrets("StatefulSet")[0].0, secrets("Deployment")[0].0);
