@@ -7,10 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,18 +24,14 @@ use tokio::{
 };
 
 use super::{
-    cookie::{Card, Cookies},
+    cookie::{Cookies, Offer},
     page::{self, Body, Page},
     proxies, reply,
     resolver::Resolver,
-    route::Route,
+    route::{Link, Route},
     visit::{self, NoHost},
 };
-use crate::{
-    config::proxies::Proxies,
-    proto::{ResolveResponse, resolve_request::Site},
-    telemetry::gateway_metrics::Tally,
-};
+use crate::{config::proxies::Proxies, proto::resolve_request::Site, telemetry::gateway_metrics::Tally};
 
 /// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
 const HEAD_BYTES: usize = 64 * 1_024;
@@ -149,30 +145,10 @@ impl Door {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let (method, headers) = (request.method(), request.headers());
         let page = match Route::of(method, request.uri()) {
-            Route::Link(link) => {
-                let visitor = proxies::visitor(self.proxies.as_ref(), headers, peer);
-                match visit::of(&request, visitor, link) {
-                    Ok(mut visit) => {
-                        let cookie = self.cookies.as_ref().zip(host(&visit.site)).map(|(cookies, host)| {
-                            let secure = proxies::is_https(self.proxies.as_ref(), headers, peer);
-                            Offer::new(cookies, headers, host, secure)
-                        });
-                        visit.visitor = cookie.as_ref().map(|offer| offer.card.told());
-                        let outcome = self.resolver.ask(visit).await;
-                        let cookie = outcome.as_ref().ok().and_then(|answer| cookie?.taken(answer));
-                        match reply::of(outcome) {
-                            Ok(mut redirect) => {
-                                redirect
-                                    .headers_mut()
-                                    .extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
-                                return redirect;
-                            }
-                            Err(page) => page,
-                        }
-                    }
-                    Err(NoHost) => Page::Malformed,
-                }
-            }
+            Route::Link(link) => match self.click(&request, peer, link).await {
+                Ok(redirect) => return redirect,
+                Err(page) => page,
+            },
             Route::Health => return page::plain(StatusCode::OK, method, "ok\n"),
             Route::Ready => return self.ready(method),
             Route::Robots => return page::robots(method),
@@ -181,6 +157,27 @@ impl Door {
             Route::TooLong => Page::TooLong,
         };
         page.answer(method, headers)
+    }
+
+    /// Asks where a visit goes.
+    async fn click(
+        &self,
+        request: &Request<Incoming>,
+        peer: IpAddr,
+        link: Link,
+    ) -> Result<Response<Body>, Page> {
+        let (headers, proxies) = (request.headers(), self.proxies.as_ref());
+        let visitor = proxies::visitor(proxies, headers, peer);
+        let mut visit = visit::of(request, visitor, link).map_err(|NoHost| Page::Malformed)?;
+        let offer = self.cookies.as_ref().zip(host(&visit.site)).map(|(cookies, host)| {
+            Offer::new(cookies, headers, host, proxies::is_https(proxies, headers, peer))
+        });
+        visit.visitor = offer.as_ref().map(Offer::told);
+        let outcome = self.resolver.ask(visit).await;
+        let cookie = outcome.as_ref().ok().and_then(|answer| offer?.taken(answer));
+        let mut redirect = reply::of(outcome)?;
+        redirect.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+        Ok(redirect)
     }
 
     fn ready(&self, method: &Method) -> Response<Body> {
@@ -192,31 +189,6 @@ impl Door {
             true => page::plain(StatusCode::OK, method, "ready\n"),
             false => not_ready("The resolver does not answer.\n"),
         }
-    }
-}
-
-/// The cookie that a visit would get.
-struct Offer<'a> {
-    cookies: &'a Cookies,
-    card: Card,
-    host: String,
-    now: u64,
-    secure: bool,
-}
-
-impl<'a> Offer<'a> {
-    fn new(cookies: &'a Cookies, headers: &HeaderMap, host: &str, secure: bool) -> Self {
-        // Before 1970 no cookie is valid, and none is set that would be later.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { cookies, card: cookies.card(headers, host, now), host: host.to_owned(), now, secure }
-    }
-
-    /// Returns the cookie if the answer wants it.
-    fn taken(self, answer: &ResolveResponse) -> Option<HeaderValue> {
-        answer
-            .set_visitor_cookie
-            .then(|| self.cookies.write(&self.card, &self.host, self.now, self.secure))
-            .flatten()
     }
 }
 

@@ -4,12 +4,17 @@
 //! it. The host is signed too, so that what one shop's host gave means nothing at another's. Whether there is a cookie at
 //! all is not decided here: each visit tells the resolver what its cookie would be, and the answer says whether to set it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
-use crate::{config::Generations, proto::Visitor};
+use crate::{
+    config::Generations,
+    proto::{ResolveResponse, Visitor},
+};
 
 /// The name of the cookie.
 const NAME: &str = "smartlinks_visitor";
@@ -37,7 +42,7 @@ pub struct Cookies {
 
 /// What is known of a visitor, this visit included.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Card {
+struct Card {
     id: String,
     visits: u32,
 }
@@ -56,7 +61,7 @@ impl Cookies {
     }
 
     /// Returns what the request's cookie tells, this visit included; without a valid one, that of a new visitor.
-    pub(super) fn card(&self, headers: &HeaderMap, host: &str, now: u64) -> Card {
+    fn card(&self, headers: &HeaderMap, host: &str, now: u64) -> Card {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let cookies =
             lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
@@ -86,7 +91,7 @@ impl Cookies {
     }
 
     /// Writes the cookie.
-    pub(super) fn write(&self, card: &Card, host: &str, now: u64, secure: bool) -> Option<HeaderValue> {
+    fn write(&self, card: &Card, host: &str, now: u64, secure: bool) -> Option<HeaderValue> {
         let signed = format!("{FORM}.{}.{}.{now}", card.id, card.visits);
         let signature = signing(self.keys.first()?, &signed, host).finalize().into_bytes();
         let signature = URL_SAFE_NO_PAD.encode(&signature[..SIGNATURE_BYTES]);
@@ -97,16 +102,43 @@ impl Cookies {
     }
 }
 
+/// The cookie that a visit would get.
+pub(super) struct Offer<'a> {
+    cookies: &'a Cookies,
+    card: Card,
+    host: String,
+    now: u64,
+    secure: bool,
+}
+
+impl<'a> Offer<'a> {
+    /// Looks at the cookie of a request to a host.
+    pub(super) fn new(cookies: &'a Cookies, headers: &HeaderMap, host: &str, secure: bool) -> Self {
+        // Before 1970 no cookie is valid, and none is set that would be later.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { cookies, card: cookies.card(headers, host, now), host: host.to_owned(), now, secure }
+    }
+
+    /// Returns what the resolver is told.
+    pub(super) fn told(&self) -> Visitor {
+        let Card { id, visits } = &self.card;
+        Visitor { id: id.clone(), total_visits: (*visits).into(), from_cookie: true }
+    }
+
+    /// Returns the cookie if the answer wants it.
+    pub(super) fn taken(self, answer: &ResolveResponse) -> Option<HeaderValue> {
+        answer
+            .set_visitor_cookie
+            .then(|| self.cookies.write(&self.card, &self.host, self.now, self.secure))
+            .flatten()
+    }
+}
+
 impl Card {
     /// Makes the card of a visitor whom nobody knows.
     fn blank() -> Self {
         let id: [u8; ID_BYTES] = rand::random();
         Self { id: URL_SAFE_NO_PAD.encode(id), visits: 0 }
-    }
-
-    /// Returns what the resolver is told.
-    pub(super) fn told(&self) -> Visitor {
-        Visitor { id: self.id.clone(), total_visits: self.visits.into(), from_cookie: true }
     }
 }
 
@@ -157,8 +189,7 @@ mod tests {
         let second = cookies.card(&sent(&set(&cookies, &first, NOW)), HOST, NOW + 5);
         assert_eq!(second, Card { id: first.id.clone(), visits: 2 });
         let third = cookies.card(&sent(&set(&cookies, &second, NOW + 5)), HOST, NOW + 9);
-        let told = Visitor { id: first.id, total_visits: 3, from_cookie: true };
-        assert_eq!(third.told(), told);
+        assert_eq!(third, Card { id: first.id, visits: 3 });
     }
 
     #[test]
