@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -184,6 +185,8 @@ fn tell(settings: &DevSettings, out: &mut impl Write) -> std::io::Result<()> {
         None => "unknown: there is no country database (SMARTLINKS_GEO_DB)".into(),
     };
     let data = settings.folder.join("data");
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let tomorrow = today.saturating_add(1.day());
     writeln!(
         out,
         r#"
@@ -205,6 +208,8 @@ Type, in another terminal:
   {program} call{server} ListPartnerLinks '{{"shop":"sample","partner":"anna"}}'
   {program} call{server} Resolve '{{"purpose":"PURPOSE_LOOKUP","shop":"sample","slug":"europe","partner":"ben","client_address":"193.0.6.139"}}'
   {program} call{server} UpdateLink '{{"link":{{"shop":"sample","slug":"summer-sale","default_destination":"sale/autumn"}},"update_mask":"defaultDestination"}}'
+  {program} call{server} StreamClicks '{{"now":{{}},"follow":true}}'      every click as it comes; then click
+  {program} call{server} QueryStats '{{"shop":"sample","dimension":"STATS_DIMENSION_PARTNER","start_time":"{today}T00:00:00Z","end_time":"{tomorrow}T00:00:00Z"}}'
 
 Sample shop http://localhost:{site}   gRPC {grpc}   metrics http://{metrics}/metrics
 Countries {countries}

@@ -73,7 +73,7 @@ async fn keep(
     for ahead in 0..=DAYS_AHEAD {
         days::make(client, today.saturating_add(ahead.days())).await?;
     }
-    let first = Days::kept(now, retention_days).first;
+    let first = Days::kept(now, retention_days).first.min(first_uncounted(client).await?);
     // PostgreSQL detaches one at a time: what was interrupted comes first.
     let pending = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
         WHERE inhparent = 'clicks.click'::regclass AND inhdetachpending";
@@ -92,6 +92,15 @@ async fn keep(
         dropped.push((*day, remove(client, *day).await?));
     }
     Ok(Some(DaysKept { dropped }))
+}
+
+/// Returns the first day of a click that is not counted yet: what is counted outlives the day, what is not would be missing
+/// for ever.
+async fn first_uncounted(client: &Client) -> Result<Date, StoreError> {
+    let statement =
+        "SELECT min(min_at) FROM clicks.ledger WHERE position > (SELECT position FROM clicks.roller)";
+    let row = client.query_one(statement, &[]).await.map_err(sql_error)?;
+    Ok(row.get::<_, Option<Timestamp>>(0).map_or(Date::MAX, day_of))
 }
 
 /// Removes a day that is detached, and returns how many clicks it had.

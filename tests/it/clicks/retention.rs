@@ -16,8 +16,15 @@ use crate::support::{
     server::{PATIENCE, eventually, recording},
 };
 
-/// Adds so many clicks of a day that is so many days ago, and returns the day.
+/// Adds so many clicks of a day that is so many days ago, lets them be counted, and returns the day.
 async fn add(store: &Store, count: u64, days_ago: i64) -> Date {
+    let day = deliver(store, count, days_ago).await;
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    day
+}
+
+/// Adds so many clicks of a day that is so many days ago, and returns the day.
+async fn deliver(store: &Store, count: u64, days_ago: i64) -> Date {
     let now = Timestamp::now();
     let frames = (0..count).map(|number| {
         let id = at(number, SignedDuration::from_hours(24 * days_ago));
@@ -59,6 +66,18 @@ async fn old_days_go_with_an_entry_and_days_ahead_are_made() {
     world.adds_up().await;
     // Nothing is done twice.
     assert_eq!(keep(&store).await.dropped, []);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn day_stays_until_its_clicks_are_counted() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let (counted, uncounted) = (add(&store, 3, 50).await, deliver(&store, 4, 40).await);
+    assert_eq!(keep(&store).await.dropped, [(counted, 3)]);
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    assert_eq!(keep(&store).await.dropped, [(uncounted, 4)]);
+    assert_eq!(world.number("SELECT sum(clicks)::bigint FROM clicks.stats_link_day").await, 7);
     world.adds_up().await;
 }
 
