@@ -211,6 +211,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 28);
+        assert_eq!(text.matches("# HELP").count(), 29);
     }
 }
