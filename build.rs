@@ -10,9 +10,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The migrations are embedded in the binary by a macro that cargo does not watch.
     println!("cargo:rerun-if-changed=migrations");
 
-    let contracts = fs::read_dir("proto/smartlinks/v1")?
+    let mut contracts = fs::read_dir("proto/smartlinks/v1")?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<Vec<PathBuf>, std::io::Error>>()?;
+    // A folder has no order of its own, and reflection lists services in that of the files.
+    contracts.sort();
     let descriptors = protox::compile(contracts, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;

@@ -31,6 +31,7 @@ use smartlinks::{
         shop::ShopSettings,
         utm::{Template, Utm},
         visit::{Channel, Headers, Hints, Site, Visit},
+        visitor::VisitorMode,
         window::{TimeWindow, WeeklyHours, ZoneName},
     },
     index::{PartnerState, Record, Snapshot, Writer},
@@ -154,12 +155,14 @@ impl Visitor {
             agent: self.agent.clone(),
             hints: Hints::default(),
             headers: Some(Headers {
-                has_user_agent: true,
+                user_agent: Some("x"),
                 accept_language: Some(&self.accept_language),
                 referer: Some(&self.referer),
             }),
             purpose_header: None,
             attributes: &self.attributes,
+            visitor: None,
+            opted_out: false,
         }
     }
 }
@@ -229,6 +232,8 @@ fn settings() -> ShopSettings {
         fallback_url: None,
         query_policy: QueryPolicy::default(),
         internal_addresses: Vec::new(),
+        visitor_mode: VisitorMode::default(),
+        sub_id_params: Vec::new(),
     }
 }
 

@@ -21,7 +21,10 @@
 //! Running things:
 //!
 //! - [`feed`] – keeps the index up to date
+//! - [`recorder`] – keeps each click in the local log before its answer leaves
+//! - [`visitors`] – tells visitors from each other without keeping who they are
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
+//! - [`keeper`] – makes the days of clicks and the keys of visitors in PostgreSQL, and removes those that are too old
 //! - [`roller`] – counts the clicks that arrived there
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
@@ -35,8 +38,10 @@ pub mod domain;
 pub mod feed;
 pub mod gateway;
 pub mod index;
+pub mod keeper;
 pub mod live;
 pub mod proto;
+pub mod recorder;
 pub mod roller;
 pub mod rpc;
 pub mod server;
@@ -44,3 +49,4 @@ pub mod shipper;
 pub mod spool;
 pub mod store;
 pub mod telemetry;
+pub mod visitors;

@@ -9,6 +9,7 @@ use smartlinks::{
     index::{Record, Writer},
     live::{Live, Source},
     proto::link_resolver_server::{LinkResolver, LinkResolverServer},
+    recorder::Recorder,
     rpc::{
         layers::{
             authentication::AuthenticationLayer,
@@ -115,7 +116,8 @@ pub(crate) fn resolver() -> Resolver {
     let (stop, stopped) = watch::channel(false);
     // The benchmark ends with the process.
     std::mem::forget(stop);
-    Resolver::new(live, Arc::new(Classifier::default()), &Metrics::new().0, stopped)
+    let (classifier, metrics) = (Arc::new(Classifier::default()), Metrics::new().0);
+    Resolver::new(live, classifier, Recorder::ignoring(), Arc::default(), &metrics, stopped)
 }
 
 /// Serves with every layer that the server has around its services.

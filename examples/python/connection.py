@@ -12,7 +12,9 @@ SERVER = os.environ.get("SMARTLINKS_SERVER", "http://127.0.0.1:50051")
 TOKEN_FILE = os.environ.get("SMARTLINKS_TOKEN_FILE")
 
 
-class Token(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
+class Token(
+    grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor
+):
     """Sends the token with every call."""
 
     def __init__(self, token):
@@ -21,6 +23,7 @@ class Token(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor
     def intercept_unary_unary(self, proceed, call, request):
         return proceed(call._replace(metadata=[*(call.metadata or []), self.header]), request)
 
+    intercept_unary_stream = intercept_unary_unary
     intercept_stream_stream = intercept_unary_unary
 
 

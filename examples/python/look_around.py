@@ -11,7 +11,7 @@ from connection import connect, run
 
 def main():
     channel = connect()
-    for service in ["smartlinks.v1.LinkResolver", "smartlinks.v1.LinkAdmin"]:
+    for service in ["smartlinks.v1.LinkResolver", "smartlinks.v1.LinkAdmin", "smartlinks.v1.ClickStats"]:
         health = HealthStub(channel).Check(HealthCheckRequest(service=service), timeout=2)
         print(f"{service} is {HealthCheckResponse.ServingStatus.Name(health.status)}")
 

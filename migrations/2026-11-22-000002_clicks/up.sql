@@ -56,7 +56,7 @@ COMMENT ON COLUMN clicks.ledger.lost IS 'How many numbers before the first the l
 COMMENT ON COLUMN clicks.ledger.removed IS 'How many rows an erasure or expiry removed.';
 COMMENT ON COLUMN clicks.ledger.min_at IS 'The time of the earliest row that was added.';
 COMMENT ON COLUMN clicks.ledger.max_at IS 'The time of the latest.';
-COMMENT ON COLUMN clicks.ledger.scope IS 'What was erased: shop, and day, partner or visitor.';
+COMMENT ON COLUMN clicks.ledger.scope IS 'What was removed: of an erasure shop, and day, partner or visitor; of an expiry the day.';
 COMMENT ON COLUMN clicks.ledger.at IS 'When it was done.';
 
 CREATE TABLE clicks.progress (
@@ -114,7 +114,7 @@ COMMENT ON COLUMN clicks.click.revision IS 'The revision of the index that decid
 COMMENT ON COLUMN clicks.click.channel IS 'How the visitor came: link, qr.';
 COMMENT ON COLUMN clicks.click.reason IS 'Why the visitor went there: rule, default, expired, paused, not_started, deleted, not_found.';
 COMMENT ON COLUMN clicks.click.rule IS 'The rule that decided.';
-COMMENT ON COLUMN clicks.click.destination IS 'The destination that was chosen, as it is written in the link.';
+COMMENT ON COLUMN clicks.click.destination IS 'The destination or fallback that was chosen, as it is written; empty = nowhere, or the home page.';
 COMMENT ON COLUMN clicks.click.partner IS 'The credited partner.';
 COMMENT ON COLUMN clicks.click.program IS 'The program that the partner was in.';
 COMMENT ON COLUMN clicks.click.attribution IS 'Who is credited, or why nobody is.';
@@ -124,7 +124,7 @@ COMMENT ON COLUMN clicks.click.country IS 'The country, ISO 3166-1; null = unkno
 COMMENT ON COLUMN clicks.click.device IS 'The kind of device; null = unknown.';
 COMMENT ON COLUMN clicks.click.os IS 'The operating system; null = unknown.';
 COMMENT ON COLUMN clicks.click.browser IS 'The browser or app; null = unknown.';
-COMMENT ON COLUMN clicks.click.language IS 'The language that the visitor likes best; null = unknown.';
+COMMENT ON COLUMN clicks.click.language IS 'The first language that the browser names; null = unknown.';
 COMMENT ON COLUMN clicks.click.referrer IS 'The host of the referring page; empty = there was none, null = unknown.';
 COMMENT ON COLUMN clicks.click.visitor IS 'Tells one visitor of the shop from another, for as long as the key of the shop lasts.';
 COMMENT ON COLUMN clicks.click.sub_ids IS 'The query parameters that the shop keeps: name and value in turn.';

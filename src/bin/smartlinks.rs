@@ -5,7 +5,7 @@ use std::{io::stdout, process::ExitCode};
 use clap::Parser;
 use smartlinks::{
     cli::call::{self, CallArgs},
-    config::{dev::DevArgs, migrate::MigrateArgs, serve::ServeArgs},
+    config::{dev::DevArgs, migrate::MigrateArgs, serve::ServeArgs, ship::ShipArgs},
     dev, server,
     telemetry::{log, signal::Signals},
 };
@@ -18,6 +18,8 @@ enum Command {
     Serve(ServeArgs),
     /// Brings the tables of the database up to date.
     Migrate(MigrateArgs),
+    /// Brings the clicks of a server that is gone for ever to PostgreSQL.
+    Ship(ShipArgs),
     /// Runs everything on this machine, with a sample shop and a PostgreSQL of its own.
     Dev(DevArgs),
     /// Checks the settings of `serve` and prints those in effect.
@@ -43,6 +45,12 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             let settings = args.read()?;
             log::start(&args.log.log, settings.log_format)?;
             server::migrate(&settings.database).await?;
+        }
+        Command::Ship(args) => {
+            let settings = args.read()?;
+            log::start(&args.log.log, settings.log_format)?;
+            let mut signals = Signals::catch()?;
+            server::ship(settings, signals.next(), &mut stdout()).await?;
         }
         Command::Dev(args) => {
             let settings = args.read()?;

@@ -1,12 +1,18 @@
 //! Chooses the one language that a visitor has for a link.
 
-use crate::domain::{fact::Fact, language::LanguageRange};
+use crate::domain::{
+    fact::Fact,
+    language::{LanguageRange, MAX_SUBTAGS},
+};
 
 /// Bounds the entries that are read; browsers send about ten.
 pub const MAX_ENTRIES: usize = 32;
 
 /// Bounds how much of a header is read.
 pub const MAX_BYTES: usize = 1_024;
+
+/// Bounds a language that is kept: three subtags.
+const MAX_LANGUAGE_BYTES: usize = MAX_SUBTAGS * 8 + (MAX_SUBTAGS - 1);
 
 /// Holds the entries of an `Accept-Language` header, in its order.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +85,14 @@ pub fn best<'s>(header: Option<&str>, supported: &'s [LanguageRange]) -> Fact<&'
     header.map_or(Fact::Unknown, |header| AcceptLanguage::parse(header).best(supported))
 }
 
+/// Returns the first language of a header that the visitor does not exclude, in small letters; `None` if it names none,
+/// or one that is longer than any that a rule may name.
+pub fn first(header: Option<&str>) -> Option<String> {
+    let read = AcceptLanguage::parse(header?);
+    let first = read.entries[..read.len].iter().find(|entry| entry.quality > 0)?;
+    (first.range.len() <= MAX_LANGUAGE_BYTES).then(|| first.range.to_ascii_lowercase())
+}
+
 /// Goes from a range to shorter and shorter ones; a single letter or digit goes together with what it introduced.
 fn fall_back(range: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(range), |range| {
@@ -136,7 +150,7 @@ pub fn parse_quality(parameter: &str) -> Option<u16> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{AcceptLanguage, Fact, LanguageRange, MAX_BYTES, MAX_ENTRIES, best, parse_quality};
+    use super::{AcceptLanguage, Fact, LanguageRange, MAX_BYTES, MAX_ENTRIES, best, first, parse_quality};
 
     /// Chooses among ranges given in one text; `none` and `unknown` stand for the two kinds of nothing.
     fn choose(header: &str, supported: &str) -> String {
@@ -261,6 +275,22 @@ mod tests {
         fn arbitrary_text_never_panics(any in "\\PC*", soup in "(de|en-GB|zh-Hant|\\*|-|;|q=|0\\.[0-9]|,| |é|[a-z0-9]{1,9}){0,60}") {
             choose(&any, "de en");
             choose(&soup, "de en zh");
+        }
+    }
+
+    #[test]
+    fn first_language_is_kept_in_small_letters() {
+        for (header, kept) in [
+            (Some("de-AT,de;q=0.9,en;q=0.8"), Some("de-at")),
+            (Some("*, EN;q=0.1, de"), Some("en")),
+            (Some("fr;q=0, x_y, nl"), Some("nl")),
+            (Some("en;q=0"), None),
+            (Some("*"), None),
+            (Some("aaaaaaaa-bbbbbbbb-cccccccc, de"), Some("aaaaaaaa-bbbbbbbb-cccccccc")),
+            (Some("aaaaaaaa-bbbbbbbb-cccccccc-d, de"), None),
+            (None, None),
+        ] {
+            assert_eq!(first(header).as_deref(), kept, "{header:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread, time::Durat
 use http::Uri;
 
 use super::{
-    LogArgs, LogFormat, Reader, Secret, SettingFaults,
+    Generations, LogArgs, LogFormat, Reader, Secret, SettingFaults,
     proxies::{Proxies, ProxyArgs},
 };
 
@@ -27,6 +27,10 @@ pub struct GatewayArgs {
     /// A file with the token that the servers ask for.
     #[arg(long, env = "SMARTLINKS_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// A file with the secret that signs visitors' cookies, and on a second line the one before; without it no visitor gets
+    /// a cookie.
+    #[arg(long, env = "SMARTLINKS_COOKIE_KEY_FILE", value_name = "FILE")]
+    pub cookie_key_file: Option<PathBuf>,
     /// How long a click waits for its answer before it gets a 503.
     #[arg(long, env = "SMARTLINKS_GATEWAY_REQUEST_TIMEOUT", default_value = "2s", value_name = "TIME")]
     pub request_timeout: String,
@@ -66,6 +70,8 @@ pub struct GatewaySettings {
     pub resolver_refresh: Duration,
     /// The token that they ask for.
     pub token: Option<Secret>,
+    /// What signs visitors' cookies.
+    pub cookie_keys: Option<Generations>,
     /// How long a click waits for its answer.
     pub request_timeout: Duration,
     /// How long a connection may be silent, or take to send its headers.
@@ -102,6 +108,7 @@ impl GatewaySettings {
             resolver: vec![resolver],
             resolver_refresh: Duration::from_secs(5),
             token: None,
+            cookie_keys: None,
             request_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(30),
             stop_delay: Duration::ZERO,
@@ -131,6 +138,10 @@ impl GatewayArgs {
         let resolver = resolver(&self.resolver, reader);
         let refresh = reader.duration("SMARTLINKS_RESOLVER_REFRESH", &self.resolver_refresh, TENTH, HOUR);
         let token = self.token(reader);
+        let cookie_keys = match &self.cookie_key_file {
+            Some(file) => reader.generations_file("SMARTLINKS_COOKIE_KEY_FILE", file).map(Some),
+            None => Some(None),
+        };
         let timeout = &self.request_timeout;
         let timeout = reader.duration("SMARTLINKS_GATEWAY_REQUEST_TIMEOUT", timeout, MILLISECOND, ITEM);
         let idle = reader.duration("SMARTLINKS_GATEWAY_IDLE_TIMEOUT", &self.idle_timeout, MILLISECOND, HOUR);
@@ -149,6 +160,7 @@ impl GatewayArgs {
             resolver: resolver?,
             resolver_refresh: refresh?,
             token: token?,
+            cookie_keys: cookie_keys?,
             request_timeout: timeout?,
             idle_timeout: idle?,
             stop_delay: delay?,
@@ -217,6 +229,7 @@ mod tests {
             "--resolver=https://r:1",
             "--resolver-refresh=1ms",
             "--token-file=/nowhere/token",
+            "--cookie-key-file=/nowhere/key",
             "--request-timeout=31s",
             "--idle-timeout=0s",
             "--stop-delay=2h",
@@ -236,6 +249,7 @@ mod tests {
             "SMARTLINKS_RESOLVER",
             "SMARTLINKS_RESOLVER_REFRESH",
             "SMARTLINKS_TOKEN_FILE",
+            "SMARTLINKS_COOKIE_KEY_FILE",
             "SMARTLINKS_GATEWAY_REQUEST_TIMEOUT",
             "SMARTLINKS_GATEWAY_IDLE_TIMEOUT",
             "SMARTLINKS_GATEWAY_STOP_DELAY",

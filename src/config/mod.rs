@@ -5,11 +5,13 @@
 
 use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
+pub mod clicks;
 pub mod dev;
 pub mod gateway;
 pub mod migrate;
 pub mod proxies;
 pub mod serve;
+pub mod ship;
 
 /// What is wrong with the settings: a line for each.
 #[derive(Debug, Default)]
@@ -81,6 +83,24 @@ impl Reader {
         value
     }
 
+    /// Reads a number of bytes, `512MiB`, `4GiB`, that is at least `least`.
+    pub fn size(&mut self, setting: &str, text: &str, least: u64) -> Option<u64> {
+        let units = [("KiB", KIB), ("MiB", MIB), ("GiB", 1_024 * MIB), ("TiB", 1_024 * 1_024 * MIB)];
+        let text = text.trim();
+        let value = units.iter().find_map(|(unit, bytes)| {
+            let number: u64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+            number.checked_mul(*bytes)
+        });
+        let value = value.filter(|bytes| *bytes >= least);
+        if value.is_none() {
+            self.fault(
+                setting,
+                format!("`{text}` is not a size from {} on, such as `4GiB`", shown_size(least)),
+            );
+        }
+        value
+    }
+
     /// Reads a secret from a file; white space around it is dropped.
     pub fn secret_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
         match fs::read_to_string(path) {
@@ -89,6 +109,26 @@ impl Reader {
             }
             Ok(text) => return Some(Secret(text.trim().to_owned())),
             Err(error) => self.fault(setting, format!("cannot read the file {}: {error}", path.display())),
+        }
+        None
+    }
+
+    /// Reads the generations of a secret from a file: a line for the newest, and one for that before if it still counts.
+    pub fn generations_file(&mut self, setting: &str, path: &Path) -> Option<Generations> {
+        let text = self.secret_file(setting, path)?;
+        let lines: Vec<&str> = text.expose().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let (most, least) = (GENERATIONS, SECRET_CHARACTERS);
+        let path = path.display();
+        if lines.len() > most {
+            self.fault(
+                setting,
+                format!("the file {path} has {} lines, write at most {most} secrets", lines.len()),
+            );
+        } else if lines.iter().any(|line| line.chars().count() < least) {
+            let text = format!("a secret in the file {path} is shorter than {least} characters");
+            self.fault(setting, format!("{text}; make one with `openssl rand -base64 32`"));
+        } else {
+            return Some(Generations::new(lines));
         }
         None
     }
@@ -115,6 +155,26 @@ impl Reader {
     }
 }
 
+/// Secrets in one file: the newest, and the one before.
+const GENERATIONS: usize = 2;
+/// Characters of a secret at least: it must not be guessed.
+const SECRET_CHARACTERS: usize = 32;
+
+const KIB: u64 = 1_024;
+const MIB: u64 = 1_024 * KIB;
+
+/// Writes a number of bytes with the largest unit that leaves no rest.
+pub fn shown_size(bytes: u64) -> String {
+    let mut number = bytes;
+    for (at, unit) in ["B", "KiB", "MiB", "GiB", "TiB"].iter().enumerate() {
+        if number == 0 || !number.is_multiple_of(1_024) || at == 4 {
+            return format!("{number}{unit}");
+        }
+        number /= 1_024;
+    }
+    format!("{bytes}B")
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -134,6 +194,22 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
+    }
+}
+
+/// A secret and the one before it, which still counts for what it was used on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generations(Vec<Secret>);
+
+impl Generations {
+    /// Wraps texts, the newest first.
+    pub fn new<'a>(newest_first: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(newest_first.into_iter().map(Secret::new).collect())
+    }
+
+    /// Returns the texts, the newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Secret::expose)
     }
 }
 
@@ -196,6 +272,41 @@ mod tests {
         assert_eq!(read("5"), None);
         assert_eq!(read("2h"), None);
         assert_eq!(read("-2s"), None);
+    }
+
+    #[test]
+    fn sizes_are_written_with_a_unit() {
+        let mut reader = Reader::default();
+        let mut read = |text| reader.size("X", text, MIB);
+        assert_eq!(read("4GiB"), Some(4 << 30));
+        assert_eq!(read("1024KiB"), Some(MIB));
+        assert_eq!(read("512 MiB"), Some(512 << 20));
+        for bad in ["1048576", "1023KiB", "4GB", "-1GiB", "99999999999999TiB", "GiB", ""] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        for (bytes, shown) in [(0, "0B"), (1_000, "1000B"), (4 << 30, "4GiB"), (MIB + KIB, "1025KiB")] {
+            assert_eq!(shown_size(bytes), shown);
+        }
+    }
+
+    #[test]
+    fn secrets_come_in_two_generations() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let (new, old) = ("n".repeat(32), "o".repeat(40));
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let mut reader = Reader::default();
+            let read = reader.generations_file("X", &file);
+            reader.finish(read).map_err(|faults| faults.to_string())
+        };
+        assert_eq!(read(&format!("{new}\n")), Ok(Generations::new([&*new])));
+        assert_eq!(read(&format!(" {new} \n\n{old}")), Ok(Generations::new([&*new, &*old])));
+        for (bad, says) in [("", "empty"), (&new[1..], "shorter"), (&format!("{new}\nold"), "shorter")] {
+            assert!(read(bad).unwrap_err().contains(says), "{bad}");
+        }
+        assert!(read(&format!("{new}\n{new}\n{new}")).unwrap_err().contains("at most 2"));
+        assert!(!format!("{:?}", Generations::new(["hidden"])).contains("hidden"));
     }
 
     #[test]

@@ -22,22 +22,25 @@ const FORWARDED_HEADER: &str = "SMARTLINKS_GATEWAY_FORWARDED_HEADER";
 const COUNTRY_HEADER: &str = "SMARTLINKS_GATEWAY_COUNTRY_HEADER";
 
 /// Headers that mean something else already, so that none can carry the country.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 20] = [
     "accept",
     "accept-language",
     "connection",
     "content-length",
     "cookie",
+    "dnt",
     "forwarded",
     "host",
     "purpose",
     "referer",
+    "sec-gpc",
     "sec-purpose",
     "transfer-encoding",
     "upgrade",
     "user-agent",
     "via",
     "x-forwarded-for",
+    "x-forwarded-proto",
     "x-moz",
     "x-purpose",
 ];

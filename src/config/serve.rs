@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::{LogArgs, LogFormat, Reader, Secret, SettingFaults};
+use super::{
+    Generations, LogArgs, LogFormat, Reader, Secret, SettingFaults,
+    clicks::{ClickArgs, Clicks},
+};
 
 /// Flags of `smartlinks serve`.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,9 +34,17 @@ pub struct ServeArgs {
     /// The country database, an MMDB file; without it the country is unknown. Read again when it changes.
     #[arg(long, env = "SMARTLINKS_GEO_DB", value_name = "FILE")]
     pub geo_db: Option<PathBuf>,
-    /// A folder for the copy of the index with which a start without PostgreSQL is possible; without it there is none.
+    /// A folder for the clicks that wait for PostgreSQL, and for the copy of the index with which a start without it is
+    /// possible.
     #[arg(long, env = "SMARTLINKS_STATE_DIR", value_name = "FOLDER")]
     pub state_dir: Option<PathBuf>,
+    /// A file with the secret of visitors' keys, the same for all servers, and on a second line the one before; without it
+    /// visitors of shops with the mode DAILY are unknown.
+    #[arg(long, env = "SMARTLINKS_VISITOR_KEY_FILE", value_name = "FILE")]
+    pub visitor_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print them")]
+    pub clicks: ClickArgs,
     /// How often the copy is written, if anything changed.
     #[arg(long, env = "SMARTLINKS_COPY_INTERVAL", default_value = "3m", value_name = "TIME")]
     pub copy_interval: String,
@@ -111,6 +122,10 @@ pub struct ServeSettings {
     pub geo_db: Option<PathBuf>,
     /// The folder of the index's copy.
     pub state_dir: Option<PathBuf>,
+    /// The secret of visitors' keys.
+    pub visitor_keys: Option<Generations>,
+    /// What is done with clicks.
+    pub clicks: Clicks,
     /// How often the copy is written.
     pub copy_interval: Duration,
     /// How often PostgreSQL is asked for changes.
@@ -181,6 +196,11 @@ impl ServeArgs {
         if let Some(file) = self.geo_db.as_ref().filter(|file| !file.is_file()) {
             reader.fault("SMARTLINKS_GEO_DB", format!("there is no file {}", file.display()));
         }
+        let visitor_keys = match &self.visitor_key_file {
+            Some(file) => reader.generations_file("SMARTLINKS_VISITOR_KEY_FILE", file).map(Some),
+            None => Some(None),
+        };
+        let clicks = self.clicks.read(self.state_dir.as_deref(), reader);
         let copy = reader.duration("SMARTLINKS_COPY_INTERVAL", &self.copy_interval, MILLISECOND, 24 * HOUR);
         let poll = reader.duration("SMARTLINKS_POLL_INTERVAL", &self.poll_interval, MILLISECOND, HOUR);
         let compare =
@@ -195,6 +215,8 @@ impl ServeArgs {
             authentication: authentication?,
             geo_db: self.geo_db.clone(),
             state_dir: self.state_dir.clone(),
+            visitor_keys: visitor_keys?,
+            clicks: clicks?,
             copy_interval: copy?,
             poll_interval: poll?,
             compare_interval: compare?,
@@ -232,7 +254,7 @@ impl ServeSettings {
             Authentication::Anyone => "(none: anyone may call)",
             Authentication::Token(_) => "(a token)",
         };
-        vec![
+        let mut all = vec![
             ("SMARTLINKS_LISTEN", self.listen.to_string()),
             ("SMARTLINKS_METRICS_LISTEN", self.metrics_listen.map_or("(none)".into(), |at| at.to_string())),
             ("SMARTLINKS_DATABASE_URL", without_password(self.database.url.expose())),
@@ -242,13 +264,19 @@ impl ServeSettings {
             ("SMARTLINKS_TOKEN_FILE", authentication.into()),
             ("SMARTLINKS_GEO_DB", path(&self.geo_db)),
             ("SMARTLINKS_STATE_DIR", path(&self.state_dir)),
+            (
+                "SMARTLINKS_VISITOR_KEY_FILE",
+                self.visitor_keys.as_ref().map_or("(none)", |_| "(a secret)").into(),
+            ),
             ("SMARTLINKS_COPY_INTERVAL", format!("{:?}", self.copy_interval)),
             ("SMARTLINKS_POLL_INTERVAL", format!("{:?}", self.poll_interval)),
             ("SMARTLINKS_COMPARE_INTERVAL", format!("{:?}", self.compare_interval)),
             ("SMARTLINKS_STOP_DELAY", format!("{:?}", self.stop_delay)),
             ("SMARTLINKS_DRAIN", format!("{:?}", self.drain)),
             ("SMARTLINKS_LOG_FORMAT", format!("{:?}", self.log_format).to_lowercase()),
-        ]
+        ];
+        all.extend(self.clicks.effective());
+        all
     }
 }
 
@@ -269,9 +297,12 @@ fn without_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::Parser;
 
     use super::*;
+    use crate::config::clicks::RecordSettings;
 
     #[derive(Parser)]
     struct Command {
@@ -280,7 +311,8 @@ mod tests {
     }
 
     fn read(flags: &[&str]) -> Result<ServeSettings, String> {
-        let flags = ["smartlinks", "--database-url", "postgres://me:pass@db/links"].iter().chain(flags);
+        let always = ["smartlinks", "--database-url", "postgres://me:pass@db/links", "--state-dir", "/state"];
+        let flags = always.iter().chain(flags);
         Command::parse_from(flags).args.read().map_err(|faults| faults.to_string())
     }
 
@@ -316,6 +348,37 @@ mod tests {
             "SMARTLINKS_LOG_FORMAT",
         ];
         assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn clicks_need_a_place() {
+        let parse = |flags: &[&str]| {
+            let flags = ["smartlinks", "--database-url", "postgres://db"].iter().chain(flags);
+            Command::parse_from(flags).args.read().map_err(|faults| faults.to_string())
+        };
+        let fault = parse(&[]).unwrap_err();
+        assert!(
+            fault.starts_with("SMARTLINKS_STATE_DIR: is not set") && fault.contains("=ignore"),
+            "{fault}"
+        );
+        assert_eq!(parse(&["--clicks", "ignore"]).unwrap().clicks, Clicks::Ignore);
+        let defaults = RecordSettings::within(Path::new("/state"));
+        assert_eq!(read(&[]).unwrap().clicks, Clicks::Record(defaults.clone()));
+        let always = RecordSettings { sync_every: None, refuse_when_full: true, ..defaults };
+        let settings = read(&["--spool-sync", "always", "--spool-full", "refuse"]).unwrap();
+        assert_eq!(settings.clicks, Clicks::Record(always));
+        for (flag, value, setting) in [
+            ("--clicks", "maybe", "SMARTLINKS_CLICKS"),
+            ("--spool-limit", "127MiB", "SMARTLINKS_SPOOL_LIMIT"),
+            ("--spool-full", "drop", "SMARTLINKS_SPOOL_FULL"),
+            ("--spool-sync", "never", "SMARTLINKS_SPOOL_SYNC"),
+            ("--spool-retain", "1", "SMARTLINKS_SPOOL_RETAIN"),
+            ("--spool-retain-for", "1", "SMARTLINKS_SPOOL_RETAIN_FOR"),
+            ("--click-retention-days", "2", "SMARTLINKS_CLICK_RETENTION_DAYS"),
+        ] {
+            let fault = read(&[flag, value]).unwrap_err();
+            assert!(fault.starts_with(&format!("{setting}: `{value}` is not")), "{fault}");
+        }
     }
 
     #[test]

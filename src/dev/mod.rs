@@ -7,6 +7,7 @@ pub mod lock;
 pub mod postgres;
 mod run;
 pub mod sample;
+mod secrets;
 mod site;
 
 pub use run::run;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -20,11 +21,12 @@ use tonic::transport::{Channel, Endpoint};
 use super::{
     lock::FolderLock,
     postgres::{Cluster, ClusterOptions, Programs},
-    sample, site,
+    sample, secrets, site,
 };
 use crate::{
     config::{
         Secret,
+        clicks::{Clicks, RecordSettings},
         dev::DevSettings,
         gateway::GatewaySettings,
         serve::{Authentication, DatabaseSettings, ServeSettings},
@@ -61,7 +63,8 @@ async fn with_database(
     stop: impl Future<Output = ()>,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let serve = serve_settings(settings, cluster.url());
+    let mut serve = serve_settings(settings, cluster.url());
+    serve.visitor_keys = Some(secrets::kept(&settings.folder, "visitors")?);
     server::migrate(&serve.database).await.map_err(|error| error.to_string())?;
     let server = Server::start(serve).await.map_err(|error| error.to_string())?;
     let (stopper, stopping) = watch::channel(false);
@@ -95,7 +98,8 @@ async fn around(
     }));
     let channel = connect(server.address()).await?;
     sample::make(channel, settings.site_listen.port(), settings.gateway_listen.port()).await?;
-    let beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
+    let mut beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
+    beside.cookie_keys = Some(secrets::kept(&settings.folder, "cookies")?);
     let gateway = Gateway::bind(beside).map_err(|error| error.to_string())?;
     spawn_blocking(move || {
         if let Err(error) = gateway.run(&stopping) {
@@ -144,6 +148,7 @@ fn in_use(setting: &str, address: SocketAddr, error: &std::io::Error) -> String 
 }
 
 fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
+    let state_dir = settings.folder.join("state");
     ServeSettings {
         listen: settings.listen,
         metrics_listen: Some(settings.metrics_listen),
@@ -155,7 +160,9 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         },
         authentication: Authentication::Anyone,
         geo_db: settings.geo_db.clone(),
-        state_dir: Some(settings.folder.join("state")),
+        visitor_keys: None,
+        clicks: Clicks::Record(RecordSettings::within(&state_dir)),
+        state_dir: Some(state_dir),
         copy_interval: Duration::from_secs(180),
         poll_interval: Duration::from_secs(2),
         compare_interval: Duration::from_secs(600),
@@ -178,6 +185,8 @@ fn tell(settings: &DevSettings, out: &mut impl Write) -> std::io::Result<()> {
         None => "unknown: there is no country database (SMARTLINKS_GEO_DB)".into(),
     };
     let data = settings.folder.join("data");
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let tomorrow = today.saturating_add(1.day());
     writeln!(
         out,
         r#"
@@ -199,6 +208,8 @@ Type, in another terminal:
   {program} call{server} ListPartnerLinks '{{"shop":"sample","partner":"anna"}}'
   {program} call{server} Resolve '{{"purpose":"PURPOSE_LOOKUP","shop":"sample","slug":"europe","partner":"ben","client_address":"193.0.6.139"}}'
   {program} call{server} UpdateLink '{{"link":{{"shop":"sample","slug":"summer-sale","default_destination":"sale/autumn"}},"update_mask":"defaultDestination"}}'
+  {program} call{server} StreamClicks '{{"now":{{}},"follow":true}}'      every click as it comes; then click
+  {program} call{server} QueryStats '{{"shop":"sample","dimension":"STATS_DIMENSION_PARTNER","start_time":"{today}T00:00:00Z","end_time":"{tomorrow}T00:00:00Z"}}'
 
 Sample shop http://localhost:{site}   gRPC {grpc}   metrics http://{metrics}/metrics
 Countries {countries}

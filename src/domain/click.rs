@@ -30,7 +30,7 @@ pub struct Click {
     pub reason: ResolveReason,
     /// The rule that decided.
     pub rule: Option<RuleId>,
-    /// The destination that was chosen, as it is written in the link; the location may hold anything of the visitor's.
+    /// The destination or fallback that was chosen, as it is written; the location may hold anything of the visitor's.
     pub destination: String,
     /// The credited partner.
     pub partner: Option<PartnerCode>,
@@ -50,7 +50,7 @@ pub struct Click {
     pub os: Option<Os>,
     /// The browser or app, if known.
     pub browser: Option<Browser>,
-    /// The language that the visitor likes best, if known.
+    /// The first language that the visitor's browser names, in small letters.
     pub language: Option<String>,
     /// The host of the referring page.
     pub referrer: Fact<String>,

@@ -136,6 +136,8 @@ pub enum Attribute {
     ClientAddress,
     /// Partner, program and tags; always known.
     Partner,
+    /// How often the visitor has come, and with it whether the visitor is new.
+    VisitorTotalVisits,
     /// A fact of the caller.
     Caller(AttributeName),
 }
@@ -170,6 +172,10 @@ pub enum Predicate {
     Continent(OneOf<Continent>),
     /// The country is in the European Union.
     InEu {},
+    /// The visit is the visitor's first.
+    NewVisitor {},
+    /// How often the visitor has come, this visit included.
+    VisitorTotalVisits(CountTest),
     /// The referring host is one of these, or below one of them.
     ReferrerHost {
         /// The hosts.
@@ -289,6 +295,35 @@ pub enum QueryTest {
     Contains(Needle),
     /// Its value starts with this.
     StartsWith(Needle),
+}
+
+/// What is tested of a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountTest {
+    /// It is this.
+    Equals(u64),
+    /// It is less.
+    LessThan(u64),
+    /// It is this or less.
+    AtMost(u64),
+    /// It is greater.
+    GreaterThan(u64),
+    /// It is this or greater.
+    AtLeast(u64),
+}
+
+impl CountTest {
+    /// Returns whether a count passes.
+    pub fn holds(self, count: u64) -> bool {
+        match self {
+            Self::Equals(bound) => count == bound,
+            Self::LessThan(bound) => count < bound,
+            Self::AtMost(bound) => count <= bound,
+            Self::GreaterThan(bound) => count > bound,
+            Self::AtLeast(bound) => count >= bound,
+        }
+    }
 }
 
 /// What is tested of a caller's fact.

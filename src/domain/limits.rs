@@ -20,6 +20,10 @@ pub const LINK_HOSTS: usize = 20;
 pub const DESTINATION_HOSTS: usize = 100;
 /// Further parameters that may name the partner.
 pub const ACCEPTED_PARTNER_PARAMS: usize = 20;
+/// Query parameters that a shop keeps with its clicks.
+pub const SUB_ID_PARAMS: usize = 20;
+/// Bytes of such a parameter's value; a longer one is cut.
+pub const SUB_ID_BYTES: usize = 256;
 /// Address blocks of a shop's own people.
 pub const INTERNAL_ADDRESSES: usize = 100;
 /// Listed parameters of a query policy.
@@ -50,6 +54,8 @@ pub const PREDICATE_VALUES: usize = 500;
 pub const VALUE_BYTES: usize = 512;
 /// Facts that a caller sends with a visit.
 pub const ATTRIBUTES: usize = 50;
+/// Bytes of the id by which a caller knows a visitor.
+pub const VISITOR_ID_BYTES: usize = 128;
 /// Objects in one bulk call.
 pub const BATCH: usize = 1_000;
 /// Partners in one bulk move.

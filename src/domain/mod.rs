@@ -36,4 +36,5 @@ pub mod stats;
 mod text;
 pub mod utm;
 pub mod visit;
+pub mod visitor;
 pub mod window;

@@ -11,6 +11,7 @@ use super::{
     name::{DisplayName, ShopId},
     param::OwnParam,
     policy::QueryPolicy,
+    visitor::VisitorMode,
 };
 
 /// A shop.
@@ -52,6 +53,12 @@ pub struct ShopSettings {
     /// Addresses of the shop's own people.
     #[serde(default)]
     pub internal_addresses: Vec<IpNet>,
+    /// How visitors are told from each other.
+    #[serde(default, skip_serializing_if = "VisitorMode::is_default")]
+    pub visitor_mode: VisitorMode,
+    /// The query parameters that are kept with each click.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sub_id_params: Vec<OwnParam>,
 }
 
 impl ShopSettings {
@@ -85,6 +92,7 @@ impl ShopSettings {
             ("destination_hosts", self.destination_hosts.len(), limits::DESTINATION_HOSTS),
             ("accepted_partner_params", self.accepted_partner_params.len(), limits::ACCEPTED_PARTNER_PARAMS),
             ("internal_addresses", self.internal_addresses.len(), limits::INTERNAL_ADDRESSES),
+            ("sub_id_params", self.sub_id_params.len(), limits::SUB_ID_PARAMS),
         ] {
             if is > most {
                 let text = format!("the list has {is} entries, at most {most} are allowed");
@@ -146,6 +154,21 @@ impl ShopSettings {
                 faults.add(path.clone(), Problem::new(Reason::Conflict, text));
             }
             seen.push((path, param));
+        }
+        self.check_sub_ids(faults);
+    }
+
+    /// What is ours is kept anyway, and under its own name.
+    fn check_sub_ids(&self, faults: &mut Faults) {
+        for (at, param) in self.sub_id_params.iter().enumerate() {
+            let path = || format!("sub_id_params[{at}]");
+            if let Some(own) = self.own_params().find(|own| own.is_named_by(param.as_str())) {
+                let text = format!("the parameter `{own}` is set by the service alone");
+                faults.add(path(), Problem::new(Reason::Conflict, text));
+            } else if self.sub_id_params[..at].contains(param) {
+                let text = format!("the parameter `{param}` stands twice");
+                faults.add(path(), Problem::new(Reason::Duplicate, text));
+            }
         }
     }
 

@@ -5,14 +5,16 @@ use std::{collections::HashMap, net::IpAddr, str::FromStr, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    click::Counters,
     click_id::ClickId,
     client::{TrafficClass, UserAgent},
     fact::Fact,
     geo::Country,
     link::RedirectKind,
-    name::{PartnerCode, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
     named::{UnknownName, named_enum},
     revision::Revision,
+    visitor::{KnownVisitor, VisitorMode},
 };
 
 /// Whose link is asked for.
@@ -39,8 +41,8 @@ named_enum! {
 /// Headers of the visitor's request; `None` = not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers<'a> {
-    /// Whether there is a `User-Agent`; browsers always send one.
-    pub has_user_agent: bool,
+    /// `User-Agent`; browsers always send one.
+    pub user_agent: Option<&'a str>,
     /// `Accept-Language`.
     pub accept_language: Option<&'a str>,
     /// `Referer`.
@@ -78,6 +80,10 @@ pub struct Visit<'a> {
     pub purpose_header: Option<&'a str>,
     /// Facts of the caller.
     pub attributes: &'a HashMap<String, String>,
+    /// What is known of the visitor from earlier visits.
+    pub visitor: Option<KnownVisitor<'a>>,
+    /// Whether the visitor asks not to be tracked.
+    pub opted_out: bool,
 }
 
 /// What the caller knows of the traffic; moves a click away from human, never to it.
@@ -155,15 +161,11 @@ named_enum! {
     }
 }
 
-/// Where a visit goes.
+/// What comes of a visit to a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// The address.
-    pub location: String,
-    /// How to redirect.
-    pub redirect: RedirectKind,
-    /// Why there.
-    pub reason: ResolveReason,
+    /// Where to; or nowhere, since the link does not decide for this reason and the shop has no fallback.
+    pub to: Result<Target, Miss>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
     /// The credited partner.
@@ -179,15 +181,59 @@ pub struct Resolution {
     /// How many rules were asked and could not be decided, because a fact is unknown. A long link asks only the rules
     /// that the known facts allow.
     pub undecided_rules: u32,
+    /// How the visitor may be told from others: the shop's mode, unless the visitor asks not to be tracked.
+    pub visitor_mode: VisitorMode,
     /// The revision of the snapshot that decided.
     pub revision: Revision,
+    /// What only the log of clicks asks for; a lookup has none.
+    pub kept: Option<Kept>,
 }
 
-/// Why a visit goes nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nowhere {
-    /// No shop has this id or host.
-    NoShop,
-    /// The shop has no fallback for this.
-    NoFallback(Miss),
+impl Resolution {
+    /// Returns why the visit goes where it goes.
+    pub fn reason(&self) -> ResolveReason {
+        match &self.to {
+            Ok(target) => target.reason,
+            Err(miss) => ResolveReason::Missed(*miss),
+        }
+    }
+
+    /// Returns whether a click that this answers counts in totals: a person's, and the link itself decided.
+    pub fn counts(&self) -> bool {
+        let decided = match self.reason() {
+            ResolveReason::Rule | ResolveReason::Default => true,
+            ResolveReason::Missed(_) => false,
+        };
+        decided && self.traffic == TrafficClass::Human
+    }
 }
+
+/// Where a visit goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub location: String,
+    /// How to redirect.
+    pub redirect: RedirectKind,
+    /// Why there.
+    pub reason: ResolveReason,
+}
+
+/// What the log of clicks keeps of an answer and the caller is not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The program that the credited partner is in.
+    pub program: Option<ProgramId>,
+    /// The destination or fallback that was chosen, as it is written; empty if the visit goes nowhere.
+    pub destination: String,
+    /// What decided on the class of traffic.
+    pub traffic_why: String,
+    /// The query parameters that the shop keeps, with their values.
+    pub sub_ids: Vec<(String, String)>,
+    /// The counters that rules looked at and that may be kept.
+    pub counters: Counters,
+}
+
+/// No shop has this id or host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoShop;

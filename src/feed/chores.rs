@@ -8,12 +8,9 @@ use tokio::{
     time::Instant,
 };
 
-use super::copy;
+use super::{Held, copy};
 use crate::{
-    domain::{
-        fingerprint::{Fingerprints, IndexedKind},
-        revision::Revision,
-    },
+    domain::fingerprint::{Fingerprints, IndexedKind},
     index::Snapshot,
     live::Live,
     store::{Store, StoreError},
@@ -26,8 +23,8 @@ const COMPARISONS: usize = 5;
 
 /// What came of a chore.
 pub(super) enum Done {
-    /// The index at this revision was copied to disk, or not.
-    Copied(Revision, Result<(), String>),
+    /// The index that holds this was copied to disk, or not.
+    Copied(Held, Result<(), String>),
     /// These buckets differ; nothing is known if commits came in between each time.
     Compared(Result<Option<Vec<(IndexedKind, u8)>>, StoreError>),
     /// Old changes were forgotten, or not.
@@ -107,11 +104,11 @@ impl Chores {
 
 /// Writes the copy of an index.
 pub(super) async fn save(folder: PathBuf, snapshot: Arc<Snapshot>, confirmed_at: Option<Timestamp>) -> Done {
-    let revision = snapshot.revision();
+    let held = Held::by(&snapshot);
     let saved = spawn_blocking(move || copy::save(&folder, &snapshot, confirmed_at)).await;
     let saved =
         saved.map_err(|error| error.to_string()).and_then(|saved| saved.map_err(|error| error.to_string()));
-    Done::Copied(revision, saved)
+    Done::Copied(held, saved)
 }
 
 /// Returns the buckets in which the index and PostgreSQL differ at the same revision.

@@ -197,6 +197,7 @@ mod tests {
         destination::Destination,
         link::{LinkState, Routing, Sharing},
         name::{ShopId, Slug},
+        visitor::SealedKey,
     };
 
     fn index(links: usize) -> Writer {
@@ -236,6 +237,22 @@ mod tests {
         assert_eq!(loaded.confirmed_at, confirmed_at);
         assert_eq!(loaded.writer.snapshot().revision(), saved.snapshot().revision());
         assert_eq!(lines(loaded.writer.snapshot()), lines(saved.snapshot()));
+    }
+
+    #[test]
+    fn keys_of_visitors_are_copied_as_they_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = ["2026-06-01", "2026-06-02"]
+            .map(|day| SealedKey { day: day.parse().unwrap(), sealed: vec![1, 2, 255] });
+        let mut writer = index(2);
+        writer.apply([Record::VisitorKeys(keys.to_vec())], Revision(2));
+        save(folder.path(), writer.snapshot(), None).unwrap();
+        let loaded = load(folder.path()).unwrap();
+        assert_eq!(**loaded.writer.snapshot().visitor_keys(), keys);
+        // What is gone is gone from the next copy too.
+        writer.apply([Record::VisitorKeys(Vec::new())], Revision(2));
+        save(folder.path(), writer.snapshot(), None).unwrap();
+        assert!(!fs::read_to_string(path(folder.path())).unwrap().contains("visitor_keys"));
     }
 
     #[test]

@@ -20,8 +20,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    domain::{fingerprint::IndexedKind, revision::Revision},
-    index::{Snapshot, Writer},
+    domain::{fingerprint::IndexedKind, revision::Revision, visitor::SealedKey},
+    index::{Record, Snapshot, Writer},
     live::{Live, Source},
     store::{Changes, FeedRow, Store, StoreError},
     telemetry::{
@@ -71,8 +71,8 @@ pub struct Feed {
     origin: Option<(Uuid, Timestamp)>,
     /// What differed at the last comparison and was still different after reading everything again.
     unmended: Vec<(IndexedKind, u8)>,
-    /// The revision of the copy on disk.
-    copied: Option<Revision>,
+    /// What the copy on disk holds.
+    copied: Option<Held>,
 }
 
 impl Feed {
@@ -142,9 +142,9 @@ impl Feed {
     /// Takes in what came of a chore.
     async fn finish(&mut self, done: Done) {
         match done {
-            Done::Copied(revision, Ok(())) => {
+            Done::Copied(held, Ok(())) => {
                 self.metrics.copies.inc();
-                self.copied = Some(revision);
+                self.copied = Some(held);
             }
             Done::Copied(_, Err(error)) => {
                 self.metrics.copy_failures.inc();
@@ -220,10 +220,14 @@ impl Feed {
         let seen = feed.since_committed_at.map(|committed_at| (feed.installation, committed_at));
         let is_ours = since == Revision::default() || seen == self.origin;
         match feed.changes {
-            Changes::Since if is_ours && feed.head == since => Ok(()),
+            Changes::Since if is_ours && feed.head == since => {
+                self.take_visitor_keys(feed.visitor_keys);
+                Ok(())
+            }
             Changes::Since if is_ours => {
                 self.metrics.feed_changes.inc_by(u64::try_from(read.len()).unwrap_or(u64::MAX));
                 let records = read.into_iter().filter_map(rows::record);
+                let records = records.chain([Record::VisitorKeys(feed.visitor_keys)]);
                 let snapshot = block_in_place(|| self.writer.apply(records, feed.head));
                 self.origin = Some((feed.installation, feed.committed_at));
                 self.publish(snapshot, Source::Database);
@@ -249,7 +253,7 @@ impl Feed {
             block_in_place(|| writer.apply(piece.into_iter().filter_map(rows::record), Revision::default()));
         };
         let feed = in_time(EVERYTHING_TIMEOUT, self.store.head_and_changes(None, take)).await?;
-        let read = writer.apply([], feed.head);
+        let read = writer.apply([Record::VisitorKeys(feed.visitor_keys)], feed.head);
         // What cannot be read keeps the form that it had before.
         let old = self.writer.snapshot();
         let kept: Vec<_> =
@@ -262,13 +266,23 @@ impl Feed {
         Ok(())
     }
 
+    /// Takes in the keys of visitors, which come and go without a revision.
+    fn take_visitor_keys(&mut self, keys: Vec<SealedKey>) {
+        let snapshot = self.writer.snapshot();
+        if **snapshot.visitor_keys() != *keys {
+            let revision = snapshot.revision();
+            let snapshot = self.writer.apply([Record::VisitorKeys(keys)], revision);
+            self.publish(snapshot, Source::Database);
+        }
+    }
+
     fn read_copy(&mut self) {
         let Some(folder) = &self.settings.copy_folder else { return };
         let began = Instant::now();
         match block_in_place(|| copy::load(folder)) {
             Ok(copy::Loaded { writer, confirmed_at }) => {
                 self.writer = writer;
-                self.copied = Some(self.writer.snapshot().revision());
+                self.copied = Some(Held::by(self.writer.snapshot()));
                 if let Some(confirmed_at) = confirmed_at {
                     self.live.confirm(confirmed_at);
                     self.metrics.index_confirmed.set(confirmed_at.as_duration().as_secs_f64());
@@ -326,8 +340,21 @@ impl Feed {
     fn copy_of_something_new(&self) -> Option<Copy> {
         let folder = self.settings.copy_folder.clone()?;
         let snapshot = Arc::clone(self.writer.snapshot());
-        let is_new = self.source == Some(Source::Database) && self.copied != Some(snapshot.revision());
+        let is_new = self.source == Some(Source::Database) && self.copied != Some(Held::by(&snapshot));
         is_new.then(|| Copy { folder, snapshot, confirmed_at: self.live.status().confirmed_at })
+    }
+}
+
+/// What tells one index from another, for the copy on disk. A key of visitors that was deleted goes from there too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    revision: Revision,
+    visitor_keys: Arc<[SealedKey]>,
+}
+
+impl Held {
+    fn by(snapshot: &Snapshot) -> Self {
+        Self { revision: snapshot.revision(), visitor_keys: Arc::clone(snapshot.visitor_keys()) }
     }
 }
 

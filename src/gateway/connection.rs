@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,13 +24,14 @@ use tokio::{
 };
 
 use super::{
+    cookie::{Cookies, Offer},
     page::{self, Body, Page},
     proxies, reply,
     resolver::Resolver,
-    route::Route,
+    route::{Link, Route},
     visit::{self, NoHost},
 };
-use crate::{config::proxies::Proxies, telemetry::gateway_metrics::Tally};
+use crate::{config::proxies::Proxies, proto::resolve_request::Site, telemetry::gateway_metrics::Tally};
 
 /// Bytes of a request's head over HTTP/1.1: the longest target and a browser's headers.
 const HEAD_BYTES: usize = 64 * 1_024;
@@ -55,13 +56,20 @@ pub(super) struct Door {
     tally: Tally,
     idle: Duration,
     proxies: Option<Proxies>,
+    cookies: Option<Cookies>,
     /// Whether load balancers are told to go elsewhere.
     is_leaving: AtomicBool,
 }
 
 impl Door {
     /// Makes a door that closes connections which are silent for so long.
-    pub(super) fn new(resolver: Resolver, tally: Tally, idle: Duration, proxies: Option<Proxies>) -> Self {
+    pub(super) fn new(
+        resolver: Resolver,
+        tally: Tally,
+        idle: Duration,
+        proxies: Option<Proxies>,
+        cookies: Option<Cookies>,
+    ) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -77,7 +85,7 @@ impl Door {
             .max_local_error_reset_streams(BROKEN)
             .keep_alive_interval(idle)
             .keep_alive_timeout(idle);
-        Self { http, resolver, tally, idle, proxies, is_leaving: AtomicBool::new(false) }
+        Self { http, resolver, tally, idle, proxies, cookies, is_leaving: AtomicBool::new(false) }
     }
 
     /// Calls the gateway not ready from now on.
@@ -137,16 +145,10 @@ impl Door {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let (method, headers) = (request.method(), request.headers());
         let page = match Route::of(method, request.uri()) {
-            Route::Link(link) => {
-                let visitor = proxies::visitor(self.proxies.as_ref(), headers, peer);
-                match visit::of(&request, visitor, link) {
-                    Ok(visit) => match reply::of(self.resolver.ask(visit).await) {
-                        Ok(redirect) => return redirect,
-                        Err(page) => page,
-                    },
-                    Err(NoHost) => Page::Malformed,
-                }
-            }
+            Route::Link(link) => match self.click(&request, peer, link).await {
+                Ok(redirect) => return redirect,
+                Err(page) => page,
+            },
             Route::Health => return page::plain(StatusCode::OK, method, "ok\n"),
             Route::Ready => return self.ready(method),
             Route::Robots => return page::robots(method),
@@ -155,6 +157,27 @@ impl Door {
             Route::TooLong => Page::TooLong,
         };
         page.answer(method, headers)
+    }
+
+    /// Asks where a visit goes.
+    async fn click(
+        &self,
+        request: &Request<Incoming>,
+        peer: IpAddr,
+        link: Link,
+    ) -> Result<Response<Body>, Page> {
+        let (headers, proxies) = (request.headers(), self.proxies.as_ref());
+        let visitor = proxies::visitor(proxies, headers, peer);
+        let mut visit = visit::of(request, visitor, link).map_err(|NoHost| Page::Malformed)?;
+        let offer = self.cookies.as_ref().zip(host(&visit.site)).map(|(cookies, host)| {
+            Offer::new(cookies, headers, host, proxies::is_https(proxies, headers, peer))
+        });
+        visit.visitor = offer.as_ref().map(Offer::told);
+        let outcome = self.resolver.ask(visit).await;
+        let cookie = outcome.as_ref().ok().and_then(|answer| offer?.taken(answer));
+        let mut redirect = reply::of(outcome)?;
+        redirect.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+        Ok(redirect)
     }
 
     fn ready(&self, method: &Method) -> Response<Body> {
@@ -166,6 +189,14 @@ impl Door {
             true => page::plain(StatusCode::OK, method, "ready\n"),
             false => not_ready("The resolver does not answer.\n"),
         }
+    }
+}
+
+/// Returns the host that a visit asked for.
+fn host(site: &Option<Site>) -> Option<&str> {
+    match site {
+        Some(Site::Host(host)) => Some(host),
+        Some(Site::Shop(_)) | None => None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod accept;
 mod connection;
+mod cookie;
 mod page;
 mod proxies;
 mod reply;
@@ -13,4 +14,5 @@ mod serve;
 mod texts;
 mod visit;
 
+pub use cookie::Cookies;
 pub use serve::{Gateway, GatewayError, Limits, serve};

@@ -16,6 +16,7 @@ const FOLLOWED: usize = 32;
 const ENTRY_BYTES: usize = 1_024;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What is known of the one who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,16 +30,26 @@ pub(super) struct Visitor {
 /// Finds out who asks through this peer.
 pub(super) fn visitor(proxies: Option<&Proxies>, headers: &HeaderMap, peer: IpAddr) -> Visitor {
     let peer = peer.to_canonical();
-    let Some(proxies) = proxies else { return Visitor { address: Some(peer), country: None } };
-    let is_trusted = match &proxies.trusted {
-        Trusted::Networks(networks) => networks.iter().any(|network| network.contains(&peer)),
-        Trusted::Hops(_) => true,
-    };
-    if !is_trusted {
+    let Some(proxies) = proxies.filter(|proxies| is_trusted(&proxies.trusted, peer)) else {
         return Visitor { address: Some(peer), country: None };
-    }
+    };
     let country = proxies.country.as_ref().and_then(|name| country(headers, name));
     Visitor { address: address(proxies, headers, peer), country }
+}
+
+/// Tells whether the visitor's browser speaks https with the proxies, as they say. The first of several words counts: what
+/// proxies speak among each other is no matter, and who makes it up has but his own cookie changed.
+pub(super) fn is_https(proxies: Option<&Proxies>, headers: &HeaderMap, peer: IpAddr) -> bool {
+    let is_trusted = proxies.is_some_and(|proxies| is_trusted(&proxies.trusted, peer.to_canonical()));
+    let said = headers.get(X_FORWARDED_PROTO).and_then(|line| line.to_str().ok()).unwrap_or_default();
+    is_trusted && said.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
+}
+
+fn is_trusted(trusted: &Trusted, peer: IpAddr) -> bool {
+    match trusted {
+        Trusted::Networks(networks) => networks.iter().any(|network| network.contains(&peer)),
+        Trusted::Hops(_) => true,
+    }
 }
 
 /// Returns the address that the trusted proxies vouch for, of which the peer is the nearest.

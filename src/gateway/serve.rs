@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
     net::TcpListener,
     runtime::{self, Runtime},
@@ -25,6 +26,7 @@ use tokio::{
 
 use super::{
     connection::Door,
+    cookie::Cookies,
     resolver::{Resolver, ResolverSettings, addresses::Servers},
 };
 use crate::{
@@ -37,6 +39,9 @@ use crate::{
 
 /// How long is waited before accepting again after the system refused, for example for want of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that the system keeps until a thread takes them. The standard library asks for 128, which one mailing fills:
+/// what comes then is dropped, and browsers try again only after a second. The system has a limit of its own.
+const BACKLOG: i32 = 4_096;
 
 /// Why the gateway cannot run.
 #[derive(Debug)]
@@ -102,6 +107,7 @@ pub struct Gateway {
 fn bind(setting: &'static str, address: SocketAddr) -> Result<(StdListener, SocketAddr), GatewayError> {
     let bound = || {
         let listener = StdListener::bind(address)?;
+        SockRef::from(&listener).listen(BACKLOG)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
@@ -150,6 +156,12 @@ impl Gateway {
         };
         let resolver =
             ResolverSettings { token: self.settings.token.clone(), timeout: self.settings.request_timeout };
+        let cookies = self.settings.cookie_keys.as_ref().map(Cookies::new);
+        if cookies.is_none() {
+            tracing::warn!(
+                "SMARTLINKS_COOKIE_KEY_FILE is not set: no visitor gets a cookie, those of shops with the mode COOKIE are unknown",
+            );
+        }
         let (metrics, registry) = GatewayMetrics::new();
         let entered = common.enter();
         let servers = Servers::start(&self.settings.resolver, self.settings.resolver_refresh);
@@ -162,7 +174,7 @@ impl Gateway {
         for number in 0..workers {
             let listener = self.listener.try_clone().map_err(GatewayError::Worker)?;
             let (resolver, servers, stop) = (resolver.clone(), servers.clone(), stop.clone());
-            let proxies = self.settings.proxies.clone();
+            let (proxies, cookies) = (self.settings.proxies.clone(), cookies.clone());
             let (metrics, runtime) = (metrics.clone(), runtime()?);
             let (running, ended) = oneshot::channel::<()>();
             let work = move || {
@@ -170,7 +182,7 @@ impl Gateway {
                 runtime.block_on(async move {
                     let listener = TcpListener::from_std(listener)?;
                     let resolver = Resolver::start(&resolver, servers, &metrics);
-                    serve(listener, resolver, metrics.tally(), limits, proxies, stop).await;
+                    serve(listener, resolver, metrics.tally(), limits, proxies, cookies, stop).await;
                     Ok(())
                 })
             };
@@ -197,10 +209,11 @@ pub async fn serve(
     tally: Tally,
     limits: Limits,
     proxies: Option<Proxies>,
+    cookies: Option<Cookies>,
     stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let door = Arc::new(Door::new(resolver, tally, limits.idle, proxies));
+    let door = Arc::new(Door::new(resolver, tally, limits.idle, proxies, cookies));
     let (closer, closing) = watch::channel(false);
     let mut leaving = pin!(leave(&door, limits.stop_delay, stop));
     // Dropping it cuts what is left.

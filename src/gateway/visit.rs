@@ -39,6 +39,8 @@ pub(super) fn of<B>(request: &Request<B>, visitor: Visitor, link: Link) -> Resul
             sec_ch_ua_platform_version: text(headers.get("sec-ch-ua-platform-version")),
             sec_ch_ua_full_version_list: text(headers.get("sec-ch-ua-full-version-list")),
             sec_ch_ua_form_factors: text(headers.get("sec-ch-ua-form-factors")),
+            sec_gpc: text(headers.get("sec-gpc")),
+            dnt: text(headers.get("dnt")),
         }),
         ..ResolveRequest::default()
     })

@@ -12,9 +12,16 @@ use super::snapshot::PartnerEntry;
 use crate::{
     classify::{
         language, referrer,
-        traffic::{self, Hints, PurposeHeaders, Signals},
+        traffic::{self, Hints, PurposeHeaders, Signals, Why},
     },
-    domain::{client::TrafficClass, fact::Fact, language::LanguageRange, visit::Visit, window::ZoneName},
+    domain::{
+        client::TrafficClass,
+        fact::Fact,
+        language::LanguageRange,
+        visit::Visit,
+        visitor::{KnownVisitor, VisitorMode},
+        window::ZoneName,
+    },
 };
 
 /// The facts of one visit to one link.
@@ -27,6 +34,9 @@ pub(super) struct Facts<'a> {
     language: OnceCell<Fact<LanguageRange>>,
     referrer_host: OnceCell<Fact<Cow<'a, str>>>,
     clocks: Cell<[Option<Clock<'a>>; ZONES]>,
+    visitor: Option<KnownVisitor<'a>>,
+    /// Whether a rule looked at the visitor's total.
+    asked_total: Cell<bool>,
 }
 
 /// How many time zones a visit remembers the clock of; more of them in one link are rare.
@@ -42,8 +52,11 @@ impl<'a> Facts<'a> {
         partner: Option<&'a PartnerEntry>,
         traffic: TrafficClass,
         supported: &'a [LanguageRange],
+        visitor_mode: VisitorMode,
     ) -> Self {
         Self {
+            visitor: visit.visitor.filter(|visitor| visitor.counts_under(visitor_mode)),
+            asked_total: Cell::new(false),
             visit,
             partner,
             traffic,
@@ -60,6 +73,17 @@ impl<'a> Facts<'a> {
             let header = self.visit.headers.and_then(|headers| headers.accept_language);
             language::best(header, self.supported).copied()
         })
+    }
+
+    /// Returns how often the visitor has come, this visit included.
+    pub(super) fn visitor_total(&self) -> Fact<u64> {
+        self.asked_total.set(true);
+        Fact::or_unknown(self.visitor.and_then(|visitor| visitor.total_visits))
+    }
+
+    /// Returns how often the visitor has come, if a rule looked at it.
+    pub(super) fn visitor_total_asked(&self) -> Option<u64> {
+        self.visitor.filter(|_| self.asked_total.get())?.total_visits
     }
 
     /// Returns weekday and hour in a time zone; many rules ask for few zones.
@@ -85,16 +109,16 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Returns the class of traffic.
-pub(super) fn traffic(visit: &Visit<'_>, internal_addresses: &[IpNet]) -> TrafficClass {
+/// Returns the class of traffic, and what decided on it.
+pub(super) fn traffic<'a>(visit: &'a Visit<'_>, internal_addresses: &'a [IpNet]) -> (TrafficClass, Why<'a>) {
     let signals = Signals {
         automation: visit.agent.automation.as_ref(),
-        user_agent_missing: visit.headers.is_some_and(|headers| !headers.has_user_agent),
-        // Which header it was does not matter here: this one's list of words holds those of the others.
+        user_agent_missing: visit.headers.is_some_and(|headers| headers.user_agent.is_none()),
+        // Which header it was is not told here: this one's list of words holds those of the others.
         purpose: PurposeHeaders { purpose: visit.purpose_header, ..PurposeHeaders::default() },
         address: visit.address.known(),
         internal_addresses,
         hints: Hints { internal: visit.hints.internal, prefetch: visit.hints.prefetch },
     };
-    traffic::class(&signals).0
+    traffic::class(&signals)
 }

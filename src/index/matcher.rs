@@ -91,6 +91,7 @@ fn is_known(attribute: &Attribute, facts: &Facts<'_>) -> bool {
         Attribute::ReferrerHost => !facts.referrer_host().is_unknown(),
         Attribute::ClientAddress => !facts.visit.address.is_unknown(),
         Attribute::Partner => true,
+        Attribute::VisitorTotalVisits => !facts.visitor_total().is_unknown(),
         Attribute::Caller(name) => facts.visit.attributes.contains_key(name.as_str()),
     }
 }
@@ -111,6 +112,8 @@ fn holds<'a>(predicate: &'a Predicate, facts: &Facts<'a>) -> Truth {
             Truth::of(visit.country, |country| continents.contains(&country.continent()))
         }
         Predicate::InEu {} => Truth::of(visit.country, |country| country.in_eu()),
+        Predicate::NewVisitor {} => Truth::of(facts.visitor_total(), |total| total <= 1),
+        Predicate::VisitorTotalVisits(test) => Truth::of(facts.visitor_total(), |total| test.holds(total)),
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             Truth::of(facts.referrer_host(), |host| is_listed(host, hosts, *include_subdomains))
         }

@@ -7,6 +7,7 @@ use crate::domain::{
     name::{PartnerCode, ProgramId, ShopId, Slug, Tag},
     revision::Revision,
     shop::ShopSettings,
+    visitor::SealedKey,
 };
 
 /// One object of the configuration at one revision.
@@ -63,6 +64,9 @@ pub enum Record {
         /// What is wrong with it.
         problem: String,
     },
+    /// The keys of the days whose visitors can still be told apart. They have no revision: the record that is applied last
+    /// counts.
+    VisitorKeys(Vec<SealedKey>),
 }
 
 /// What rules and sharing look at of a partner.

@@ -10,33 +10,41 @@ use super::{
     location::{self, Ingredients, Place},
     snapshot::{OpenShop, PartnerEntry, ShopEntry, Snapshot},
 };
-use crate::domain::{
-    click_id::ClickId,
-    client::TrafficClass,
-    host::{Host, split_port},
-    link::{LinkState, RedirectKind},
-    visit::{Miss, Nowhere, Resolution, ResolveReason, Site, Visit},
+use crate::{
+    classify::traffic::Why,
+    domain::{
+        click::Counters,
+        click_id::ClickId,
+        client::TrafficClass,
+        host::{Host, split_port},
+        limits,
+        link::{LinkState, RedirectKind},
+        param::OwnParam,
+        query::pieces,
+        visit::{Attribution, Kept, Miss, NoShop, Resolution, ResolveReason, Site, Target, Visit},
+        visitor::VisitorMode,
+    },
 };
 
 impl Snapshot {
     /// Answers a visit. The same snapshot and visit give the same answer, byte for byte.
-    pub fn resolve(&self, visit: &Visit<'_>) -> Result<Resolution, Nowhere> {
-        let shop = self.shop(visit.site).ok_or(Nowhere::NoShop)?;
-        let row = shop.row.as_ref().ok_or(Nowhere::NoShop)?;
-        let open = row.open.as_ref().ok_or(Nowhere::NoShop)?;
+    pub fn resolve(&self, visit: &Visit<'_>) -> Result<Resolution, NoShop> {
+        let shop = self.shop(visit.site).ok_or(NoShop)?;
+        let row = shop.row.as_ref().ok_or(NoShop)?;
+        let open = row.open.as_ref().ok_or(NoShop)?;
         let link = match visit.slug {
             "" => shop.link(row.default_link.as_str()),
             slug => shop.link(&folded(slug)),
         };
         let traffic = facts::traffic(visit, &open.settings.internal_addresses);
         let question = Question { snapshot: self, shop, open, visit, traffic };
-        match link {
+        Ok(match link {
             None => question.fallback(None, Miss::NotFound),
             Some(link) => match miss(link, visit) {
-                None => Ok(question.answer(link)),
+                None => question.answer(link),
                 Some(miss) => question.missed(link, miss),
             },
-        }
+        })
     }
 
     fn shop(&self, site: Site<'_>) -> Option<&ShopEntry> {
@@ -73,75 +81,115 @@ fn miss(link: &CompiledLink, visit: &Visit<'_>) -> Option<Miss> {
     window.expire.is_some_and(|expire| visit.time >= expire).then_some(Miss::Expired)
 }
 
+/// Returns the first value of each parameter that the shop keeps, cut to its limit.
+fn sub_ids(params: &[OwnParam], query: &str) -> Vec<(String, String)> {
+    if params.is_empty() || query.is_empty() {
+        return Vec::new();
+    }
+    let first = |param: &OwnParam| {
+        let mut named = pieces(query).filter(|piece| piece.name().is_some_and(|name| name == param.as_str()));
+        let value = named.next()?.value().unwrap_or_default();
+        // A zero byte cannot be kept in a text of PostgreSQL.
+        let mut value = value.replace('\0', "");
+        value.truncate(value.floor_char_boundary(limits::SUB_ID_BYTES));
+        Some((param.as_str().to_owned(), value))
+    };
+    params.iter().filter_map(first).collect()
+}
+
 /// A visit to a shop.
 struct Question<'a> {
     snapshot: &'a Snapshot,
     shop: &'a ShopEntry,
     open: &'a OpenShop,
     visit: &'a Visit<'a>,
-    traffic: TrafficClass,
+    traffic: (TrafficClass, Why<'a>),
 }
 
 impl Question<'_> {
     /// Answers by the link's rules.
     fn answer(&self, link: &CompiledLink) -> Resolution {
         let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
-        let facts = Facts::new(self.visit, partner, self.traffic, link.languages());
+        let mode = self.visitor_mode();
+        let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode);
         let (rule, undecided_rules) = link.first_match(&facts);
-        Resolution {
-            location: self.location(link, rule, rule.map_or(&link.default, |rule| &rule.then), partner),
-            redirect: link.redirect,
-            reason: if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default },
-            rule: rule.map(|rule| (*rule.id).clone()),
-            partner: partner.map(|partner| partner.code.clone()),
-            attribution,
-            shop: self.shop.id.clone(),
-            slug: Some(link.slug.clone()),
-            traffic: self.traffic,
-            undecided_rules,
-            revision: self.snapshot.revision,
+        let place = rule.map_or(&link.default, |rule| &rule.then);
+        let reason = if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default };
+        let location = self.location(link, rule, place, partner);
+        let mut resolution = self.resolution(
+            Ok(Target { location, redirect: link.redirect, reason }),
+            Some(link),
+            (partner, attribution),
+            place.destination().as_str(),
+        );
+        resolution.rule = rule.map(|rule| (*rule.id).clone());
+        resolution.undecided_rules = undecided_rules;
+        if let Some(kept) = &mut resolution.kept
+            && mode == VisitorMode::Cookie
+        {
+            // What is kept of a visitor follows the mode, wherever rules had it from.
+            kept.counters.visitor = facts.visitor_total_asked();
         }
+        resolution
     }
 
     /// Answers for a link that does not decide itself. Only an expired one has a destination for this.
-    fn missed(&self, link: &CompiledLink, miss: Miss) -> Result<Resolution, Nowhere> {
+    fn missed(&self, link: &CompiledLink, miss: Miss) -> Resolution {
         let expired = link.window.as_deref().and_then(|window| window.expired.as_ref());
         let (Miss::Expired, Some(place)) = (miss, expired) else { return self.fallback(Some(link), miss) };
-        let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
-        Ok(Resolution {
-            location: self.location(link, None, place, partner),
-            redirect: link.redirect,
-            reason: ResolveReason::Missed(miss),
-            rule: None,
-            partner: partner.map(|partner| partner.code.clone()),
-            attribution,
-            shop: self.shop.id.clone(),
-            slug: Some(link.slug.clone()),
-            traffic: self.traffic,
-            undecided_rules: 0,
-            revision: self.snapshot.revision,
-        })
+        let credited = credit(self.shop, &self.open.own, Some(link), self.visit);
+        let location = self.location(link, None, place, credited.0);
+        let target = Target { location, redirect: link.redirect, reason: ResolveReason::Missed(miss) };
+        self.resolution(Ok(target), Some(link), credited, place.destination().as_str())
     }
 
-    /// Answers with the shop's fallback as it stands. Who sent the visitor is told all the same.
-    fn fallback(&self, link: Option<&CompiledLink>, miss: Miss) -> Result<Resolution, Nowhere> {
-        let fallback = self.open.settings.fallback_url.as_ref().ok_or(Nowhere::NoFallback(miss))?;
-        let mut location = String::with_capacity(fallback.as_str().len());
-        location::push_ascii(&mut location, fallback.as_str(), fallback.as_str().is_ascii());
-        let (partner, attribution) = credit(self.shop, &self.open.own, link, self.visit);
-        Ok(Resolution {
-            location,
-            redirect: RedirectKind::default(),
-            reason: ResolveReason::Missed(miss),
+    /// Answers with the shop's fallback as it stands, if there is one. Who sent the visitor is told all the same.
+    fn fallback(&self, link: Option<&CompiledLink>, miss: Miss) -> Resolution {
+        let credited = credit(self.shop, &self.open.own, link, self.visit);
+        let Some(fallback) = &self.open.settings.fallback_url else {
+            return self.resolution(Err(miss), link, credited, "");
+        };
+        let fallback = fallback.as_str();
+        let mut location = String::with_capacity(fallback.len());
+        location::push_ascii(&mut location, fallback, fallback.is_ascii());
+        let (redirect, reason) = (RedirectKind::default(), ResolveReason::Missed(miss));
+        self.resolution(Ok(Target { location, redirect, reason }), link, credited, fallback)
+    }
+
+    /// Returns how the visitor may be told from others.
+    fn visitor_mode(&self) -> VisitorMode {
+        self.open.settings.visitor_mode.respecting(self.visit.opted_out)
+    }
+
+    /// Puts an answer together that no rule gave. What only the log of clicks asks for is left out of a lookup.
+    fn resolution(
+        &self,
+        to: Result<Target, Miss>,
+        link: Option<&CompiledLink>,
+        (partner, attribution): (Option<&PartnerEntry>, Attribution),
+        destination: &str,
+    ) -> Resolution {
+        let (traffic, why) = &self.traffic;
+        let kept = self.visit.click_id.map(|_| Kept {
+            program: partner.and_then(PartnerEntry::program).cloned(),
+            destination: destination.to_owned(),
+            traffic_why: why.to_string(),
+            sub_ids: sub_ids(&self.open.settings.sub_id_params, self.visit.query),
+            counters: Counters::default(),
+        });
+        Resolution {
+            to,
             rule: None,
             partner: partner.map(|partner| partner.code.clone()),
             attribution,
             shop: self.shop.id.clone(),
             slug: link.map(|link| link.slug.clone()),
-            traffic: self.traffic,
+            traffic: *traffic,
             undecided_rules: 0,
+            visitor_mode: self.visitor_mode(),
             revision: self.snapshot.revision,
-        })
+            kept,
+        }
     }
 
     fn location(

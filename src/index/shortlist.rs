@@ -113,6 +113,8 @@ impl Shortlist {
                         | Predicate::Country(_)
                         | Predicate::Continent(_)
                         | Predicate::InEu {}
+                        | Predicate::NewVisitor {}
+                        | Predicate::VisitorTotalVisits(_)
                         | Predicate::ReferrerHost { .. }
                         | Predicate::Query { .. }
                         | Predicate::ClientAddress(_)
@@ -292,6 +294,8 @@ fn clues_of(predicate: &Predicate) -> Option<Clues> {
         Predicate::Country(countries) => Some(each(Kind::Country, countries.iter())),
         Predicate::Continent(continents) => Some(each(Kind::Continent, continents.iter())),
         Predicate::InEu {} => Some(each(Kind::InEu, std::iter::once(()))),
+        // A count is no value to look up.
+        Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => None,
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             let kind = if *include_subdomains { Kind::HostBelow } else { Kind::Host };
             Some(each(kind, hosts.iter().map(|host| host.as_str())))

@@ -20,6 +20,7 @@ use crate::domain::{
     policy::QueryPolicy,
     revision::Revision,
     shop::ShopSettings,
+    visitor::SealedKey,
 };
 
 /// A map that is cheap to copy. Its order is the same on every machine; only admins choose what is in it.
@@ -32,6 +33,7 @@ pub struct Snapshot {
     pub(super) shops: Map<ShopId, Arc<ShopEntry>>,
     pub(super) hosts: Map<Host, ShopId>,
     pub(super) broken: Map<(ShopId, Slug), Arc<Broken>>,
+    pub(super) visitor_keys: Arc<[SealedKey]>,
 }
 
 /// A shop with all that belongs to it. Partners and links may come before the shop itself.
@@ -189,12 +191,18 @@ impl Snapshot {
         self.broken.values().map(|broken| &**broken)
     }
 
+    /// Returns the keys of the days whose visitors can still be told apart.
+    pub fn visitor_keys(&self) -> &Arc<[SealedKey]> {
+        &self.visitor_keys
+    }
+
     /// Returns all that is needed to build the index again. Names that only people read, disabled rules and the ids of
     /// rules taken away are not in it: no answer depends on them.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let broken = self.broken().cloned().map(|Broken { shop, slug, revision, problem }| {
             Record::BrokenLink { shop, slug, revision, problem }
         });
-        self.shops.values().flat_map(|shop| shop.records()).chain(broken)
+        let keys = (!self.visitor_keys.is_empty()).then(|| Record::VisitorKeys(self.visitor_keys.to_vec()));
+        self.shops.values().flat_map(|shop| shop.records()).chain(broken).chain(keys)
     }
 }

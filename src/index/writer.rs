@@ -70,6 +70,7 @@ impl Writer {
                 links.remove(&link);
                 links.insert(link, ());
             }
+            Record::VisitorKeys(keys) => next.visitor_keys = keys.into(),
             Record::BrokenLink { shop, slug, revision, problem } => {
                 let held = next.shops.get(&shop).and_then(|entry| entry.link(slug.as_str()));
                 if held.is_some_and(|link| link.revision >= revision) {
@@ -192,7 +193,10 @@ mod tests {
                 let slug = Slug::parse(&format!("link-{slug}")).unwrap();
                 Record::Link { shop, slug, revision, state, sharing, routing }
             }
-            other @ (Record::Shop { .. } | Record::Partner { .. } | Record::BrokenLink { .. }) => other,
+            other @ (Record::Shop { .. }
+            | Record::Partner { .. }
+            | Record::BrokenLink { .. }
+            | Record::VisitorKeys(_)) => other,
         };
         writer.apply((0..100).map(same), Revision(7));
         assert_eq!(writer.interner.len(), 1);

@@ -16,7 +16,7 @@ use super::layers::request_id;
 use crate::{
     domain::{
         fault::{Fault, Faults, Reason},
-        visit::{Miss, Nowhere},
+        visit::{Miss, NoShop},
     },
     proto::{self, ErrorReason},
     store::StoreError,
@@ -216,15 +216,10 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<Nowhere> for Failure {
-    fn from(nowhere: Nowhere) -> Self {
-        match nowhere {
-            Nowhere::NoShop => Failure::new(
-                ErrorReason::ShopNotFound,
-                "no shop has this id or serves this host; check `shop` or `host`",
-            ),
-            Nowhere::NoFallback(miss) => miss.into(),
-        }
+impl From<NoShop> for Failure {
+    fn from(NoShop: NoShop) -> Self {
+        let text = "no shop has this id or serves this host; check `shop` or `host`";
+        Failure::new(ErrorReason::ShopNotFound, text)
     }
 }
 
@@ -316,6 +311,7 @@ pub fn code_of(reason: ErrorReason) -> Code {
         ErrorReason::IndexNotLoaded
         | ErrorReason::IndexBehind
         | ErrorReason::DatabaseUnavailable
+        | ErrorReason::ClickLogFull
         | ErrorReason::ShuttingDown
         | ErrorReason::StreamTooOld
         | ErrorReason::SlowReader => Code::Unavailable,

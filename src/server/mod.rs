@@ -1,7 +1,10 @@
 //! A server: store, feed, index, services, health and metrics, wired together and started and stopped as one.
 
+mod clicks;
 mod geo;
 mod health;
+
+pub use clicks::ship;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,12 +17,18 @@ use tokio::{
 use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
 
+use self::clicks::ClickLog;
 use crate::{
     classify::{Classifier, user_agent::UserAgents},
-    config::serve::{Authentication, DatabaseSettings, ServeSettings},
+    config::{
+        Generations,
+        serve::{Authentication, DatabaseSettings, ServeSettings},
+    },
     feed::{Feed, FeedSettings},
+    keeper,
     live::Live,
     proto::{self, link_resolver_server::LinkResolverServer},
+    recorder::Recorder,
     roller::Roller,
     rpc::{
         click_stats::{ClickStatsService, StreamLimits},
@@ -36,6 +45,7 @@ use crate::{
     },
     store::{Store, StoreConfig, StoreError},
     telemetry::{log::Causes, metrics::Metrics, metrics_server, signal::Signals},
+    visitors::VisitorKeys,
 };
 
 /// Why a server does not start. Every text names the setting at fault.
@@ -58,6 +68,7 @@ pub struct Server {
     leave: watch::Sender<bool>,
     /// Callers are told, and nothing more is taken.
     stop: watch::Sender<bool>,
+    clicks: Option<ClickLog>,
     tasks: JoinSet<()>,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     stop_delay: Duration,
@@ -98,6 +109,8 @@ impl Server {
     /// PostgreSQL may be away; a port in use, a country database that cannot be read and the like may not.
     pub async fn start(settings: ServeSettings) -> Result<Self, ServeError> {
         let store = store(&settings.database, "smartlinks serve")?;
+        let (metrics, mut registry) = Metrics::new();
+        let clicks = ClickLog::open(&settings.clicks)?;
         let geo = settings.geo_db.as_ref().map(geo::read).transpose();
         let geo = geo.map_err(|error| ServeError(format!("SMARTLINKS_GEO_DB: {error}")))?;
         let listener = bind("SMARTLINKS_LISTEN", settings.listen).await?;
@@ -111,7 +124,6 @@ impl Server {
 
         let (leave, leaving) = watch::channel(false);
         let (stop, stopping) = watch::channel(false);
-        let (metrics, mut registry) = Metrics::new();
         let live = Live::new();
         let classifier = Arc::new(Classifier::new(UserAgents::default(), geo));
         let (database, database_seen) = watch::channel(false);
@@ -134,7 +146,22 @@ impl Server {
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
-        let resolver = Resolver::new(live.clone(), classifier, &metrics, stopping.clone());
+        let recorder = match &clicks {
+            Some(clicks) => clicks.start(&store, &metrics, stopping.clone(), &mut tasks),
+            None => Recorder::ignoring(),
+        };
+        let visitor_keys = settings.visitor_keys.iter().flat_map(Generations::iter);
+        let visitor_keys = Arc::new(VisitorKeys::new(visitor_keys));
+        if visitor_keys.has_secret() {
+            let (store, metrics, keys) = (store.clone(), metrics.clone(), Arc::clone(&visitor_keys));
+            tasks.spawn(keeper::keep_visitor_keys(store, metrics, keys, stopped(stopping.clone())));
+        } else {
+            tracing::warn!(
+                "SMARTLINKS_VISITOR_KEY_FILE is not set: visitors of shops with the mode DAILY are unknown",
+            );
+        }
+        let resolver =
+            Resolver::new(live.clone(), classifier, recorder, visitor_keys, &metrics, stopping.clone());
         let described = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -180,7 +207,7 @@ impl Server {
         let serving = tokio::spawn(serving);
         tracing::info!(server.address = %address, "serving gRPC");
         let (stop_delay, drain) = (settings.stop_delay, settings.drain);
-        Ok(Self { address, live, leave, stop, tasks, serving, stop_delay, drain })
+        Ok(Self { address, live, leave, stop, clicks, tasks, serving, stop_delay, drain })
     }
 
     /// Returns where gRPC is served.
@@ -194,8 +221,8 @@ impl Server {
     }
 
     /// Stops in two steps. First health says that nothing is served, while everything still is, for the delay of the
-    /// settings or until `hurry` resolves. Then the port is closed, streams are told to end, calls under way finish, the
-    /// copy of the index is written; no longer than the drain time for each.
+    /// settings or until `hurry` resolves. Then the port is closed, streams are told to end, calls under way finish; then
+    /// what is left of the clicks is shipped and the copy of the index is written; no longer than the drain time for each.
     pub async fn stop(mut self, hurry: impl Future<Output = ()>) {
         self.leave.send_replace(true);
         if !self.stop_delay.is_zero() && timeout(self.stop_delay, hurry).await.is_ok() {
@@ -206,9 +233,16 @@ impl Server {
             tracing::warn!(drain = ?self.drain, "calls were still under way when the time was up");
             self.serving.abort();
         }
+        if let Some(clicks) = &self.clicks {
+            clicks.finish();
+        }
         let rest = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(self.drain.max(LEAST_DRAIN), rest).await.is_err() {
             tracing::warn!("background work was still under way when the time was up");
+        }
+        self.tasks.shutdown().await;
+        if let Some(clicks) = self.clicks {
+            clicks.close().await;
         }
     }
 }
@@ -222,7 +256,7 @@ const CONCURRENT_STREAMS: u32 = 1_024;
 /// How often clicks that arrived are counted.
 const ROLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What the copy of the index gets at the end, however short the drain time.
+/// What the copy of the index and the clicks get at the end, however short the drain time.
 const LEAST_DRAIN: Duration = Duration::from_secs(1);
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -49,6 +49,8 @@ pub enum SpoolError {
         /// The last frame that the disk confirmed.
         confirmed: Sequence,
     },
+    /// The log was closed.
+    Closed,
 }
 
 impl SpoolError {
@@ -67,7 +69,8 @@ impl SpoolError {
             | Self::Foreign { .. }
             | Self::Full { .. }
             | Self::TooLong { .. }
-            | Self::Unconfirmed { .. } => false,
+            | Self::Unconfirmed { .. }
+            | Self::Closed => false,
         }
     }
 }
@@ -96,6 +99,7 @@ impl fmt::Display for SpoolError {
                 f,
                 "the disk did not confirm what was written after click {confirmed}; check the disk and restart"
             ),
+            Self::Closed => f.write_str("the log of clicks is closed, the server stops; ask another one"),
         }
     }
 }
@@ -108,7 +112,8 @@ impl std::error::Error for SpoolError {
             | Self::Foreign { .. }
             | Self::Full { .. }
             | Self::TooLong { .. }
-            | Self::Unconfirmed { .. } => None,
+            | Self::Unconfirmed { .. }
+            | Self::Closed => None,
         }
     }
 }

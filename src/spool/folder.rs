@@ -6,6 +6,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use uuid::Uuid;
@@ -80,8 +81,8 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// The system gives it up when the process ends, however it ends.
-    _lock: File,
+    /// The system gives it up when the process ends, however it ends. `None` = the folder was given up before.
+    lock: Mutex<Option<File>>,
 }
 
 impl Folder {
@@ -90,9 +91,14 @@ impl Folder {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(SpoolError::io("make the folder", path))?;
         let lock = take(path)?;
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) };
         folder.remove_prepared()?;
         Ok(folder)
+    }
+
+    /// Gives the folder up, to be opened again.
+    pub(super) fn release(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Returns the folder's id, if it has one yet.
@@ -204,6 +210,11 @@ impl Folder {
         written().map_err(SpoolError::io("write", &path))?;
         self.sync()
     }
+}
+
+/// Tells whether a folder holds a log of clicks.
+pub fn is_log(folder: &Path) -> bool {
+    folder.join(SOURCE).is_file()
 }
 
 /// Takes the folder for this process.

@@ -17,7 +17,7 @@ mod tests;
 mod writer;
 
 pub use error::SpoolError;
-pub use folder::SourceId;
+pub use folder::{SourceId, is_log};
 pub use reader::{Batch, Reader};
 pub use record::{Unreadable, decode, encode};
 pub use writer::{Depth, Spool, SpoolSettings};

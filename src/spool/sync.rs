@@ -94,9 +94,11 @@ fn confirm(inner: &Inner) -> Result<(), SpoolError> {
 }
 
 /// Takes nothing more. What the disk did not confirm may or may not be there: the next start looks.
-fn fail(inner: &Inner, error: &SpoolError) {
+pub(super) fn fail(inner: &Inner, error: &SpoolError) {
     let confirmed: Sequence = *inner.confirmed.borrow();
     inner.lock().failed = Some(confirmed);
+    // Whoever waits for a frame looks again.
+    inner.confirmed.send_modify(|_| {});
     tracing::error!(%error, confirmed, "the log of clicks takes nothing more");
 }
 

@@ -10,7 +10,7 @@ use std::{
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment};
+use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment, sync};
 
 fn settings(folder: &Path) -> SpoolSettings {
     SpoolSettings {
@@ -399,4 +399,44 @@ proptest! {
         }
         prop_assert_eq!(expected, spool.depth().written + 1);
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_disk_is_told_that_it_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = SpoolSettings { sync_every: Duration::from_secs(3_600), ..settings(folder.path()) };
+    let spool = Spool::open(slow).unwrap();
+    let sequence = spool.append(b"click").unwrap();
+    let waiting = tokio::spawn({
+        let spool = spool.clone();
+        async move { spool.wait_for(sequence).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    sync::fail(spool.inner(), &SpoolError::Closed);
+    assert!(matches!(waiting.await.unwrap(), Err(SpoolError::Unconfirmed { confirmed: 0 })));
+    assert!(matches!(spool.append(b"click"), Err(SpoolError::Unconfirmed { confirmed: 0 })));
+}
+
+#[tokio::test]
+async fn what_the_disk_confirmed_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at_once = SpoolSettings { sync_every: Duration::ZERO, ..settings(folder.path()) };
+    let spool = Spool::open(at_once).unwrap();
+    for _ in 0..20 {
+        let sequence = spool.append(b"click").unwrap();
+        spool.wait_for(sequence).await.unwrap();
+        assert!(*spool.confirmed().borrow() >= sequence);
+    }
+}
+
+#[test]
+fn closed_log_is_given_up_although_clones_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    spool.append(b"click").unwrap();
+    assert!(matches!(Spool::open(settings(folder.path())), Err(SpoolError::Owned { .. })));
+    spool.close();
+    assert!(matches!(spool.append(b"click"), Err(SpoolError::Closed)));
+    assert_eq!(open(folder.path()).depth().written, 1);
 }

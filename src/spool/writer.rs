@@ -55,7 +55,7 @@ pub struct Depth {
 #[derive(Clone, Debug)]
 pub struct Spool {
     inner: Arc<Inner>,
-    _syncing: Arc<Syncing>,
+    syncing: Arc<Syncing>,
 }
 
 /// What the clones and the thread that syncs share.
@@ -103,7 +103,7 @@ pub(super) struct Active {
 #[derive(Debug)]
 struct Syncing {
     inner: Arc<Inner>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Spool {
@@ -132,8 +132,8 @@ impl Spool {
         let inner = Inner { folder, settings, writing: Mutex::new(writing), wake: Condvar::new(), confirmed };
         let inner = Arc::new(inner);
         let thread = sync::start(Arc::clone(&inner))?;
-        let syncing = Syncing { inner: Arc::clone(&inner), thread: Some(thread) };
-        Ok(Self { inner, _syncing: Arc::new(syncing) })
+        let syncing = Syncing { inner: Arc::clone(&inner), thread: Mutex::new(Some(thread)) };
+        Ok(Self { inner, syncing: Arc::new(syncing) })
     }
 
     /// Writes a frame. When this returns, the end of this process cannot take it away; the end of the machine can until
@@ -146,6 +146,9 @@ impl Spool {
         let writing = &mut *writing;
         if let Some(confirmed) = writing.failed {
             return Err(SpoolError::Unconfirmed { confirmed });
+        }
+        if writing.stopping {
+            return Err(SpoolError::Closed);
         }
         let bytes = (PREFIX_BYTES + content.len()) as u64;
         if writing.active.offset + bytes > self.inner.settings.segment_bytes {
@@ -170,6 +173,27 @@ impl Spool {
     /// Returns the last frame that the disk confirmed, and follows it.
     pub fn confirmed(&self) -> watch::Receiver<Sequence> {
         self.inner.confirmed.subscribe()
+    }
+
+    /// Waits until the disk has confirmed a frame that was written; fails if it cannot any more.
+    pub async fn wait_for(&self, sequence: Sequence) -> Result<(), SpoolError> {
+        let mut confirmed = self.confirmed();
+        loop {
+            let seen = *confirmed.borrow_and_update();
+            if seen >= sequence {
+                return Ok(());
+            }
+            // Looked at after the number: whoever fails says so first, and wakes us then.
+            if self.inner.lock().failed.is_some() || confirmed.changed().await.is_err() {
+                return Err(SpoolError::Unconfirmed { confirmed: seen });
+            }
+        }
+    }
+
+    /// Brings everything to the disk and gives the folder up, although clones may be left; those take nothing more.
+    pub fn close(&self) {
+        self.syncing.end();
+        self.inner.folder.release();
     }
 
     /// Notes that PostgreSQL has every frame up to this one, and none after it.
@@ -304,13 +328,21 @@ impl Active {
     }
 }
 
-impl Drop for Syncing {
-    fn drop(&mut self) {
+impl Syncing {
+    /// Ends the thread, with everything on the disk.
+    fn end(&self) {
         self.inner.lock().stopping = true;
         self.inner.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // It says itself what went wrong.
             thread.join().ok();
         }
+    }
+}
+
+impl Drop for Syncing {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -18,6 +18,7 @@ use super::{
     rows::{FeedLinkRow, PartnerRow, SHARES, ShopRow, sharing, state},
     schema::{change, installation, shop},
     types::{Stored, StoredShop},
+    visitor_keys,
 };
 use crate::domain::{
     fingerprint::IndexedKind,
@@ -25,13 +26,14 @@ use crate::domain::{
     name::{ShopId, Slug},
     partner::Partner,
     revision::Revision,
+    visitor::SealedKey,
 };
 
 /// How many rows are read at once: enough that round trips do not count, few enough that links with 1,000 rules fit.
 const PIECE: usize = 500;
 
 /// What was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feed {
     /// Which database it is; revisions of another one mean nothing.
     pub installation: Uuid,
@@ -44,6 +46,8 @@ pub struct Feed {
     pub since_committed_at: Option<Timestamp>,
     /// What the rows are.
     pub changes: Changes,
+    /// The keys by which visitors of one day are told apart: all there are, each time.
+    pub visitor_keys: Vec<SealedKey>,
 }
 
 /// What the rows of a feed are.
@@ -165,6 +169,7 @@ async fn read(
         committed_at: head.committed_at.to_jiff(),
         since_committed_at,
         changes,
+        visitor_keys: visitor_keys::read(connection).await?,
     })
 }
 

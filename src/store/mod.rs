@@ -21,6 +21,7 @@ mod rows;
 mod schema;
 mod stats;
 mod types;
+mod visitor_keys;
 
 use std::{fmt, time::Duration};
 
@@ -35,6 +36,7 @@ pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
     Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,
 };
+pub use visitor_keys::VisitorKeysKept;
 
 /// How the database is reached.
 #[derive(Clone)]

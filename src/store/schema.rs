@@ -147,6 +147,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    visitor_key (day) {
+        day -> Date,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     shop,
     program,

@@ -14,7 +14,7 @@ use prometheus_client::{
 const BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 /// Statuses that have a handle; others are found when they are needed.
-const STATUSES: [u16; 13] = [200, 301, 302, 307, 308, 400, 404, 405, 410, 414, 421, 502, 503];
+const STATUSES: [u16; 12] = [200, 301, 302, 307, 308, 400, 404, 405, 410, 414, 502, 503];
 
 /// Labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -48,6 +48,16 @@ pub struct Metrics {
     pub feed_failures: Counter,
     /// Differences that the periodic comparison mended; should stay 0.
     pub feed_repairs: Counter,
+    /// Clicks that were written into the local log.
+    pub clicks_recorded: Counter,
+    /// Clicks that were answered and could not be written; should stay 0.
+    pub clicks_unrecorded: Counter,
+    /// Clicks that were refused because they could not be written.
+    pub clicks_refused: Counter,
+    /// Clicks of the local log that PostgreSQL does not have yet.
+    pub spool_clicks: Gauge<i64, AtomicI64>,
+    /// Bytes of the local log.
+    pub spool_bytes: Gauge<i64, AtomicI64>,
     /// Clicks that were added to PostgreSQL.
     pub clicks_shipped: Counter,
     /// Clicks that were there already.
@@ -58,6 +68,12 @@ pub struct Metrics {
     pub clicks_lost: Counter,
     /// Tries to ship that failed.
     pub ship_failures: Counter,
+    /// Days of clicks that were too old and were removed.
+    pub click_days_dropped: Counter,
+    /// Looks after the days of clicks that failed.
+    pub click_days_failures: Counter,
+    /// Looks after the keys of visitors that failed.
+    pub visitor_key_failures: Counter,
     /// The position of the ledger up to which clicks are counted.
     pub rolled_position: Gauge<i64, AtomicI64>,
     /// How long the oldest entry that is not counted has waited, in seconds.
@@ -86,11 +102,19 @@ impl Metrics {
             feed_changes: Counter::default(),
             feed_failures: Counter::default(),
             feed_repairs: Counter::default(),
+            clicks_recorded: Counter::default(),
+            clicks_unrecorded: Counter::default(),
+            clicks_refused: Counter::default(),
+            spool_clicks: Gauge::default(),
+            spool_bytes: Gauge::default(),
             clicks_shipped: Counter::default(),
             clicks_duplicate: Counter::default(),
             clicks_rejected: Counter::default(),
             clicks_lost: Counter::default(),
             ship_failures: Counter::default(),
+            click_days_dropped: Counter::default(),
+            click_days_failures: Counter::default(),
+            visitor_key_failures: Counter::default(),
             rolled_position: Gauge::default(),
             roll_lag: Gauge::default(),
             clicks_rolled: Counter::default(),
@@ -126,6 +150,15 @@ impl Metrics {
             "Differences that the comparison mended; should stay 0",
             self.feed_repairs.clone(),
         );
+        to.register("clicks_recorded", "Clicks written into the local log", self.clicks_recorded.clone());
+        let unrecorded = self.clicks_unrecorded.clone();
+        let help = "Clicks that were answered and could not be written; should stay 0";
+        to.register("clicks_unrecorded", help, unrecorded);
+        let refused = self.clicks_refused.clone();
+        to.register("clicks_refused", "Clicks refused because they could not be written", refused);
+        let waiting = self.spool_clicks.clone();
+        to.register("spool_clicks", "Clicks of the local log that PostgreSQL does not have yet", waiting);
+        to.register_with_unit("spool", "How much the local log takes", Unit::Bytes, self.spool_bytes.clone());
         to.register("clicks_shipped", "Clicks that were added to PostgreSQL", self.clicks_shipped.clone());
         let duplicate = self.clicks_duplicate.clone();
         to.register("clicks_duplicate", "Clicks that were shipped and were there already", duplicate);
@@ -134,6 +167,12 @@ impl Metrics {
         let lost = self.clicks_lost.clone();
         to.register("clicks_lost", "Clicks of the local log that cannot be read; should stay 0", lost);
         to.register("ship_failures", "Tries to ship clicks that failed", self.ship_failures.clone());
+        let dropped = self.click_days_dropped.clone();
+        to.register("click_days_dropped", "Days of clicks that were too old and were removed", dropped);
+        let failures = self.click_days_failures.clone();
+        to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
+        let failures = self.visitor_key_failures.clone();
+        to.register("visitor_key_failures", "Looks after the keys of visitors that failed", failures);
         let rolled = self.rolled_position.clone();
         to.register("rolled_position", "The position of the ledger up to which clicks are counted", rolled);
         let help = "How long the oldest entry of the ledger has waited that is not counted";
@@ -172,6 +211,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 21);
+        assert_eq!(text.matches("# HELP").count(), 29);
     }
 }

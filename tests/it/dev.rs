@@ -172,6 +172,7 @@ async fn newcomers_walk() {
 
     // Ctrl-C leaves no process; the data survives a restart, on other ports too.
     dev.interrupt();
+    assert!(folder.path().join("state/clicks/source").is_file(), "clicks are not recorded");
     assert_eq!(processes_of(folder.path()), Vec::<String>::new());
     let other_ports = free_ports();
     let again = Dev::start(folder.path(), other_ports);

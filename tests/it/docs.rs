@@ -250,9 +250,11 @@ fn locations_are_those_of_the_program() {
                 headers: None,
                 purpose_header: None,
                 attributes: &HashMap::new(),
+                visitor: None,
+                opted_out: false,
             };
             let resolution = shop(routing).resolve(&visit).unwrap();
-            let shown = resolution.location.replace(&click_id.to_string(), "ID");
+            let shown = resolution.to.unwrap().location.replace(&click_id.to_string(), "ID");
             assert_eq!(shown, row["Location"], "{}: {row:?}", table.heading);
             count += 1;
         }

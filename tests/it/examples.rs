@@ -10,16 +10,19 @@ use std::{
     process::{Command, Output},
 };
 
+use jiff::SignedDuration;
 use smartlinks::{
     config::{
         Secret,
         serve::{Authentication, ServeSettings},
     },
     dev::sample,
+    domain::{click::Click, client::TrafficClass},
 };
 use tempfile::TempDir;
 
 use crate::support::{
+    clicks::{Writer, at, click},
     database::Database,
     requests::lookup,
     server::{TestServer, settings},
@@ -178,6 +181,25 @@ async fn server_with_sample(database: &Database) -> TestServer {
     server
 }
 
+/// Adds what the page counts, and a bot's click, which it does not.
+async fn add_clicks(database: &Database) {
+    let clicks = [
+        ("summer-sale", "anna", TrafficClass::Human),
+        ("summer-sale", "anna", TrafficClass::Human),
+        ("home", "ben", TrafficClass::Human),
+        ("summer-sale", "anna", TrafficClass::Bot),
+        ("summer-sale", "anna", TrafficClass::Human),
+    ];
+    let clicks = (0..).zip(clicks).map(|(number, (slug, partner, traffic))| Click {
+        shop: "sample".to_owned().try_into().unwrap(),
+        slug: Some(slug.to_owned().try_into().unwrap()),
+        partner: Some(partner.to_owned().try_into().unwrap()),
+        traffic,
+        ..click(at(number, SignedDuration::ZERO))
+    });
+    Writer::new(database, 1).await.add(clicks.collect()).await;
+}
+
 async fn guarded_server(database: &Database) -> TestServer {
     let authentication = Authentication::Token(Secret::new("s3cret"));
     let guarded = TestServer::start(ServeSettings { authentication, ..settings(database.url()) }).await;
@@ -191,6 +213,7 @@ async fn python_programs_do_what_their_page_shows() {
     example.make_code("python -m grpc_tools.protoc ");
     let database = Database::create().await;
     let server = server_with_sample(&database).await;
+    add_clicks(&database).await;
     example.walk_through_the_page(&server.url());
 
     // The edit that the page shows is what a click meets.
@@ -201,6 +224,7 @@ async fn python_programs_do_what_their_page_shows() {
     for program in ["internal_service", "admin_back_end", "look_around"] {
         example.shows_its_token(&format!("python {program}.py"), &guarded.url(), "UNAUTHENTICATED");
     }
+    example.shows_its_token("python analytics_job.py counts.json", &guarded.url(), "UNAUTHENTICATED");
     example.gives_up_with("python internal_service.py", "UNAVAILABLE", "DEADLINE_EXCEEDED");
 }
 

@@ -100,6 +100,8 @@ topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: {{ $key }}
     whenUnsatisfiable: {{ $when }}
+    # Else a node that takes none of these pods, a control plane, counts as one that still waits for its first.
+    nodeTaintsPolicy: Honor
     labelSelector:
       matchLabels:
         {{- include "smartlinks.selector" $parts | nindent 8 }}

@@ -10,7 +10,7 @@ use std::{
 use super::error::FindError;
 
 /// The oldest major version we start.
-const OLDEST_MAJOR: u32 = 13;
+const OLDEST_MAJOR: u32 = 14;
 
 /// Folders in which distributions keep the programs outside of `PATH`; a `*` stands for any text in one name.
 /// `scripts/setup` looks into the same ones before it fetches a server.

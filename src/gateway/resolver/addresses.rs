@@ -53,7 +53,9 @@ impl Servers {
     {
         let (literal, names): (Vec<Name>, Vec<Name>) =
             urls.iter().map(Name::of).partition(|name| !name.found.is_empty());
-        let (publisher, found) = watch::channel(all(literal.iter()));
+        let known = all(literal.iter());
+        tell_unused(known.len());
+        let (publisher, found) = watch::channel(used(known));
         let again = Arc::new(Notify::new());
         if !names.is_empty() {
             let search = Search { literal, names, look_up, publisher };
@@ -135,6 +137,20 @@ fn all<'n>(names: impl Iterator<Item = &'n Name>) -> Found {
     found
 }
 
+/// Returns those that are used.
+fn used(mut found: Found) -> Found {
+    while found.len() > MOST_ADDRESSES {
+        found.pop_last();
+    }
+    found
+}
+
+fn tell_unused(count: usize) {
+    if count > MOST_ADDRESSES {
+        tracing::warn!(servers = count, used = MOST_ADDRESSES, "not all servers are used");
+    }
+}
+
 /// Looks names up until nobody wants to know any more.
 struct Search<L> {
     literal: Vec<Name>,
@@ -152,13 +168,15 @@ where
         loop {
             let begun = Instant::now();
             self.look_all_up().await;
+            let soon = LEAST_PAUSE.min(refresh);
             let asked = async {
                 again.notified().await;
-                sleep_until(begun + LEAST_PAUSE.min(refresh)).await;
+                sleep_until(begun + soon).await;
             };
+            let is_failing = self.names.iter().any(|name| name.is_failing);
             tokio::select! {
                 () = self.publisher.closed() => return,
-                () = sleep_until(begun + refresh) => {}
+                () = sleep_until(begun + if is_failing { soon } else { refresh }) => {}
                 () = asked => {}
             }
         }
@@ -171,21 +189,17 @@ where
             name.take(looked_up.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())));
         }))
         .await;
-        let mut found = all(self.literal.iter().chain(&self.names));
+        let found = all(self.literal.iter().chain(&self.names));
         let count = found.len();
+        let found = used(found);
         let is_new = self.publisher.send_if_modified(|known| {
-            while found.len() > MOST_ADDRESSES {
-                found.pop_last();
-            }
             let is_new = *known != found;
             *known = found;
             is_new
         });
         if is_new {
             tracing::info!(servers = count, "the servers behind SMARTLINKS_RESOLVER have changed");
-            if count > MOST_ADDRESSES {
-                tracing::warn!(servers = count, used = MOST_ADDRESSES, "not all servers are used");
-            }
+            tell_unused(count);
         }
     }
 }
@@ -284,6 +298,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn look_up_that_failed_is_made_again_soon() {
+        let book = Book::default();
+        let hour = Duration::from_secs(3_600);
+        let mut servers = book.servers(&["http://resolver:7"], hour);
+        let begun = Instant::now();
+        while book.look_ups() < 3 {
+            tokio::time::sleep(OFTEN).await;
+        }
+        book.write(Some(&["10.0.0.1:7"]));
+        servers.changed().await;
+        assert!((LEAST_PAUSE..LEAST_PAUSE * 5).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn look_up_that_hangs_is_given_up() {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&count);
@@ -308,6 +336,9 @@ mod tests {
             async move { Ok(found) }
         });
         servers.changed().await;
+        assert_eq!(servers.found().len(), MOST_ADDRESSES);
+        let literal = (0..200).map(|last| format!("http://10.0.0.{last}:7").parse().unwrap());
+        let mut servers = Servers::start(&literal.collect::<Vec<_>>(), OFTEN);
         assert_eq!(servers.found().len(), MOST_ADDRESSES);
     }
 

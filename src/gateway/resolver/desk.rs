@@ -68,8 +68,8 @@ struct Table {
     last_item: u64,
     /// All items whose asker waits, those in the queue too.
     waiting: HashMap<u64, oneshot::Sender<Answer>, foldhash::fast::FixedState>,
-    /// Since when something is unanswered and nothing has arrived. Who gives up waiting does not change it: only what
-    /// arrives does.
+    /// Since when something that was sent is unanswered and nothing has arrived. Who gives up waiting does not change it:
+    /// only what arrives does.
     quiet_since: Option<Instant>,
 }
 
@@ -107,7 +107,6 @@ impl Desk {
     pub(super) fn put(
         self: &Arc<Self>,
         visit: &mut ResolveRequest,
-        now: Instant,
         left: Duration,
     ) -> Result<Waiting, Refusal> {
         let mut table = self.table();
@@ -124,7 +123,6 @@ impl Desk {
         table.queue.push_back(ResolveStreamRequest { item, request: Some(mem::take(visit)), timeout });
         let (teller, answer) = oneshot::channel();
         table.waiting.insert(item, teller);
-        table.quiet_since.get_or_insert(now);
         let wire = table.wire.take();
         drop(table);
         if let Some(wire) = wire {
@@ -199,6 +197,7 @@ impl Stream for Outgoing {
         while let Some(item) = table.queue.pop_front() {
             // Whose browser left before it was sent is not sent.
             if table.waiting.contains_key(&item.item) {
+                table.quiet_since.get_or_insert_with(Instant::now);
                 return Poll::Ready(Some(item));
             }
         }
@@ -257,7 +256,7 @@ mod tests {
 
     fn put(desk: &Arc<Desk>, slug: &str) -> Result<Waiting, Refusal> {
         let mut visit = visit(slug);
-        let put = desk.put(&mut visit, Instant::now(), SOON);
+        let put = desk.put(&mut visit, SOON);
         assert_eq!(visit.slug.is_empty(), put.is_ok(), "only what was taken is gone");
         put
     }
@@ -343,23 +342,32 @@ mod tests {
     #[tokio::test]
     async fn server_is_silent_until_something_arrives() {
         let (desk, mut outgoing) = Desk::new();
+        let is_silent = |now| desk.load(now).is_silent;
+        let first = put(&desk, "a").unwrap();
+        let second = put(&desk, "b").unwrap();
+        let [_, item] = [sent(&mut outgoing), sent(&mut outgoing)].map(|sent| sent.item);
         let begun = Instant::now();
         let later = |count: u32| begun + (SILENCE + Duration::from_millis(1)) * count;
-        let is_silent = |now| desk.load(now).is_silent;
-        assert!(!is_silent(later(9)), "nothing was asked");
-        let first = desk.put(&mut visit("a"), begun, SOON).unwrap();
-        let second = desk.put(&mut visit("b"), later(1), SOON).unwrap();
-        assert!(!is_silent(begun) && is_silent(later(1)));
+        assert!(!is_silent(begun - SILENCE) && is_silent(later(1)));
         // Waiting no more is no sign of life.
         drop(first);
         assert!(is_silent(later(1)));
         // An answer is, even if nobody waits for it; from then on the rest has its time.
-        let item = sent(&mut outgoing).item;
         desk.take(answer(item - 1), later(2));
         assert!(!is_silent(later(2)) && is_silent(later(3)));
         desk.take(answer(item), later(3));
         assert!(!is_silent(later(9)));
         assert!(second.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn server_is_not_silent_on_what_it_was_never_sent() {
+        let (desk, mut outgoing) = Desk::new();
+        let later = Instant::now() + SILENCE * 9;
+        assert!(!desk.load(later).is_silent, "nothing was asked");
+        drop(put(&desk, "a").unwrap());
+        assert!(outgoing.next().now_or_never().is_none(), "whose browser left was sent");
+        assert!(!desk.load(later).is_silent);
     }
 
     #[tokio::test]

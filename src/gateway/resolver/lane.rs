@@ -100,8 +100,9 @@ impl Lane {
         LinkResolverClient::with_interceptor(channel, self.bearer.clone())
     }
 
-    /// Opens the stream, passes its answers on until it ends, and begins again, until `gone` resolves. Then it takes
-    /// nothing more and waits for the answers to what was sent, no longer than a click waits.
+    /// Opens the stream, passes its answers on until it ends, and begins again, until `gone` resolves. Then it opens none
+    /// any more; the open one takes nothing once another server can be asked, for the name may lead nowhere. What was sent
+    /// is waited for, no longer than a click waits.
     pub(super) async fn keep_open(mut self, mut gone: oneshot::Receiver<Infallible>) {
         // Streams that take nothing more and are read to their end.
         let mut rests = JoinSet::new();
@@ -120,22 +121,26 @@ impl Lane {
                 Ok(mut stream) => {
                     tracing::info!(server.address = %self.address, "the stream to a server is open");
                     is_told = false;
-                    let begun = Instant::now();
+                    let (begun, desk) = (Instant::now(), Arc::clone(&stream.desk.0));
+                    let replaced = async {
+                        (&mut gone).await.ok();
+                        self.pool.step_back(&desk).await;
+                    };
                     let ended = tokio::select! {
                         ended = stream.read(&mut self.gauge, self.address) => Some(ended),
-                        _ = &mut gone => None,
+                        () = replaced => None,
                     };
                     stream.leave();
                     rests.spawn(stream.rest(self.patience));
-                    let Some(ended) = ended else { break };
-                    let ended_well = ended.tell(self.address);
+                    let ended_well = ended.is_some_and(|ended| ended.tell(self.address));
+                    if gone.is_terminated() {
+                        break;
+                    }
                     if begun.elapsed() >= LONG_LIFE {
                         pause = if ended_well { Pause::none() } else { Pause::default() };
                         // The others are needed now.
                         self.pool.hurry();
                     }
-                    // It may come back elsewhere.
-                    self.servers.look_again();
                 }
                 Err(status) if is_told => {
                     tracing::debug!(server.address = %self.address, code = ?status.code(), error = status.message(), "no stream to a server");
@@ -145,6 +150,8 @@ impl Lane {
                     is_told = true;
                 }
             }
+            // It may be elsewhere by now.
+            self.servers.look_again();
             tokio::select! {
                 () = sleep(pause.next()) => {}
                 () = self.pool.hurried() => {}
@@ -186,7 +193,7 @@ fn ask_for_a_word(desk: &Arc<Desk>) -> Result<Waiting, Refusal> {
         min_revision: i64::MAX,
         ..ResolveRequest::default()
     };
-    desk.put(&mut visit, Instant::now(), Duration::from_millis(1))
+    desk.put(&mut visit, Duration::from_millis(1))
 }
 
 /// Reads from the answer to a check whether the server has an index.

@@ -69,7 +69,7 @@ impl Resolver {
     }
 
     /// Asks where a visit goes. What was sent may have been counted, so it is never asked twice; what was not sent when
-    /// its stream ended is asked once more, elsewhere.
+    /// its stream ended is asked elsewhere, for as long as there is time and somebody to ask.
     pub async fn ask(&self, visit: ResolveRequest) -> Result<ResolveResponse, Refusal> {
         let deadline = Instant::now() + self.timeout;
         let asked = timeout_at(deadline, self.ask_until(visit, deadline)).await;
@@ -89,16 +89,14 @@ impl Resolver {
         mut visit: ResolveRequest,
         deadline: Instant,
     ) -> Result<ResolveResponse, Refusal> {
-        match self.put(&mut visit, deadline)?.await {
-            Ok(answer) => return Ok(answer),
-            Err(Lost::Sent(refusal)) => return Err(refusal),
-            Err(Lost::Unsent(back)) => visit = *back,
+        loop {
+            match self.put(&mut visit, deadline)?.await {
+                Ok(answer) => return Ok(answer),
+                Err(Lost::Sent(refusal)) => return Err(refusal),
+                Err(Lost::Unsent(back)) => visit = *back,
+            }
+            self.tally.retried();
         }
-        self.tally.retried();
-        self.put(&mut visit, deadline)?.await.map_err(|lost| match lost {
-            Lost::Sent(refusal) => refusal,
-            Lost::Unsent(_) => Refusal::Down,
-        })
     }
 
     /// Puts a visit on a stream, with the time that it has left.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{
     Refusal,
@@ -19,21 +19,59 @@ use crate::proto::ResolveRequest;
 /// The streams that take items.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    open: Mutex<Vec<Arc<Desk>>>,
+    streams: Mutex<Streams>,
+    /// How many are open, those that stepped back left out.
+    open: watch::Sender<usize>,
     turn: AtomicUsize,
     /// Wakes the lanes that wait before they try again.
     hurry: Notify,
 }
 
+#[derive(Debug, Default)]
+struct Streams {
+    open: Vec<Arc<Desk>>,
+    /// Of servers whose addresses are gone.
+    stepped_back: Vec<Arc<Desk>>,
+}
+
+impl Streams {
+    /// Returns the streams to choose from.
+    fn offered(&self) -> &[Arc<Desk>] {
+        if self.open.is_empty() { &self.stepped_back } else { &self.open }
+    }
+
+    fn remove(&mut self, desk: &Arc<Desk>) {
+        for streams in [&mut self.open, &mut self.stepped_back] {
+            streams.retain(|other| !Arc::ptr_eq(other, desk));
+        }
+    }
+}
+
 impl Pool {
-    fn open(&self) -> MutexGuard<'_, Vec<Arc<Desk>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Streams)) {
+        let mut streams = self.streams();
+        change(&mut streams);
+        self.open.send_replace(streams.open.len());
     }
 
     /// Offers a stream, as long as what is returned lives.
     pub(super) fn enter(self: &Arc<Self>, desk: &Arc<Desk>) -> Place {
-        self.open().push(Arc::clone(desk));
+        self.change(|streams| streams.open.push(Arc::clone(desk)));
         Place { pool: Arc::clone(self), desk: Arc::clone(desk) }
+    }
+
+    /// Offers a stream no more unless there is no other one; returns when there is.
+    pub(super) async fn step_back(&self, desk: &Arc<Desk>) {
+        self.change(|streams| {
+            streams.remove(desk);
+            streams.stepped_back.push(Arc::clone(desk));
+        });
+        // Its sender is the pool's own.
+        self.open.subscribe().wait_for(|open| *open > 0).await.ok();
     }
 
     /// Puts an item on a stream; the visit is left as it is if there is no place for it.
@@ -43,17 +81,18 @@ impl Pool {
         now: Instant,
         left: Duration,
     ) -> Result<Waiting, Refusal> {
-        let open = self.open();
-        let Some(best) = self.best(&open, now) else { return Err(Refusal::Down) };
-        let mut refused = match best.put(visit, now, left) {
+        let streams = self.streams();
+        let offered = streams.offered();
+        let Some(best) = self.best(offered, now) else { return Err(Refusal::Down) };
+        let mut refused = match best.put(visit, left) {
             Ok(waiting) => return Ok(waiting),
             Err(refused) => refused,
         };
         // Rare: a full stream, or one that ends in this moment.
-        let mut others: Vec<_> = open.iter().map(|desk| (desk.load(now), desk)).collect();
+        let mut others: Vec<_> = offered.iter().map(|desk| (desk.load(now), desk)).collect();
         others.sort_by_key(|(load, _)| *load);
         for (_, desk) in others {
-            match desk.put(visit, now, left) {
+            match desk.put(visit, left) {
                 Ok(waiting) => return Ok(waiting),
                 Err(Refusal::Down) => {}
                 Err(why) => refused = why,
@@ -64,25 +103,25 @@ impl Pool {
 
     /// Takes the better of two streams, in turn every pair: nearly as even as the best of all, and no stampede to one
     /// that has just come. If it is silent, the best of all.
-    fn best<'o>(&self, open: &'o [Arc<Desk>], now: Instant) -> Option<&'o Arc<Desk>> {
-        let count = open.len();
+    fn best<'o>(&self, offered: &'o [Arc<Desk>], now: Instant) -> Option<&'o Arc<Desk>> {
+        let count = offered.len();
         if count < 2 {
-            return open.first();
+            return offered.first();
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let first = turn % count;
         let second = (first + 1 + turn / count % (count - 1)) % count;
         // Of two that are alike, the first.
         let (load, better) = [first, second]
-            .map(|at| (open[at].load(now), &open[at]))
+            .map(|at| (offered[at].load(now), &offered[at]))
             .into_iter()
             .min_by_key(|(load, _)| *load)?;
-        if load.is_silent { open.iter().min_by_key(|desk| desk.load(now)) } else { Some(better) }
+        if load.is_silent { offered.iter().min_by_key(|desk| desk.load(now)) } else { Some(better) }
     }
 
     /// Tells whether there is a stream whose server is not silent.
     pub(super) fn is_lively(&self, now: Instant) -> bool {
-        self.open().iter().any(|desk| !desk.load(now).is_silent)
+        self.streams().offered().iter().any(|desk| !desk.load(now).is_silent)
     }
 
     /// Waits until a stream has ended: then the others are needed.
@@ -105,12 +144,14 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.pool.open().retain(|desk| !Arc::ptr_eq(desk, &self.desk));
+        self.pool.change(|streams| streams.remove(&self.desk));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use futures_util::{FutureExt, StreamExt};
 
     use super::*;
@@ -140,12 +181,23 @@ mod tests {
         streams.iter().map(|(place, _)| place.desk.load(Instant::now()).unanswered).collect()
     }
 
-    /// Lets a server answer everything that was sent to it.
-    fn answer(stream: &mut (Place, Outgoing), now: Instant) {
-        while let Some(Some(message)) = stream.1.next().now_or_never() {
+    /// Sends everything that waits for the wire.
+    fn send(stream: &mut (Place, Outgoing)) -> Vec<u64> {
+        iter::from_fn(|| stream.1.next().now_or_never().flatten()).map(|message| message.item).collect()
+    }
+
+    /// Lets a server answer these items.
+    fn reply(stream: &(Place, Outgoing), items: Vec<u64>, now: Instant) {
+        for item in items {
             let outcome = Some(Outcome::Answer(ResolveResponse::default()));
-            stream.0.desk.take(ResolveStreamResponse { item: message.item, outcome }, now);
+            stream.0.desk.take(ResolveStreamResponse { item, outcome }, now);
         }
+    }
+
+    /// Sends everything, and lets the server answer it.
+    fn answer(stream: &mut (Place, Outgoing), now: Instant) {
+        let items = send(stream);
+        reply(stream, items, now);
     }
 
     #[test]
@@ -182,21 +234,46 @@ mod tests {
         let (pool, mut streams) = pool(2);
         let begun = Instant::now();
         let first: Vec<_> = (0..4).map(|_| put(&pool, begun).unwrap()).collect();
+        let mut asked = send(&mut streams[0]);
         answer(&mut streams[1], begun);
-        let later = begun + SILENCE * 2;
+        let later = Instant::now() + SILENCE * 2;
         let mut waiting: Vec<_> = (0..100).map(|_| put(&pool, later).unwrap()).collect();
         assert_eq!(unanswered(&streams), [2, 100]);
         // Now both are silent: nothing is refused.
-        let latest = later + SILENCE * 2;
+        send(&mut streams[1]);
+        let latest = Instant::now() + SILENCE * 4;
         assert!(!pool.is_lively(latest));
         waiting.extend((0..10).map(|_| put(&pool, latest).unwrap()));
         assert_eq!(unanswered(&streams), [12, 100]);
         // What arrives brings the first one back.
-        answer(&mut streams[0], latest);
+        asked.extend(send(&mut streams[0]));
+        reply(&streams[0], asked, latest);
         assert!(pool.is_lively(latest));
         waiting.extend((0..10).map(|_| put(&pool, latest).unwrap()));
         assert_eq!(unanswered(&streams), [10, 100]);
         drop(first);
+    }
+
+    #[test]
+    fn stream_that_stepped_back_is_asked_until_another_one_is_there() {
+        let (pool, mut streams) = pool(2);
+        let now = Instant::now();
+        let desks = [0, 1].map(|at| Arc::clone(&streams[at].0.desk));
+        let mut leaving = desks.each_ref().map(|desk| Box::pin(pool.step_back(desk)));
+        assert_eq!((&mut leaving[0]).now_or_never(), Some(()), "the other one is there");
+        assert_eq!((&mut leaving[1]).now_or_never(), None);
+        // Nobody left yet, and the two are all that there is.
+        let mut waiting: Vec<_> = (0..10).map(|_| put(&pool, now).unwrap()).collect();
+        assert_eq!(unanswered(&streams), [5, 5]);
+        assert!(pool.is_lively(now));
+        let (desk, outgoing) = Desk::new();
+        streams.push((pool.enter(&desk), outgoing));
+        assert_eq!((&mut leaving[1]).now_or_never(), Some(()));
+        waiting.extend((0..10).map(|_| put(&pool, now).unwrap()));
+        assert_eq!(unanswered(&streams), [5, 5, 10]);
+        drop(leaving);
+        streams.clear();
+        assert_eq!(put(&pool, now).unwrap_err(), Refusal::Down);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
         policy::QueryConflict,
         stats::{ConversionTime, Dimension, Granularity},
         visit::{Attribution, Channel, Miss, ResolveReason},
+        visitor::VisitorMode,
     },
     proto,
     store::clicks::EntryKind,
@@ -60,6 +61,7 @@ choices! {
     RedirectKind = proto::RedirectKind, "kind of redirect":
         Found MovedPermanently TemporaryRedirect PermanentRedirect;
     Channel = proto::Channel, "channel": Link Qr;
+    VisitorMode = proto::VisitorMode, "visitor mode": None Daily Cookie;
     Attribution = proto::Attribution, "attribution":
         Credited NoPartner UnknownPartner InactivePartner NotShared;
     ConversionTime = proto::StatsConversionTime, "time of conversions": Conversion Click;
@@ -141,6 +143,7 @@ mod tests {
         numbers_read_back(TrafficClass::ALL);
         numbers_read_back(Continent::ALL);
         numbers_read_back(Channel::ALL);
+        numbers_read_back(VisitorMode::ALL);
         numbers_read_back(Granularity::ALL);
         numbers_read_back(Dimension::ALL);
         numbers_read_back(&[1, 2, 3, 4, 5, 6, 7].map(|day| Weekday::from_monday_one_offset(day).unwrap()));

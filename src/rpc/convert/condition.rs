@@ -30,6 +30,8 @@ pub fn read(wire: &proto::Condition, path: &Path<'_>, faults: &mut Faults) -> Op
         | Kind::Country(_)
         | Kind::Continent(_)
         | Kind::InEu(_)
+        | Kind::NewVisitor(_)
+        | Kind::VisitorTotalVisits(_)
         | Kind::ReferrerHost(_)
         | Kind::QueryParameter(_)
         | Kind::ClientAddress(_)
@@ -87,6 +89,7 @@ fn attribute(wire: &proto::AttributeIsKnown, path: &Path<'_>, faults: &mut Fault
         proto::Attribute::ReferrerHost => Attribute::ReferrerHost,
         proto::Attribute::ClientAddress => Attribute::ClientAddress,
         proto::Attribute::Partner => Attribute::Partner,
+        proto::Attribute::VisitorTotalVisits => Attribute::VisitorTotalVisits,
     };
     if !wire.name.is_empty() {
         let text = "a name goes with the attribute ATTRIBUTE_CALLER alone";
@@ -108,6 +111,7 @@ fn write_attribute(attribute: &Attribute) -> proto::AttributeIsKnown {
         Attribute::ReferrerHost => (proto::Attribute::ReferrerHost, ""),
         Attribute::ClientAddress => (proto::Attribute::ClientAddress, ""),
         Attribute::Partner => (proto::Attribute::Partner, ""),
+        Attribute::VisitorTotalVisits => (proto::Attribute::VisitorTotalVisits, ""),
         Attribute::Caller(name) => (proto::Attribute::Caller, name.as_str()),
     };
     proto::AttributeIsKnown { attribute: asked.into(), name: name.to_owned() }

@@ -4,7 +4,8 @@ use crate::{
     domain::{
         client::Version,
         condition::{
-            AttributeName, CallerTest, Needle, ParameterName, Predicate, QueryTest, Value, VersionRange,
+            AttributeName, CallerTest, CountTest, Needle, ParameterName, Predicate, QueryTest, Value,
+            VersionRange,
         },
         decimal::Decimal,
         fault::{Faults, Problem, Reason},
@@ -15,7 +16,7 @@ use crate::{
         one_of::OneOf,
         window::{TimeWindow, WeeklyHours, ZoneName},
     },
-    proto::{self, caller_attribute_is, condition::Kind, query_parameter_is},
+    proto::{self, caller_attribute_is, condition::Kind, count_is, query_parameter_is},
 };
 
 use super::{
@@ -57,6 +58,10 @@ pub fn read(wire: &Kind, path: &Path<'_>, faults: &mut Faults) -> Option<Predica
             choices(&is.continents, &path.field("continents"), faults).map(Predicate::Continent)
         }
         Kind::InEu(proto::InEuropeanUnion {}) => Some(Predicate::InEu {}),
+        Kind::NewVisitor(proto::NewVisitor {}) => Some(Predicate::NewVisitor {}),
+        Kind::VisitorTotalVisits(is) => {
+            count(is, &path.field("visitor_total_visits"), faults).map(Predicate::VisitorTotalVisits)
+        }
         Kind::ReferrerHost(is) => {
             let hosts = one_of(&is.hosts, &path.field("referrer_host").field("hosts"), faults, Host::parse)?;
             Some(Predicate::ReferrerHost { hosts, include_subdomains: is.include_subdomains })
@@ -102,6 +107,8 @@ pub fn write(predicate: &Predicate) -> Kind {
         Predicate::Country(codes) => Kind::Country(proto::CountryIs { codes: written(codes) }),
         Predicate::Continent(all) => Kind::Continent(proto::ContinentIs { continents: numbers(all) }),
         Predicate::InEu {} => Kind::InEu(proto::InEuropeanUnion {}),
+        Predicate::NewVisitor {} => Kind::NewVisitor(proto::NewVisitor {}),
+        Predicate::VisitorTotalVisits(test) => Kind::VisitorTotalVisits(write_count(*test)),
         &Predicate::ReferrerHost { ref hosts, include_subdomains } => {
             Kind::ReferrerHost(proto::ReferrerHostIs { hosts: written(hosts), include_subdomains })
         }
@@ -138,6 +145,35 @@ pub fn write(predicate: &Predicate) -> Kind {
             test: Some(write_caller_test(test)),
         }),
     }
+}
+
+fn count(wire: &proto::CountIs, path: &Path<'_>, faults: &mut Faults) -> Option<CountTest> {
+    use count_is::Test;
+    let test = super::required(wire.test.as_ref(), "the test", path, faults)?;
+    let mut bound = |number: i64, field| {
+        let below_zero = |_| Problem::new(Reason::OutOfRange, format!("a count is never {number}"));
+        take(u64::try_from(number).map_err(below_zero), &path.field(field), faults)
+    };
+    match *test {
+        Test::Equals(number) => bound(number, "equals").map(CountTest::Equals),
+        Test::LessThan(number) => bound(number, "less_than").map(CountTest::LessThan),
+        Test::AtMost(number) => bound(number, "at_most").map(CountTest::AtMost),
+        Test::GreaterThan(number) => bound(number, "greater_than").map(CountTest::GreaterThan),
+        Test::AtLeast(number) => bound(number, "at_least").map(CountTest::AtLeast),
+    }
+}
+
+fn write_count(test: CountTest) -> proto::CountIs {
+    use count_is::Test;
+    let number = |bound| i64::try_from(bound).unwrap_or(i64::MAX);
+    let test = match test {
+        CountTest::Equals(bound) => Test::Equals(number(bound)),
+        CountTest::LessThan(bound) => Test::LessThan(number(bound)),
+        CountTest::AtMost(bound) => Test::AtMost(number(bound)),
+        CountTest::GreaterThan(bound) => Test::GreaterThan(number(bound)),
+        CountTest::AtLeast(bound) => Test::AtLeast(number(bound)),
+    };
+    proto::CountIs { test: Some(test) }
 }
 
 fn query_parameter(

@@ -3,7 +3,7 @@
 use super::*;
 use crate::proto::{
     self, CallerAttributeIs, Condition, QueryParameterIs, Values, caller_attribute_is, condition::Kind,
-    query_parameter_is,
+    count_is, query_parameter_is,
 };
 
 /// One condition of every kind, and of every test within a kind.
@@ -28,6 +28,7 @@ fn every_kind() -> Vec<Kind> {
         Kind::Country(proto::CountryIs { codes: texts(&["AT", "DE"]) }),
         Kind::Continent(proto::ContinentIs { continents: (1..=7).collect() }),
         Kind::InEu(proto::InEuropeanUnion {}),
+        Kind::NewVisitor(proto::NewVisitor {}),
         Kind::ReferrerHost(proto::ReferrerHostIs {
             hosts: texts(&["[::1]", "news.example"]),
             include_subdomains: true,
@@ -46,10 +47,18 @@ fn every_kind() -> Vec<Kind> {
         Kind::Program(proto::ProgramIs { programs: texts(&["gold"]) }),
         Kind::PartnerTag(proto::PartnerTagIs { tags: texts(&["vip"]) }),
     ];
-    kinds.extend((1..=11).map(|attribute| {
+    kinds.extend((1..=12).map(|attribute| {
         let name = if attribute == 11 { "customer.tier".to_owned() } else { String::new() };
         Kind::IsKnown(proto::AttributeIsKnown { attribute, name })
     }));
+    let counts = [
+        count_is::Test::Equals(0),
+        count_is::Test::LessThan(1),
+        count_is::Test::AtMost(2),
+        count_is::Test::GreaterThan(3),
+        count_is::Test::AtLeast(i64::MAX),
+    ];
+    kinds.extend(counts.map(|test| Kind::VisitorTotalVisits(proto::CountIs { test: Some(test) })));
     let query = [
         query_parameter_is::Test::Present(proto::Present {}),
         query_parameter_is::Test::WithoutValue(proto::WithoutValue {}),

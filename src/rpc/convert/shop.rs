@@ -4,6 +4,7 @@ use ipnet::IpNet;
 
 use super::{
     Path,
+    choice::{self, Choice},
     link::put,
     mask::{Fields, Table},
     net, policy, take, texts,
@@ -17,6 +18,7 @@ use crate::{
         param::OwnParam,
         policy::QueryPolicy,
         shop::{Shop, ShopSettings},
+        visitor::VisitorMode,
     },
     proto,
 };
@@ -36,6 +38,8 @@ pub const FIELDS: Table<proto::Shop> = Table {
         ("fallback_url", |shop| !shop.fallback_url.is_empty()),
         ("query_policy", |shop| shop.query_policy.is_some()),
         ("internal_addresses", |shop| !shop.internal_addresses.is_empty()),
+        ("visitor_mode", |shop| shop.visitor_mode != 0),
+        ("sub_id_params", |shop| !shop.sub_id_params.is_empty()),
     ],
     keys: &["id"],
     output_only: &["default_link", "etag", "revision", "create_time", "update_time", "delete_time"],
@@ -61,6 +65,8 @@ pub struct ShopEdit {
     fallback_url: Option<Option<Destination>>,
     query_policy: Option<QueryPolicy>,
     internal_addresses: Option<Vec<IpNet>>,
+    visitor_mode: Option<VisitorMode>,
+    sub_id_params: Option<Vec<OwnParam>>,
 }
 
 impl ShopEdit {
@@ -88,6 +94,10 @@ impl ShopEdit {
         if fields.has("internal_addresses") {
             let path = path.field("internal_addresses");
             edit.internal_addresses = texts(&wire.internal_addresses, &path, faults, net::parse);
+        }
+        if fields.has("visitor_mode") {
+            let path = path.field("visitor_mode");
+            edit.visitor_mode = choice::read_or_default(wire.visitor_mode, &path, faults);
         }
         edit
     }
@@ -126,6 +136,10 @@ impl ShopEdit {
             self.accepted_partner_params =
                 texts(&wire.accepted_partner_params, &path, faults, OwnParam::parse);
         }
+        if fields.has("sub_id_params") {
+            let path = path.field("sub_id_params");
+            self.sub_id_params = texts(&wire.sub_id_params, &path, faults, OwnParam::parse);
+        }
         if fields.has("click_id_param") {
             self.click_id_param = match wire.click_id_param.as_deref() {
                 Some("") => Some(None),
@@ -155,6 +169,8 @@ impl ShopEdit {
             fallback_url: self.fallback_url?,
             query_policy: self.query_policy?,
             internal_addresses: self.internal_addresses?,
+            visitor_mode: self.visitor_mode?,
+            sub_id_params: self.sub_id_params?,
         };
         Some(Shop { id, display_name: self.display_name?, settings })
     }
@@ -182,6 +198,8 @@ impl ShopEdit {
         put(&self.fallback_url, &mut settings.fallback_url);
         put(&self.query_policy, &mut settings.query_policy);
         put(&self.internal_addresses, &mut settings.internal_addresses);
+        put(&self.visitor_mode, &mut settings.visitor_mode);
+        put(&self.sub_id_params, &mut settings.sub_id_params);
     }
 }
 
@@ -209,6 +227,8 @@ pub fn write(shop: &Shop) -> proto::Shop {
         fallback_url: settings.fallback_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
         query_policy: Some(policy::write(&settings.query_policy)),
         internal_addresses: settings.internal_addresses.iter().map(net::write).collect(),
+        visitor_mode: settings.visitor_mode.number(),
+        sub_id_params: params(&settings.sub_id_params),
         ..proto::Shop::default()
     }
 }

@@ -5,19 +5,28 @@ use crate::{
     domain::{
         click_id::ClickId,
         name::Slug,
-        visit::{Nowhere, Resolution},
+        visit::{Resolution, Target},
+        visitor::VisitorMode,
     },
     proto::ResolveResponse,
     rpc::{convert::choice::Choice, status::Failure},
 };
 
-/// Writes where a visit goes.
-pub(super) fn write(resolution: Resolution, click_id: Option<ClickId>) -> ResolveResponse {
+/// Writes where a visit goes, or why nowhere.
+pub(super) fn write(
+    resolution: Resolution,
+    click_id: Option<ClickId>,
+    question: &Question<'_>,
+) -> Result<ResolveResponse, Failure> {
+    let is_click = click_id.is_some();
+    let (counted, mode) = (is_click && resolution.counts(), resolution.visitor_mode);
+    let Target { location, redirect, reason: why } =
+        resolution.to.map_err(|miss| about(miss.into(), question))?;
     let text = |name: Option<&str>| name.map(str::to_owned).unwrap_or_default();
-    ResolveResponse {
-        location: resolution.location,
-        redirect: resolution.redirect.number(),
-        reason: resolution.reason.number(),
+    Ok(ResolveResponse {
+        location,
+        redirect: redirect.number(),
+        reason: why.number(),
         rule_id: text(resolution.rule.as_ref().map(|rule| rule.as_str())),
         partner: text(resolution.partner.as_ref().map(|partner| partner.as_str())),
         attribution: resolution.attribution.number(),
@@ -26,12 +35,13 @@ pub(super) fn write(resolution: Resolution, click_id: Option<ClickId>) -> Resolv
         shop: resolution.shop.as_str().to_owned(),
         slug: text(resolution.slug.as_ref().map(|slug| slug.as_str())),
         traffic_class: resolution.traffic.number(),
-    }
+        counted,
+        set_visitor_cookie: counted && mode == VisitorMode::Cookie && question.offers_cookie(),
+    })
 }
 
-/// Writes why a visit goes nowhere. What the caller made up is not repeated: only names that there could be.
-pub(super) fn nowhere(nowhere: Nowhere, question: &Question<'_>) -> Failure {
-    let mut failure = Failure::from(nowhere);
+/// Adds what was asked for. What the caller made up is not repeated: only names that there could be.
+pub(super) fn about(mut failure: Failure, question: &Question<'_>) -> Failure {
     if let Some(shop) = question.shop() {
         failure = failure.with("shop", shop);
     }

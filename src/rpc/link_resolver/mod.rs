@@ -1,6 +1,7 @@
 //! `LinkResolver`: answers from memory where visits go, with or without the database.
 
 mod answer;
+mod click;
 mod question;
 mod stream;
 mod tally;
@@ -26,7 +27,9 @@ use crate::{
         self, ErrorReason, GetIndexStatusRequest, GetIndexStatusResponse, ResolveRequest, ResolveResponse,
         ResolveStreamRequest, link_resolver_server::LinkResolver,
     },
+    recorder::{NotRecorded, Pending, Recorder},
     telemetry::metrics::Metrics,
+    visitors::VisitorKeys,
 };
 
 /// Broken links that the state of the index names.
@@ -39,6 +42,8 @@ const MIN_REVISION_WAIT: Duration = Duration::from_secs(limits::MIN_REVISION_WAI
 pub struct Resolver {
     live: Live,
     classifier: Arc<Classifier>,
+    recorder: Recorder,
+    visitor_keys: Arc<VisitorKeys>,
     tally: Arc<Tally>,
     /// True when the server is about to stop: streams then finish what is there and end.
     stop: watch::Receiver<bool>,
@@ -49,26 +54,41 @@ impl Resolver {
     pub fn new(
         live: Live,
         classifier: Arc<Classifier>,
+        recorder: Recorder,
+        visitor_keys: Arc<VisitorKeys>,
         metrics: &Metrics,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { live, classifier, tally: Arc::new(Tally::new(metrics)), stop }
+        Self { live, classifier, recorder, visitor_keys, tally: Arc::new(Tally::new(metrics)), stop }
     }
 
-    /// Answers from the index in use.
-    fn answer(&self, question: &Question<'_>) -> Result<ResolveResponse, Failure> {
+    /// Answers from the index in use, and records the visit if it is a click.
+    fn answer(&self, question: &Question<'_>) -> Answered {
         let loaded = self.live.load();
-        let snapshot = loaded.as_ref().ok_or_else(not_loaded)?;
+        let Some(snapshot) = loaded.as_ref() else { return Answered::at_once(Err(not_loaded())) };
         let visit = question.visit(&self.classifier);
-        match snapshot.resolve(&visit) {
-            Ok(resolution) => {
-                self.tally.count(visit.channel, resolution.reason, resolution.undecided_rules);
-                Ok(answer::write(resolution, visit.click_id))
-            }
-            Err(nowhere) => {
+        let mut resolution = match snapshot.resolve(&visit) {
+            Ok(resolution) => resolution,
+            Err(no_shop) => {
                 self.tally.count_nowhere(visit.channel);
-                Err(answer::nowhere(nowhere, question))
+                return Answered::at_once(Err(answer::about(no_shop.into(), question)));
             }
+        };
+        let pending = match (visit.click_id, resolution.kept.take()) {
+            (Some(id), Some(kept)) => {
+                let sealed = snapshot.visitor_keys();
+                self.recorder.record(|| click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed))
+            }
+            // A look-up.
+            (None, _) | (_, None) => Ok(None),
+        };
+        match &resolution.to {
+            Ok(target) => self.tally.count(visit.channel, target.reason, resolution.undecided_rules),
+            Err(_) => self.tally.count_nowhere(visit.channel),
+        }
+        match pending {
+            Ok(pending) => Answered { outcome: answer::write(resolution, visit.click_id, question), pending },
+            Err(refused) => Answered::at_once(Err(not_recorded(&refused))),
         }
     }
 
@@ -134,7 +154,8 @@ impl LinkResolver for Resolver {
         if let Some(revision) = self.missing(question.min_revision).map_err(Failure::from)? {
             self.wait(revision).await?;
         }
-        Ok(Response::new(self.answer(&question)?))
+        let answered = self.answer(&question);
+        Ok(Response::new(answered.settled().await?))
     }
 
     async fn resolve_stream(
@@ -153,6 +174,32 @@ impl LinkResolver for Resolver {
         Caller::of(&request)?.may(Scope::Resolve, None)?;
         Ok(Response::new(self.index_status()?))
     }
+}
+
+/// An answer, and what it has to wait for before it leaves.
+struct Answered {
+    outcome: Result<ResolveResponse, Failure>,
+    /// The click that the disk has to confirm first.
+    pending: Option<Pending>,
+}
+
+impl Answered {
+    fn at_once(outcome: Result<ResolveResponse, Failure>) -> Self {
+        Self { outcome, pending: None }
+    }
+
+    /// Returns the answer when it may leave.
+    async fn settled(self) -> Result<ResolveResponse, Failure> {
+        if let Some(pending) = self.pending {
+            pending.confirmed().await.map_err(|refused| not_recorded(&refused))?;
+        }
+        self.outcome
+    }
+}
+
+fn not_recorded(refused: &NotRecorded) -> Failure {
+    let text = format!("{refused}, and clicks are refused then; ask another server, or again in a moment");
+    Failure::new(ErrorReason::ClickLogFull, text)
 }
 
 fn not_loaded() -> Failure {

@@ -19,8 +19,9 @@ use crate::{
         name::ShopId,
         revision::Revision,
         visit::{Channel, Headers, Hints, Site, Visit},
+        visitor::KnownVisitor,
     },
-    proto::{Purpose, RequestHeaders, ResolveRequest, resolve_request},
+    proto::{Purpose, RequestHeaders, ResolveRequest, Visitor, resolve_request},
     rpc::convert,
 };
 
@@ -53,6 +54,9 @@ impl<'a> Question<'a> {
             check_headers(headers, &mut faults);
         }
         check_attributes(&message.attributes, &mut faults);
+        if let Some(visitor) = &message.visitor {
+            check_visitor(visitor, &mut faults);
+        }
         let click_id = click_id(message, purpose, now, &mut faults);
         let visit_time = visit_time(message, purpose, &mut faults);
         if message.min_revision < 0 {
@@ -88,6 +92,11 @@ impl<'a> Question<'a> {
         &self.message.slug
     }
 
+    /// Returns whether the caller would keep the visitor's id in a cookie.
+    pub(super) fn offers_cookie(&self) -> bool {
+        self.message.visitor.as_ref().is_some_and(|visitor| visitor.from_cookie)
+    }
+
     /// Gathers what is known about the visit.
     pub(super) fn visit<'q>(&'q self, classifier: &Classifier) -> Visit<'q> {
         let headers = self.message.headers.as_ref();
@@ -106,12 +115,18 @@ impl<'a> Question<'a> {
             agent: classifier.user_agent(user_agent, &headers.map(client_hints).unwrap_or_default()),
             hints: Hints { internal: self.message.internal, prefetch: self.message.prefetch },
             headers: headers.map(|headers| Headers {
-                has_user_agent: user_agent.is_some(),
+                user_agent,
                 accept_language: headers.accept_language.as_deref(),
                 referer: headers.referer.as_deref(),
             }),
             purpose_header: headers.and_then(|headers| headers.purpose_header.as_deref()),
             attributes: &self.message.attributes,
+            visitor: self.message.visitor.as_ref().map(|visitor| KnownVisitor {
+                id: &visitor.id,
+                total_visits: u64::try_from(visitor.total_visits).ok().filter(|total| *total > 0),
+                from_cookie: visitor.from_cookie,
+            }),
+            opted_out: headers.is_some_and(opts_out),
         }
     }
 }
@@ -213,6 +228,8 @@ fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
         sec_ch_ua_platform_version,
         sec_ch_ua_full_version_list,
         sec_ch_ua_form_factors,
+        sec_gpc,
+        dnt,
     } = headers;
     for (path, value) in [
         ("headers.user_agent", user_agent),
@@ -225,6 +242,8 @@ fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
         ("headers.sec_ch_ua_platform_version", sec_ch_ua_platform_version),
         ("headers.sec_ch_ua_full_version_list", sec_ch_ua_full_version_list),
         ("headers.sec_ch_ua_form_factors", sec_ch_ua_form_factors),
+        ("headers.sec_gpc", sec_gpc),
+        ("headers.dnt", dnt),
     ] {
         let is = value.as_ref().map_or(0, String::len);
         if is > limits::HEADER_BYTES {
@@ -257,6 +276,23 @@ fn check_attributes(attributes: &HashMap<String, String>, faults: &mut Faults) {
             faults.add(path, Problem::new(Reason::TooLong, text));
         }
     }
+}
+
+fn check_visitor(visitor: &Visitor, faults: &mut Faults) {
+    let (is, most) = (visitor.id.len(), limits::VISITOR_ID_BYTES);
+    if is > most {
+        let text = format!("the id has {is} bytes, at most {most} are allowed");
+        faults.add("visitor.id", Problem::new(Reason::TooLong, text));
+    }
+    if visitor.total_visits < 0 {
+        let text = "a visitor has made 1 visit or more, this one included; write 0 if it is not known";
+        faults.add("visitor.total_visits", Problem::new(Reason::OutOfRange, text));
+    }
+}
+
+/// Returns whether the visitor's browser asks not to be tracked.
+fn opts_out(headers: &RequestHeaders) -> bool {
+    [&headers.sec_gpc, &headers.dnt].into_iter().flatten().any(|value| value.trim() == "1")
 }
 
 fn is_attribute_name(name: &str) -> bool {

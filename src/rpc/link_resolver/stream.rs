@@ -1,7 +1,7 @@
 //! `ResolveStream`: many visits over one stream, answered where they are read.
 //!
 //! Nothing is spawned: an item is resolved by whoever asks for the next answer, so a caller that does not read its
-//! answers is not read from either. Only an item that has to wait for a revision is put aside.
+//! answers is not read from either. Only an item that has to wait, for a revision or for the disk, is put aside.
 //!
 //! When the server is about to stop, the caller is told once and answered until it ends its side. One that does not know
 //! what it is told goes on sending; after a second its stream ends at the first moment at which nothing is there.
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{MIN_REVISION_WAIT, Resolver, question::Question};
+use super::{Answered, MIN_REVISION_WAIT, Resolver, question::Question};
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
@@ -48,7 +48,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub struct Answers<S> {
     items: S,
     desk: Desk,
-    /// Items that wait for a revision.
+    /// Items that wait for a revision, or for the disk.
     waiting: FuturesUnordered<BoxFuture<'static, ResolveStreamResponse>>,
     stage: Stage,
 }
@@ -186,9 +186,11 @@ impl Desk {
     fn take(&self, message: ResolveStreamRequest) -> Taken {
         let ResolveStreamRequest { item, request, timeout } = message;
         let now = Timestamp::now();
-        let missing = self.first_look(request.as_ref(), timeout.as_ref(), now);
-        let outcome = match missing {
-            Ok(First::Answer(answer)) => Ok(answer),
+        let outcome = match self.first_look(request.as_ref(), timeout.as_ref(), now) {
+            Ok(First::Answer(Answered { outcome, pending: None }, _)) => outcome,
+            Ok(First::Answer(answered, most)) => {
+                return Taken::Waiting(Box::pin(async move { respond(item, settled(answered, most).await) }));
+            }
             Ok(First::Wait { revision, most }) => {
                 let resolver = self.resolver.clone();
                 return Taken::Waiting(Box::pin(async move {
@@ -224,7 +226,7 @@ impl Desk {
         let (question, most) = faults.finish(question.zip(most))?;
         self.caller.may(Scope::Resolve, question.shop().as_ref())?;
         match self.resolver.missing(question.min_revision) {
-            Ok(None) => self.resolver.answer(&question).map(First::Answer),
+            Ok(None) => Ok(First::Answer(self.resolver.answer(&question), most)),
             Ok(Some(revision)) => Ok(First::Wait { revision, most }),
             Err(inside) => {
                 let mut faults = Faults::new();
@@ -237,7 +239,7 @@ impl Desk {
 
 /// What the first look at an item says.
 enum First {
-    Answer(ResolveResponse),
+    Answer(Answered, Duration),
     Wait { revision: Revision, most: Duration },
 }
 
@@ -260,9 +262,20 @@ impl Resolver {
         } else {
             wait.await?;
         }
-        let question = Question::read(request, then)?;
-        self.answer(&question)
+        let answered = {
+            let question = Question::read(request, then)?;
+            self.answer(&question)
+        };
+        settled(answered, most).await
     }
+}
+
+/// Returns an answer when its click is on the disk.
+async fn settled(answered: Answered, most: Duration) -> Result<ResolveResponse, Failure> {
+    timeout(most, answered.settled()).await.unwrap_or_else(|_| {
+        let text = format!("the disk did not confirm the click within the item's {most:?}");
+        Err(Failure::new(ErrorReason::DeadlineExceeded, text))
+    })
 }
 
 /// Reads how long an item may take.
@@ -303,6 +316,7 @@ mod tests {
         index::Writer,
         live::{Live, Source},
         proto::{Purpose, resolve_request::Site},
+        recorder::Recorder,
         telemetry::metrics::Metrics,
     };
 
@@ -310,8 +324,14 @@ mod tests {
     async fn unanswered_items_are_bounded() {
         let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
         live.publish(Writer::new().apply([], Revision(1)), Source::Database);
-        let resolver =
-            Resolver::new(live.clone(), Arc::new(Classifier::default()), &Metrics::new().0, stopped);
+        let resolver = Resolver::new(
+            live.clone(),
+            Arc::new(Classifier::default()),
+            Recorder::ignoring(),
+            Arc::default(),
+            &Metrics::new().0,
+            stopped,
+        );
         let request = ResolveRequest {
             purpose: Purpose::Lookup.into(),
             site: Some(Site::Shop("acme".to_owned())),

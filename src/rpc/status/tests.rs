@@ -1,5 +1,7 @@
 //! What every failure says to programs.
 
+use std::iter;
+
 use super::*;
 use crate::domain::fault::Problem;
 
@@ -63,6 +65,7 @@ fn every_reason_has_its_code() {
             "ResourceExhausted OVERLOADED",
             "Internal INTERNAL",
             "Unimplemented UNIMPLEMENTED",
+            "Unavailable CLICK_LOG_FULL, retry",
             "OutOfRange STREAM_TOKEN_EXPIRED",
             "Unavailable STREAM_TOO_OLD, retry",
             "Unavailable SLOW_READER, retry",
@@ -99,15 +102,9 @@ fn every_error_of_the_rooms_below_has_its_reason() {
         StoreError::Corrupt { object: "link `a`".to_owned(), cause: cause() },
         StoreError::Other(cause()),
     ];
-    let nowhere = [
-        Nowhere::NoShop,
-        Nowhere::NoFallback(Miss::Expired),
-        Nowhere::NoFallback(Miss::Paused),
-        Nowhere::NoFallback(Miss::NotStarted),
-        Nowhere::NoFallback(Miss::Deleted),
-        Nowhere::NoFallback(Miss::NotFound),
-    ];
-    let failures = faults.into_iter().chain(store.map(Failure::from)).chain(nowhere.map(Failure::from));
+    let misses = [Miss::Expired, Miss::Paused, Miss::NotStarted, Miss::Deleted, Miss::NotFound];
+    let nowhere = iter::once(NoShop.into()).chain(misses.map(Failure::from));
+    let failures = faults.into_iter().chain(store.map(Failure::from)).chain(nowhere);
     let all: Vec<_> = failures
         .inspect(|failure| assert!(!failure.text().contains("secret"), "{failure}"))
         .map(said)

@@ -39,10 +39,26 @@ pub(super) fn day_of(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
 }
 
+/// Returns the table of a day.
+pub(super) fn table_of(day: Date) -> String {
+    day.strftime("clicks.click_%Y%m%d").to_string()
+}
+
 /// Returns the days that have a partition.
 pub(super) async fn open(client: &Client) -> Result<BTreeSet<Date>, StoreError> {
     let names = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
         WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending";
+    named(client, names).await
+}
+
+/// Returns the days whose table is there and no partition any more: their rows still have to be entered as removed.
+pub(super) async fn detached(client: &Client) -> Result<BTreeSet<Date>, StoreError> {
+    let names = "SELECT relname::text FROM pg_class
+        WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND NOT relispartition";
+    named(client, names).await
+}
+
+async fn named(client: &Client, names: &str) -> Result<BTreeSet<Date>, StoreError> {
     let rows = client.query(names, &[]).await.map_err(sql_error)?;
     let day = |name: &str| Date::strptime("click_%Y%m%d", name).ok();
     Ok(rows.iter().filter_map(|row| day(row.get(0))).collect())
@@ -51,24 +67,31 @@ pub(super) async fn open(client: &Client) -> Result<BTreeSet<Date>, StoreError> 
 /// Makes the partition of a day, unless it is there.
 ///
 /// `CREATE TABLE … PARTITION OF` would wait for every transaction that writes, and make those wait that come after it;
-/// ATTACH does not, and needs no look at the rows because the check says what they are.
+/// ATTACH does not, and needs no look at the rows because the check says what they are. A table of that day that was
+/// detached before comes back with its rows.
 pub(super) async fn make(client: &mut Client, day: Date) -> Result<(), StoreError> {
-    let next = day.saturating_add(1.day());
-    let name = day.strftime("click_%Y%m%d");
+    let (table, next) = (table_of(day), day.saturating_add(1.day()));
     let transaction = client.transaction().await.map_err(sql_error)?;
-    let attached = "SELECT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass($1))";
-    let full_name = format!("clicks.{name}");
+    let state = "SELECT table_oid IS NOT NULL, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = table_oid)
+        FROM to_regclass($1) AS table_oid";
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(sql_error)?;
-    if transaction.query_one(attached, &[&full_name]).await.map_err(sql_error)?.get(0) {
+    let state = transaction.query_one(state, &[&table]).await.map_err(sql_error)?;
+    let (is_there, is_attached): (bool, bool) = (state.get(0), state.get(1));
+    if is_attached {
         return Ok(());
     }
-    let statements = format!(
-        "CREATE TABLE {full_name} (LIKE clicks.click INCLUDING ALL,
-             CONSTRAINT day CHECK (at >= '{day} 00:00:00+00' AND at < '{next} 00:00:00+00'));
-         ALTER TABLE clicks.click ATTACH PARTITION {full_name}
+    if !is_there {
+        let create = format!(
+            "CREATE TABLE {table} (LIKE clicks.click INCLUDING ALL,
+                 CONSTRAINT day CHECK (at >= '{day} 00:00:00+00' AND at < '{next} 00:00:00+00'))"
+        );
+        transaction.batch_execute(&create).await.map_err(sql_error)?;
+    }
+    let attach = format!(
+        "ALTER TABLE clicks.click ATTACH PARTITION {table}
              FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00');
-         ALTER TABLE {full_name} DROP CONSTRAINT day;"
+         ALTER TABLE {table} DROP CONSTRAINT IF EXISTS day;"
     );
-    transaction.batch_execute(&statements).await.map_err(sql_error)?;
+    transaction.batch_execute(&attach).await.map_err(sql_error)?;
     transaction.commit().await.map_err(sql_error)
 }

@@ -12,6 +12,7 @@ mod ingest;
 mod ledger;
 mod read;
 mod readers;
+mod retention;
 mod roll;
 mod rollups;
 mod row;
@@ -25,6 +26,7 @@ pub use erase::{Erased, Eraser};
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
 pub use read::{ClickFilter, Head, Item, Page, Place};
 pub(super) use readers::Readers;
+pub use retention::DaysKept;
 pub use roll::{Behind, Rolled, Rollups};
 pub(super) use rollups::column;
 

@@ -320,6 +320,8 @@ fn names_in_routing(link: &Link) -> BTreeSet<(&'static str, String)> {
             | Predicate::Country(_)
             | Predicate::Continent(_)
             | Predicate::InEu {}
+            | Predicate::NewVisitor {}
+            | Predicate::VisitorTotalVisits(_)
             | Predicate::ReferrerHost { .. }
             | Predicate::Query { .. }
             | Predicate::ClientAddress(_)

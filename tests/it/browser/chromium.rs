@@ -157,6 +157,15 @@ impl Browser {
         self.run(body, json!([])).await.as_str().unwrap().to_owned()
     }
 
+    /// Sends these headers with every request from now on.
+    pub(super) async fn send_with_everything(&self, headers: Value) {
+        for (command, params) in
+            [("Network.enable", json!({})), ("Network.setExtraHTTPHeaders", json!({"headers": headers}))]
+        {
+            self.post("/goog/cdp/execute", json!({"cmd": command, "params": params})).await;
+        }
+    }
+
     /// Lets scripts of the test do what the page forbids to its own.
     pub(super) async fn lift_content_policy(&self) {
         let command = json!({"cmd": "Page.setBypassCSP", "params": {"enabled": true}});

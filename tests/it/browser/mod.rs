@@ -6,6 +6,7 @@
 mod again;
 mod ahead;
 mod chromium;
+mod cookies;
 mod follow;
 mod hints;
 mod pages;

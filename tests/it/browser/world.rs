@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use smartlinks::proto::{
-    Condition, CreateLinkRequest, CreatePartnerRequest, CreateShopRequest, DeviceClass, DeviceIs, LanguageIs,
-    Link, Partner, RedirectKind, ReferrerHostIs, Rule, Shop, Utm, condition::Kind, rule::Then,
+    Condition, CountIs, CreateLinkRequest, CreatePartnerRequest, CreateShopRequest, DeviceClass, DeviceIs,
+    LanguageIs, Link, Partner, RedirectKind, ReferrerHostIs, Rule, Shop, Utm, VisitorMode, condition::Kind,
+    count_is, rule::Then,
 };
 
 use super::{
@@ -25,6 +26,8 @@ use crate::{
 
 /// The host of the page to click on.
 const BLOG: &str = "blog.localhost";
+/// The link host of the shop whose visitors agree to cookies.
+const LOYAL: &str = "loyal.localhost";
 
 /// A shop with links, and everything on the way to it.
 pub(super) struct World {
@@ -52,12 +55,15 @@ impl World {
     /// | `press` | `/from/blog` from the blog, else `/from/elsewhere` |
     /// | `plain` | `/plain` |
     /// | `moved` | `/moved`, for ever |
+    ///
+    /// And one that tells visitors from each other by cookie, with the link `third`: it leads to `/thanks` from the third
+    /// visit on, before that to `/welcome`.
     pub(super) async fn open() -> Self {
         let database = Database::create().await;
         let server = TestServer::ready(database.url()).await;
         let (tap, visits) = Tap::new(server.resolver());
         let tap = Served::start(tap).await;
-        let door = Door::open(tap.address).await;
+        let door = Door::open_with_cookies(tap.address, "a secret of this test").await;
         let (address, wire) = wire::open(door.address).await;
         let (shop, blog) = (Site::open("localhost").await, Site::open(BLOG).await);
         make_links(&server, &shop, address).await;
@@ -77,6 +83,11 @@ impl World {
     /// Returns the address of a link.
     pub(super) fn link(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
+    }
+
+    /// Returns the address of a link of the shop whose visitors agree to cookies.
+    pub(super) fn loyal_link(&self, path: &str) -> String {
+        format!("http://{LOYAL}:{}/{path}", self.address.port())
     }
 
     /// Puts a page with a link of the id `link` on the blog, and returns the page's address.
@@ -143,6 +154,19 @@ async fn make_links(server: &TestServer, shop: &Site, gateway: SocketAddr) {
         let request = CreateLinkRequest { link: Some(link), ..CreateLinkRequest::default() };
         admin.create_link(request).await.unwrap();
     }
+    let loyal = Shop {
+        id: "loyal".into(),
+        display_name: "Loyal".into(),
+        base_url: shop.origin.clone(),
+        link_hosts: vec![LOYAL.into()],
+        visitor_mode: VisitorMode::Cookie.into(),
+        ..Shop::default()
+    };
+    admin.create_shop(CreateShopRequest { shop: Some(loyal), ..CreateShopRequest::default() }).await.unwrap();
+    let often = Kind::VisitorTotalVisits(CountIs { test: Some(count_is::Test::AtLeast(3)) });
+    let third =
+        Link { rules: vec![rule("often", often, "thanks")], ..requests::link("loyal", "third", "welcome") };
+    admin.create_link(CreateLinkRequest { link: Some(third), ..CreateLinkRequest::default() }).await.unwrap();
     let last = admin.create_link(create_link("shop", "plain", "plain")).await.unwrap();
     server.wait_for(last.into_inner().revision).await;
 }

@@ -5,33 +5,35 @@ use std::{fs, ops::RangeInclusive, path::Path};
 use super::{file, refusals};
 
 /// The questions that the small print answers, by letter and number. The name of a case begins with the ids of what it
-/// shows. A number that is missing asked about something that this service does not have: splits, counters, cookies, a
+/// shows. A number that is missing asked about something that this service does not have: splits and a part of the
 /// click log.
 const LINES: [(&str, &[RangeInclusive<u8>]); 9] = [
     ("A", &[1..=11]),
-    ("C", &[1..=1, 3..=6, 8..=11, 13..=14, 16..=16]),
+    ("C", &[1..=16]),
     ("E", &[1..=3]),
     ("G", &[1..=4]),
     ("H", &[1..=4]),
     ("L", &[1..=26, 29..=50]),
-    ("P", &[1..=3]),
-    ("Q", &[1..=4, 8..=8, 10..=10]),
+    ("P", &[1..=4]),
+    ("Q", &[1..=4, 6..=6, 8..=8, 10..=10]),
     ("U", &[1..=7]),
 ];
 
 /// Lines that no visit and no write alone can show, and the test that does.
-const BY_TEST: [(&str, &str, &str); 7] = [
+const BY_TEST: [(&str, &str, &str); 9] = [
     ("G4", "tests/it/gateway/proxies.rs", "trusted_blocks_are_passed_over"),
     ("H3", "tests/it/cases/gateway.rs", "what_no_link_takes_is_refused_by_its_status"),
     ("H4", "tests/it/cases/gateway.rs", "every_redirect_is_private_and_keeps_the_path_from_other_sites"),
     ("L16", "tests/it/cases/gateway.rs", "what_no_link_takes_is_refused_by_its_status"),
     ("L17", "tests/it/cases/gateway.rs", "what_no_link_takes_is_refused_by_its_status"),
     ("L43", "tests/it/cases/grpc.rs", "what_would_end_the_query_is_refused_over_grpc"),
+    ("C12", "src/visitors.rs", "visitor_is_the_same_on_one_day_in_one_shop_and_nowhere_else"),
+    ("Q6", "tests/it/gateway/cookies.rs", "total_grows_only_by_visits_that_count"),
     ("C13", "tests/it/cases/grpc.rs", "visits_over_grpc_have_limits"),
 ];
 
 /// The sections of `docs/semantics.md` whose plain rules cases show, by id.
-const SECTIONS: [(&str, &str); 21] = [
+const SECTIONS: [(&str, &str); 22] = [
     ("D1", "Words"),
     ("D2", "Names: slugs, codes, ids"),
     ("D3", "Destinations"),
@@ -53,6 +55,7 @@ const SECTIONS: [(&str, &str); 21] = [
     ("D19", "The gateway"),
     ("D20", "Limits"),
     ("D21", "Client hints"),
+    ("D22", "Visitors"),
 ];
 
 /// Traps that other systems of this field fell into, by id, and words of the names that show them.

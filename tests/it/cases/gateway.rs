@@ -62,7 +62,7 @@ impl Door {
             drain: Duration::from_secs(1),
         };
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(serve(listener, resolver, metrics.tally(), limits, None, stopped));
+        tokio::spawn(serve(listener, resolver, metrics.tally(), limits, None, None, stopped));
         Self { address, served, _stop: stop }
     }
 
@@ -89,6 +89,8 @@ impl Door {
             ("sec-ch-ua-platform-version", &headers.sec_ch_ua_platform_version),
             ("sec-ch-ua-full-version-list", &headers.sec_ch_ua_full_version_list),
             ("sec-ch-ua-form-factors", &headers.sec_ch_ua_form_factors),
+            ("sec-gpc", &headers.sec_gpc),
+            ("dnt", &headers.dnt),
         ] {
             if let Some(value) = value {
                 request.push_str(&format!("{name}: {value}\r\n"));
@@ -118,8 +120,10 @@ impl Door {
 
 /// Returns the headers of a visit that a browser could make. The address is that of the test, which is in no country.
 fn of_a_browser(visit: &Visit) -> Option<&Headers> {
-    let has_facts =
-        !visit.attributes.is_empty() || !visit.told_country.is_empty() || visit.channel != Channel::Link;
+    let has_facts = visit.visitor.is_some()
+        || !visit.attributes.is_empty()
+        || !visit.told_country.is_empty()
+        || visit.channel != Channel::Link;
     let by_caller = visit.timed || visit.addressed || visit.internal || visit.prefetch || has_facts;
     visit.headers.as_ref().filter(|_| !by_caller)
 }

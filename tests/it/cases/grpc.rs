@@ -8,9 +8,10 @@ use smartlinks::{
     live::{Live, Source},
     proto::{
         Attribution, Purpose, RedirectKind, RequestHeaders, ResolveReason, ResolveRequest, ResolveResponse,
-        TrafficClass, link_resolver_client::LinkResolverClient, link_resolver_server::LinkResolverServer,
-        resolve_request::Site,
+        TrafficClass, Visitor, link_resolver_client::LinkResolverClient,
+        link_resolver_server::LinkResolverServer, resolve_request::Site,
     },
+    recorder::Recorder,
     rpc::{caller::Caller, convert::choice::Choice, link_resolver::Resolver},
     telemetry::metrics::Metrics,
 };
@@ -44,7 +45,14 @@ impl Served {
         let (stop, stopped) = watch::channel(false);
         let live = Live::new();
         let (metrics, _registry) = Metrics::new();
-        let resolver = Resolver::new(live.clone(), Arc::new(snapshot::classifier()), &metrics, stopped);
+        let resolver = Resolver::new(
+            live.clone(),
+            Arc::new(snapshot::classifier()),
+            Recorder::ignoring(),
+            Arc::default(),
+            &metrics,
+            stopped,
+        );
         let service = LinkResolverServer::with_interceptor(resolver, |mut request: Request<()>| {
             request.extensions_mut().insert(Caller::Local);
             Ok(request)
@@ -189,6 +197,8 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         sec_ch_ua_platform_version: headers.sec_ch_ua_platform_version.clone(),
         sec_ch_ua_full_version_list: headers.sec_ch_ua_full_version_list.clone(),
         sec_ch_ua_form_factors: headers.sec_ch_ua_form_factors.clone(),
+        sec_gpc: headers.sec_gpc.clone(),
+        dnt: headers.dnt.clone(),
     };
     Some(ResolveRequest {
         site: Some(Site::Host(visit.host.clone())),
@@ -202,6 +212,11 @@ fn request(visit: &Visit) -> Option<ResolveRequest> {
         attributes: visit.attributes.clone(),
         internal: visit.internal,
         prefetch: visit.prefetch,
+        visitor: visit.visitor.as_ref().map(|visitor| Visitor {
+            id: visitor.id.clone(),
+            total_visits: visitor.total_visits,
+            from_cookie: visitor.from_cookie,
+        }),
         ..ResolveRequest::default()
     })
 }

@@ -11,7 +11,8 @@ use smartlinks::{
         link::{Link, RedirectKind},
         partner::Partner,
         revision::Revision,
-        visit::{self, Attribution, Hints, Miss, Resolution, ResolveReason, Site},
+        visit::{self, Attribution, Hints, Miss, NoShop, Resolution, ResolveReason, Site},
+        visitor::KnownVisitor,
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };
@@ -117,24 +118,33 @@ fn answer(
         headers: visit.headers.as_ref().map(Headers::of_rules),
         purpose_header: visit.headers.as_ref().and_then(|headers| headers.purpose.as_deref()),
         attributes: &visit.attributes,
+        visitor: visit.visitor.as_ref().map(|visitor| KnownVisitor {
+            id: &visitor.id,
+            total_visits: u64::try_from(visitor.total_visits).ok().filter(|total| *total > 0),
+            from_cookie: visitor.from_cookie,
+        }),
+        opted_out: visit.headers.as_ref().is_some_and(Headers::opt_out),
     };
-    let resolution = snapshot.resolve(&facts).map_err(nowhere)?;
-    Ok(shown(resolution, click_id))
+    let resolution = snapshot.resolve(&facts).map_err(|NoShop| Nowhere("SHOP_NOT_FOUND".to_owned()))?;
+    // Whatever becomes of it, a click is kept and a look-up is not.
+    assert_eq!(resolution.kept.is_some(), is_click);
+    shown(resolution, click_id)
 }
 
 impl Headers {
     /// Returns those that only rules look at.
     fn of_rules(&self) -> visit::Headers<'_> {
         visit::Headers {
-            has_user_agent: self.user_agent.is_some(),
+            user_agent: self.user_agent.as_deref(),
             accept_language: self.accept_language.as_deref(),
             referer: self.referer.as_deref(),
         }
     }
 }
 
-fn shown(resolution: Resolution, click_id: Option<ClickId>) -> Answer {
-    let reason = match resolution.reason {
+fn shown(resolution: Resolution, click_id: Option<ClickId>) -> Result<Answer, Nowhere> {
+    let target = resolution.to.map_err(|miss| Nowhere(miss_name(miss).to_owned()))?;
+    let reason = match target.reason {
         ResolveReason::Rule => "RULE",
         ResolveReason::Default => "DEFAULT",
         ResolveReason::Missed(miss) => miss_name(miss),
@@ -146,14 +156,14 @@ fn shown(resolution: Resolution, click_id: Option<ClickId>) -> Answer {
         Attribution::InactivePartner => "INACTIVE_PARTNER",
         Attribution::NotShared => "NOT_SHARED",
     };
-    let redirect = match resolution.redirect {
+    let redirect = match target.redirect {
         RedirectKind::Found => 302,
         RedirectKind::MovedPermanently => 301,
         RedirectKind::TemporaryRedirect => 307,
         RedirectKind::PermanentRedirect => 308,
     };
-    Answer {
-        location: resolution.location,
+    Ok(Answer {
+        location: target.location,
         click_id: click_id.map(|id| id.to_string()),
         reason: Some(reason.to_owned()),
         rule: Some(resolution.rule.map(String::from).unwrap_or_default()),
@@ -161,15 +171,7 @@ fn shown(resolution: Resolution, click_id: Option<ClickId>) -> Answer {
         attribution: Some(attribution.to_owned()),
         redirect: Some(redirect),
         class: Some(resolution.traffic.to_string()),
-    }
-}
-
-fn nowhere(nowhere: visit::Nowhere) -> Nowhere {
-    let reason = match nowhere {
-        visit::Nowhere::NoShop => "SHOP_NOT_FOUND",
-        visit::Nowhere::NoFallback(miss) => miss_name(miss),
-    };
-    Nowhere(reason.to_owned())
+    })
 }
 
 fn miss_name(miss: Miss) -> &'static str {

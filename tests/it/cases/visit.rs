@@ -41,6 +41,8 @@ pub(super) struct Visit {
     #[serde(default)]
     pub(super) attributes: HashMap<String, String>,
     #[serde(default)]
+    pub(super) visitor: Option<Visitor>,
+    #[serde(default)]
     pub(super) internal: bool,
     #[serde(default)]
     pub(super) prefetch: bool,
@@ -60,9 +62,23 @@ pub(super) struct Headers {
     pub(super) sec_ch_ua_platform_version: Option<String>,
     pub(super) sec_ch_ua_full_version_list: Option<String>,
     pub(super) sec_ch_ua_form_factors: Option<String>,
+    pub(super) sec_gpc: Option<String>,
+    pub(super) dnt: Option<String>,
 }
 
-const HEADERS: [&str; 10] = [
+/// A visitor whom the caller knows again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Visitor {
+    #[serde(default)]
+    pub(super) id: String,
+    /// 0 = not known.
+    pub(super) total_visits: i64,
+    #[serde(default)]
+    pub(super) from_cookie: bool,
+}
+
+const HEADERS: [&str; 12] = [
     "user_agent",
     "accept_language",
     "referer",
@@ -73,9 +89,16 @@ const HEADERS: [&str; 10] = [
     "sec_ch_ua_platform_version",
     "sec_ch_ua_full_version_list",
     "sec_ch_ua_form_factors",
+    "sec_gpc",
+    "dnt",
 ];
 
 impl Headers {
+    /// Returns whether they ask not to be tracked.
+    pub(super) fn opt_out(&self) -> bool {
+        [&self.sec_gpc, &self.dnt].into_iter().any(|value| value.as_deref() == Some("1"))
+    }
+
     /// Returns the client hints among them.
     pub(super) fn client_hints(&self) -> ClientHints<'_> {
         ClientHints {

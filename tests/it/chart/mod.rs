@@ -28,6 +28,8 @@ const EVERYTHING: &str = "
 image: { repository: registry.example/smartlinks, tag: v1, pullSecrets: [registry] }
 token: { secret: { name: the-token, key: word } }
 database: { secret: { name: the-database, key: address }, migrationSecret: { name: the-owner } }
+visitorKey: { secret: { name: the-visitors } }
+cookieKey: { secret: { name: the-cookies, key: crumbs } }
 geo: { path: /geo/country.mmdb, volume: { persistentVolumeClaim: { claimName: countries } } }
 user: 10001
 listenAddress: '[::]'
@@ -59,7 +61,7 @@ gateway:
     SMARTLINKS_RESOLVER_REFRESH: 2s
     SMARTLINKS_GATEWAY_REQUEST_TIMEOUT: 1s
     SMARTLINKS_GATEWAY_IDLE_TIMEOUT: 10s
-    SMARTLINKS_GATEWAY_CONNECTIONS: '20000'
+    SMARTLINKS_GATEWAY_CONNECTIONS: '12000'
     SMARTLINKS_GATEWAY_TRUSTED_PROXIES: 10.0.0.0/8
     SMARTLINKS_GATEWAY_FORWARDED_HEADER: forwarded
     SMARTLINKS_GATEWAY_COUNTRY_HEADER: x-country

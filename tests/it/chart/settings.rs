@@ -89,7 +89,7 @@ fn every_value_is_one_that_the_program_accepts() {
                 let is_file = name.ends_with("_FILE") || name == "SMARTLINKS_GEO_DB";
                 let stand_in = folder.path().join(Path::new(value).file_name().unwrap_or_default());
                 if is_file {
-                    fs::write(&stand_in, "text").unwrap();
+                    fs::write(&stand_in, "text".repeat(8)).unwrap();
                 }
                 let value = if is_file { stand_in.to_str().unwrap() } else { value };
                 flags.push(format!("{}={value}", program.flag(name)));
@@ -116,8 +116,10 @@ fn whatever_a_program_reads_can_be_set() {
     for (values, words, component) in components {
         let settings = format!("/properties/{values}/properties/settings/properties");
         let settings = schema.pointer(&settings).unwrap().as_object().unwrap();
-        // With the defaults only what the chart sets by itself is there, besides those of the values.
-        let defaults = super::render("links", super::DEFAULTS);
+        // With the defaults only what the chart sets by itself is there, besides those of the values; and some of it
+        // only with a secret.
+        let secrets = "visitorKey: { secret: { name: v } }\ncookieKey: { secret: { name: c } }\n";
+        let defaults = super::render("links", &format!("{}{secrets}", super::DEFAULTS));
         let workloads = defaults.workloads();
         let of_component =
             |workload: &&&Value| text(workload, "/metadata/labels/app.kubernetes.io~1component") == component;

@@ -8,9 +8,13 @@ use smartlinks::{
         ClickFilter, EraseClicksRequest, EraseClicksResponse, EraseEverything, Erasure, StreamClicksRequest,
         erase_clicks_request::Scope, erasure, stream_clicks_request::Start, stream_clicks_response::Event,
     },
-    store::{Store, clicks::Rolled},
+    store::{
+        Store,
+        clicks::{Days, Rolled},
+    },
 };
 use tonic::{Code, Status};
+use uuid::Uuid;
 
 use super::{
     orders::{World, order, refund, sound, try_record},
@@ -18,7 +22,12 @@ use super::{
 };
 use crate::{
     admin::fixture::refusal,
-    support::{clicks::Crowd, objects::shop_id, server::eventually},
+    support::{
+        clicks::{Crowd, batch},
+        database::Database,
+        objects::shop_id,
+        server::eventually,
+    },
 };
 
 /// Which clicks.
@@ -196,6 +205,33 @@ async fn whoever_is_stopped_in_between_goes_on() {
     figures_equal_the_log(&client).await;
     conversions_are_counted(&world).await;
     assert_eq!(world.check().await.present, 700 - meant);
+}
+
+#[tokio::test]
+async fn day_of_which_clicks_were_erased_is_kept_until_it_is_counted_anew() {
+    let database = Database::create().await;
+    let (store, client) = (database.store(), database.client().await);
+    let then = Timestamp::now() - SignedDuration::from_hours(24 * 40);
+    let clicks = Crowd::new(2, (then, then + SignedDuration::from_secs(1))).clicks(80);
+    let mut ingestor = store.ingestor().await.unwrap();
+    let days = Days::kept(Timestamp::now(), 60);
+    ingestor.ingest(&batch(Uuid::from_u128(1), 0, &clicks), days).await.unwrap();
+    roll_all(&store).await;
+    let scope = ErasureScope::Visitor(VISITOR.0);
+    let mut eraser = store.eraser(&shop_id("acme"), &scope).await.unwrap();
+    // Stopped as soon as something is removed.
+    while eraser.step(1).await.unwrap().unwrap().clicks == 0 {}
+    drop(eraser);
+    assert_eq!(store.keep_click_days(30).await.unwrap().unwrap().dropped, []);
+    let mut rollups = store.rollups().await.unwrap();
+    assert!(rollups.reroll_next(None).await.unwrap());
+    assert!(!rollups.reroll_next(None).await.unwrap());
+    roll_all(&store).await;
+    let dropped: i64 =
+        store.keep_click_days(30).await.unwrap().unwrap().dropped.iter().map(|(_, clicks)| clicks).sum();
+    assert_eq!(dropped, 79);
+    let counted = number(&client, "SELECT sum(clicks) FROM clicks.stats_shop_quarter").await;
+    assert_eq!(counted, 79);
 }
 
 #[tokio::test(flavor = "multi_thread")]

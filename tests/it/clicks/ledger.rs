@@ -10,9 +10,8 @@ use smartlinks::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::stream::Writer;
 use crate::support::{
-    clicks::{at, click},
+    clicks::{Writer, at, click},
     database::Database,
     server::{TestServer, execute, settings},
 };

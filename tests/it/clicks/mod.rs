@@ -1,13 +1,20 @@
-//! Clicks on their way from the local log to PostgreSQL, what is counted of them there, and from there to whoever asks.
+//! Clicks on their way from the visitor over the local log to PostgreSQL, and from there to whoever counts them.
 
 mod conversions;
 mod erasure;
 mod figures;
 mod ledger;
 mod orders;
+mod outages;
 mod query;
+mod recording;
+mod retention;
 mod revenue;
 mod rolling;
 mod shipping;
+mod soak;
+mod starts;
 mod stream;
+mod visitors;
+mod world;
 mod wrong_requests;

@@ -11,8 +11,8 @@ use smartlinks::{
 };
 use tonic::Status;
 
-use super::stream::{Writer, next};
-use crate::support::{database::Database, objects::put_shop, server::TestServer};
+use super::stream::next;
+use crate::support::{clicks::Writer, database::Database, objects::put_shop, server::TestServer};
 
 /// A server with a shop.
 pub(super) struct World {

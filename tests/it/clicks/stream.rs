@@ -13,10 +13,7 @@ use smartlinks::{
         click_stats::{ClickStatsService, StreamLimits},
         layers::authentication::AuthenticationLayer,
     },
-    store::{
-        Store, StoreConfig,
-        clicks::{Days, Delivery, Frame, Ingestor},
-    },
+    store::{Store, StoreConfig},
 };
 use tokio::{
     net::TcpListener,
@@ -28,44 +25,14 @@ use tonic::{
     transport::{Channel, Endpoint, server::TcpIncoming},
 };
 use tonic_types::StatusExt;
-use uuid::Uuid;
 
 use crate::support::{
-    clicks::{at, click},
+    clicks::{Writer, at, click},
     database::Database,
     proxy::Proxy,
     requests::create_shop,
     server::{PATIENCE, TestServer, eventually, execute, settings},
 };
-
-/// Adds clicks as a shipper does.
-pub(super) struct Writer {
-    ingestor: Ingestor,
-    source: Uuid,
-    written: u64,
-}
-
-impl Writer {
-    pub(super) async fn new(database: &Database, source: u128) -> Self {
-        let ingestor = database.store().ingestor().await.unwrap();
-        Self { ingestor, source: Uuid::from_u128(source), written: 0 }
-    }
-
-    /// Adds one entry of the ledger.
-    pub(super) async fn add(&mut self, clicks: Vec<Click>) {
-        let count = clicks.len() as u64;
-        let frames =
-            clicks.into_iter().map(|click| Frame { content: Vec::new(), click: Ok(click) }).collect();
-        let delivery = Delivery { source: self.source, after: self.written, first: self.written + 1, frames };
-        self.ingestor.ingest(&delivery, Days::kept(Timestamp::now(), 30)).await.unwrap();
-        self.written += count;
-    }
-
-    /// Adds clicks with these numbers of now.
-    pub(super) async fn add_new(&mut self, numbers: std::ops::Range<u64>) {
-        self.add(numbers.map(|number| click(at(number, SignedDuration::ZERO))).collect()).await;
-    }
-}
 
 /// What a consumer has.
 #[derive(Default)]

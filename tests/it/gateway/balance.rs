@@ -80,6 +80,44 @@ async fn server_that_comes_gets_clicks_and_one_that_goes_answers_what_it_has() {
 }
 
 #[tokio::test]
+async fn server_whose_address_is_gone_is_asked_until_another_one_is_there() {
+    let servers = [Served::start(Told::named("a").0).await, Served::start(Told::named("b").0).await];
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (book, found) = Book::with(&[servers[0].address]);
+    let door = Door::open_before(found, None, Times::default()).await;
+    door.has_lanes("open", 1).await;
+    book.write(Some(&[nobody]));
+    door.has_lanes("closed", 1).await;
+    assert_eq!(answered_by(&door, 20).await[A], 20);
+    assert_eq!(door.get("/-/readyz").await.status, 200);
+    book.write(Some(&[nobody, servers[1].address]));
+    while answered_by(&door, 1).await.contains_key(A) {}
+    assert_eq!(answered_by(&door, 20).await[B], 20);
+    door.has_lanes("open", 1).await;
+    // One that ends is not opened again.
+    book.write(Some(&[nobody]));
+    eventually("the address is gone", || async { (door.metric("resolver_addresses") == 1).then_some(()) })
+        .await;
+    assert_eq!(answered_by(&door, 20).await[B], 20);
+    let [_, last] = servers;
+    last.kill().await;
+    door.has_lanes("open", 0).await;
+    assert_eq!(door.metric("resolver_lanes{state=\"closed\"}"), 1);
+    assert_eq!(door.get("/plain").await.status, 503);
+}
+
+#[tokio::test]
+async fn server_that_cannot_be_reached_is_looked_for_again() {
+    let server = Served::start(Told::named("a").0).await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (book, found) = Book::read_every(Duration::from_secs(3_600), &[nobody]);
+    let door = Door::open_before(found, None, Times::default()).await;
+    door.has_lanes("closed", 1).await;
+    book.write(Some(&[server.address]));
+    door.is_ready().await;
+}
+
+#[tokio::test]
 async fn look_up_that_fails_takes_nothing_away() {
     let server = Served::start(Told::named("a").0).await;
     let (book, found) = Book::with(&[server.address]);

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, thread, time::Duration};
 
 use clap::Parser;
+use futures_util::future::try_join_all;
 use smartlinks::{
     config::gateway::GatewayArgs,
     gateway::{Gateway, GatewayError},
@@ -203,4 +204,14 @@ async fn port_in_use_names_its_setting() {
     let error = gateway(address, address).unwrap_err().to_string();
     let begins = format!("SMARTLINKS_GATEWAY_LISTEN: cannot listen on {address}: ");
     assert!(error.starts_with(&begins), "{error}");
+}
+
+#[tokio::test]
+async fn burst_of_connections_is_not_turned_away() {
+    let nobody = "127.0.0.1:1".parse().unwrap();
+    let gateway = gateway("127.0.0.1:0".parse().unwrap(), nobody).unwrap();
+    // Nobody accepts yet: so many wait in the system's queue.
+    let burst = (0..300).map(|_| TcpStream::connect(gateway.address()));
+    let burst = timeout(PATIENCE, try_join_all(burst)).await;
+    assert!(burst.expect("the queue is short").is_ok());
 }

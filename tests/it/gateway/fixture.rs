@@ -14,9 +14,9 @@ use std::{
 use http::Uri;
 use prometheus_client::registry::Registry;
 use smartlinks::{
-    config::{Secret, proxies::Proxies},
+    config::{Generations, Secret, proxies::Proxies},
     gateway::{
-        Limits,
+        Cookies, Limits,
         resolver::{Resolver, ResolverSettings, addresses::Servers},
         serve,
     },
@@ -90,7 +90,7 @@ impl Door {
     }
 
     /// Opens in front of all servers that are found.
-    pub(super) async fn open_before(servers: Servers, token: Option<&str>, times: Times) -> Self {
+    pub(crate) async fn open_before(servers: Servers, token: Option<&str>, times: Times) -> Self {
         Self::open_behind(servers, token, times, None).await
     }
 
@@ -100,6 +100,26 @@ impl Door {
         token: Option<&str>,
         times: Times,
         proxies: Option<Proxies>,
+    ) -> Self {
+        Self::open_whole(servers, token, times, proxies, None).await
+    }
+
+    /// Opens with a secret for cookies, and proxies that say whether browsers speak https.
+    pub(crate) async fn open_with_cookies(resolver: SocketAddr, secret: &str) -> Self {
+        let servers = Servers::start(&[url(resolver)], PATIENCE);
+        let cookies = Cookies::new(&Generations::new([secret]));
+        let proxies = Some(Proxies::loopback());
+        let door = Self::open_whole(servers, None, Times::default(), proxies, Some(cookies)).await;
+        door.is_ready().await;
+        door
+    }
+
+    async fn open_whole(
+        servers: Servers,
+        token: Option<&str>,
+        times: Times,
+        proxies: Option<Proxies>,
+        cookies: Option<Cookies>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -113,7 +133,8 @@ impl Door {
             drain: times.drain,
         };
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, resolver, metrics.tally(), limits, proxies, stopped));
+        let server =
+            tokio::spawn(serve(listener, resolver, metrics.tally(), limits, proxies, cookies, stopped));
         Self { address, stop, server, registry }
     }
 
@@ -128,12 +149,12 @@ impl Door {
     }
 
     /// Waits until so many lanes are in a state.
-    pub(super) async fn has_lanes(&self, state: &str, count: i64) {
+    pub(crate) async fn has_lanes(&self, state: &str, count: i64) {
         has_lanes(&self.registry, state, count).await;
     }
 
     /// Waits until the resolver answers.
-    pub(super) async fn is_ready(&self) {
+    pub(crate) async fn is_ready(&self) {
         self.has_status("/-/readyz", 200).await;
     }
 
@@ -169,7 +190,7 @@ impl Door {
 }
 
 /// Returns the URL of a server.
-pub(super) fn url(address: SocketAddr) -> Uri {
+pub(crate) fn url(address: SocketAddr) -> Uri {
     format!("http://{address}").parse().unwrap()
 }
 
@@ -410,13 +431,18 @@ impl Book {
         *self.0.lock().unwrap() = addresses.map(<[_]>::to_vec);
     }
 
-    /// Makes one that leads to these addresses, and what follows it.
+    /// Makes one that leads to these addresses, and what follows it closely.
     pub(super) fn with(addresses: &[SocketAddr]) -> (Self, Servers) {
+        Self::read_every(Duration::from_millis(10), addresses)
+    }
+
+    /// Makes one that leads to these addresses, and what follows it.
+    pub(super) fn read_every(refresh: Duration, addresses: &[SocketAddr]) -> (Self, Servers) {
         let book = Self::default();
         book.write(Some(addresses));
         let reader = book.clone();
         let urls = ["http://resolver.example:50051".parse().unwrap()];
-        let servers = Servers::start_with(&urls, Duration::from_millis(10), move |_, _| {
+        let servers = Servers::start_with(&urls, refresh, move |_, _| {
             let found = reader.0.lock().unwrap().clone();
             async { found.ok_or_else(|| std::io::Error::other("nobody can say")) }
         });

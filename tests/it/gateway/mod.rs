@@ -3,6 +3,7 @@
 mod answers;
 mod balance;
 mod bounds;
+mod cookies;
 pub(crate) mod fixture;
 mod http_2;
 mod pages;

@@ -7,14 +7,14 @@ use smartlinks::{
         fingerprint::{Fingerprints, IndexedKind},
         link::{LinkState, Routing, Sharing},
         revision::Revision,
-        visit::{Attribution, Nowhere},
+        visit::Attribution,
     },
     index::{Counts, PartnerState, Record, Writer},
 };
 
 use super::{
     random,
-    world::{Ask, World, code, destination, partner, shop_id, slug},
+    world::{Ask, Nowhere, World, code, destination, partner, shop_id, slug},
 };
 
 fn link(revision: i64, to: &str) -> Record {

@@ -6,11 +6,12 @@ use jiff::{Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 use smartlinks::domain::{
     client::{AutomationKind, TrafficClass, UserAgent},
-    condition::{Attribute, CallerTest, Condition, Predicate, QueryTest, VersionRange},
+    condition::{Attribute, CallerTest, Condition, CountTest, Predicate, QueryTest, VersionRange},
     decimal::Decimal,
     fact::Fact,
     link::Rule,
     visit::ResolveReason,
+    visitor::VisitorMode,
     window::WeeklyHoursParts,
 };
 
@@ -29,6 +30,7 @@ struct Facts<'a> {
     partner: Option<&'a str>,
     program: Option<&'a str>,
     tags: Vec<&'a str>,
+    mode: VisitorMode,
 }
 
 /// True, false or unknown.
@@ -75,6 +77,7 @@ fn is_known(attribute: &Attribute, facts: &Facts<'_>) -> bool {
         Attribute::ReferrerHost => ask.has_headers,
         Attribute::ClientAddress => ask.address != Fact::Unknown,
         Attribute::Partner => true,
+        Attribute::VisitorTotalVisits => total(facts).is_some(),
         Attribute::Caller(name) => ask.attributes.contains_key(name.as_str()),
     }
 }
@@ -110,6 +113,14 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         Predicate::Continent(continents) => {
             fact(ask.country, |it| continents.iter().any(|continent| *continent == it.continent()))
         }
+        Predicate::NewVisitor {} => total(facts).map(|total| total == 1),
+        Predicate::VisitorTotalVisits(test) => total(facts).map(|total| match *test {
+            CountTest::Equals(bound) => total == bound,
+            CountTest::LessThan(bound) => total < bound,
+            CountTest::AtMost(bound) => total <= bound,
+            CountTest::GreaterThan(bound) => total > bound,
+            CountTest::AtLeast(bound) => total >= bound,
+        }),
         Predicate::InEu {} => fact(ask.country, |it| it.in_eu()),
         Predicate::ReferrerHost { hosts, include_subdomains } => ask.has_headers.then(|| {
             let referer = ask.referer.as_deref().unwrap_or_default();
@@ -155,6 +166,12 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         Predicate::PartnerTag(tags) => Some(tags.iter().any(|tag| facts.tags.contains(&tag.as_str()))),
         Predicate::Caller { name, test } => caller(ask.attributes.get(name.as_str())?, test),
     }
+}
+
+/// What a cookie tells counts under COOKIE alone, and only for those who let it.
+fn total(facts: &Facts<'_>) -> Option<u64> {
+    let (total, from_cookie) = facts.ask.visitor?;
+    total.filter(|_| !from_cookie || (facts.mode == VisitorMode::Cookie && !facts.ask.opted_out))
 }
 
 fn caller(value: &str, test: &CallerTest) -> Truth {
@@ -232,7 +249,22 @@ fn supported(rules: &[Rule]) -> Vec<String> {
 /// Compares the index with the second reading, for one set of rules and many visits.
 fn check(rules: Vec<Rule>, visits: &[random::Case]) -> Result<(), TestCaseError> {
     let supported = supported(&rules);
-    let world = World::to("/s").with(|world| world.routing.rules = rules);
+    for mode in [VisitorMode::Daily, VisitorMode::Cookie] {
+        check_under(mode, &rules, &supported, visits)?;
+    }
+    Ok(())
+}
+
+fn check_under(
+    mode: VisitorMode,
+    rules: &[Rule],
+    supported: &[String],
+    visits: &[random::Case],
+) -> Result<(), TestCaseError> {
+    let world = World::to("/s").with(|world| {
+        world.routing.rules = rules.to_vec();
+        world.shop.visitor_mode = mode;
+    });
     let snapshot = world.snapshot();
     for case in visits {
         let named =
@@ -240,7 +272,8 @@ fn check(rules: Vec<Rule>, visits: &[random::Case]) -> Result<(), TestCaseError>
         let facts = Facts {
             ask: &case.ask,
             languages: case.languages.as_deref(),
-            supported: supported.clone(),
+            supported: supported.to_vec(),
+            mode,
             partner: named.map(|(code, _)| code.as_str()),
             program: named.and_then(|(_, state)| state.program.as_ref()).map(|program| program.as_str()),
             tags: named

@@ -7,8 +7,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use smartlinks::domain::{
     client::{Automation, AutomationKind, Browser, DeviceClass, Os, TrafficClass, UserAgent, Version},
     condition::{
-        Attribute, AttributeName, CallerTest, Condition, Group, Needle, ParameterName, Predicate, QueryTest,
-        Value, VersionRange,
+        Attribute, AttributeName, CallerTest, Condition, CountTest, Group, Needle, ParameterName, Predicate,
+        QueryTest, Value, VersionRange,
     },
     decimal::Decimal,
     fact::Fact,
@@ -104,7 +104,15 @@ fn predicate() -> impl Strategy<Value = Predicate> {
             .prop_map(Predicate::Program),
         one_of(text(&["vip", "new"]).prop_map(|it| Tag::parse(it).unwrap())).prop_map(Predicate::PartnerTag),
     ];
-    prop_oneof![agents, places, referrers, queries, callers, partners, times()]
+    let count = prop_oneof![
+        (0_u64..5).prop_map(CountTest::Equals),
+        (0_u64..5).prop_map(CountTest::LessThan),
+        (0_u64..5).prop_map(CountTest::AtMost),
+        (0_u64..5).prop_map(CountTest::GreaterThan),
+        (0_u64..5).prop_map(CountTest::AtLeast),
+    ];
+    let visitors = prop_oneof![Just(Predicate::NewVisitor {}), count.prop_map(Predicate::VisitorTotalVisits)];
+    prop_oneof![agents, places, referrers, queries, callers, partners, visitors, times()]
 }
 
 fn times() -> impl Strategy<Value = Predicate> {
@@ -169,6 +177,7 @@ fn attribute() -> impl Strategy<Value = Attribute> {
         Attribute::ReferrerHost,
         Attribute::ClientAddress,
         Attribute::Partner,
+        Attribute::VisitorTotalVisits,
         Attribute::Caller(AttributeName::parse("tier").unwrap()),
     ])
 }
@@ -204,21 +213,30 @@ fn about_the_request() -> impl Strategy<Value = Ask> {
         (select(&["", "anna", "ben", "zoe", "nobody"][..]), query, -72_i64..72, 0_i64..3_600),
         (any::<bool>(), option::of(referer), attributes),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
+        (option::of((option::weighted(0.8, 1_u64..6), any::<bool>())), prop::bool::weighted(0.2)),
     )
-        .prop_map(|((partner, query, hours, seconds), (has_headers, referer, attributes), hints)| Ask {
-            partner: partner.into(),
-            query: query.iter().map(|(name, value)| format!("{name}{value}")).collect::<Vec<_>>().join("&"),
-            time: time(NOW) + SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds),
-            has_headers,
-            referer: referer.map(str::to_owned),
-            attributes: attributes
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect::<HashMap<_, _>>(),
-            hints: Hints { internal: hints.0, prefetch: hints.1 },
-            purpose: hints.2.then(|| "prefetch".to_owned()),
-            ..Ask::default()
-        })
+        .prop_map(
+            |((partner, query, hours, seconds), (has_headers, referer, attributes), hints, known)| Ask {
+                partner: partner.into(),
+                query: query
+                    .iter()
+                    .map(|(name, value)| format!("{name}{value}"))
+                    .collect::<Vec<_>>()
+                    .join("&"),
+                time: time(NOW) + SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds),
+                has_headers,
+                referer: referer.map(str::to_owned),
+                attributes: attributes
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect::<HashMap<_, _>>(),
+                hints: Hints { internal: hints.0, prefetch: hints.1 },
+                purpose: hints.2.then(|| "prefetch".to_owned()),
+                visitor: known.0,
+                opted_out: known.1,
+                ..Ask::default()
+            },
+        )
 }
 
 type Visitor = (UserAgent, Fact<Country>, Fact<std::net::IpAddr>, Option<Vec<(String, u16)>>);

@@ -4,10 +4,10 @@ use smartlinks::domain::{
     host::Host,
     link::{LinkState, RedirectKind},
     revision::Revision,
-    visit::{Attribution, Miss, Nowhere, ResolveReason},
+    visit::{Attribution, Miss, ResolveReason},
 };
 
-use super::world::{Ask, NOW, World, destination, time};
+use super::world::{Ask, NOW, Nowhere, World, destination, time};
 
 fn at(when: &str) -> Ask {
     Ask { time: time(when), ..Ask::default() }

@@ -6,20 +6,24 @@ use jiff::Timestamp;
 use smartlinks::{
     domain::{
         click_id::ClickId,
-        client::UserAgent,
+        client::{TrafficClass, UserAgent},
         condition::Condition,
         destination::Destination,
         fact::Fact,
         geo::Country,
         host::{DestinationHost, Host, Origin},
-        link::{LinkState, Outcome, Routing, Rule, Sharing},
+        link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
         name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
         param::OwnParam,
         policy::{PolicyParam, QueryConflict, QueryOverride, QueryPass, QueryPolicy},
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
-        visit::{Channel, Headers, Hints, Nowhere, Resolution, Site, Visit},
+        visit::{
+            Attribution, Channel, Headers, Hints, Miss, NoShop, Resolution, ResolveReason, Site, Target,
+            Visit,
+        },
+        visitor::{KnownVisitor, VisitorMode},
     },
     index::{PartnerState, Record, Snapshot, Writer},
 };
@@ -53,6 +57,8 @@ impl World {
                 fallback_url: None,
                 query_policy: QueryPolicy::default(),
                 internal_addresses: Vec::new(),
+                visitor_mode: VisitorMode::default(),
+                sub_id_params: Vec::new(),
             },
             partners: vec![
                 partner("anna", &["annie"], Some("gold"), &["vip"], true),
@@ -143,11 +149,11 @@ impl World {
         Writer::new().apply(self.records(), Revision(1))
     }
 
-    pub(super) fn resolve(&self, ask: &Ask) -> Result<Resolution, Nowhere> {
+    pub(super) fn resolve(&self, ask: &Ask) -> Result<Answer, Nowhere> {
         ask.resolve(&self.snapshot())
     }
 
-    pub(super) fn answer(&self, ask: &Ask) -> Resolution {
+    pub(super) fn answer(&self, ask: &Ask) -> Answer {
         self.resolve(ask).unwrap()
     }
 
@@ -155,6 +161,29 @@ impl World {
     pub(super) fn location(&self, query: &str) -> String {
         self.answer(&Ask::query(query)).location
     }
+}
+
+/// A resolution that goes somewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) location: String,
+    pub(super) redirect: RedirectKind,
+    pub(super) reason: ResolveReason,
+    pub(super) rule: Option<RuleId>,
+    pub(super) partner: Option<PartnerCode>,
+    pub(super) attribution: Attribution,
+    pub(super) shop: ShopId,
+    pub(super) slug: Option<Slug>,
+    pub(super) traffic: TrafficClass,
+    pub(super) undecided_rules: u32,
+    pub(super) revision: Revision,
+}
+
+/// Why a visit goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nowhere {
+    NoShop,
+    NoFallback(Miss),
 }
 
 /// A visit that owns what it holds.
@@ -175,6 +204,9 @@ pub(super) struct Ask {
     pub(super) referer: Option<String>,
     pub(super) purpose: Option<String>,
     pub(super) attributes: HashMap<String, String>,
+    /// How often the visitor has come, and whether a cookie says so.
+    pub(super) visitor: Option<(Option<u64>, bool)>,
+    pub(super) opted_out: bool,
 }
 
 impl Default for Ask {
@@ -195,6 +227,8 @@ impl Default for Ask {
             referer: None,
             purpose: None,
             attributes: HashMap::new(),
+            visitor: None,
+            opted_out: false,
         }
     }
 }
@@ -214,7 +248,28 @@ impl Ask {
         self
     }
 
-    pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Resolution, Nowhere> {
+    pub(super) fn resolve(&self, snapshot: &Snapshot) -> Result<Answer, Nowhere> {
+        let Resolution {
+            to, rule, partner, attribution, shop, slug, traffic, undecided_rules, revision, ..
+        } = self.resolution(snapshot).map_err(|NoShop| Nowhere::NoShop)?;
+        let Target { location, redirect, reason } = to.map_err(Nowhere::NoFallback)?;
+        Ok(Answer {
+            location,
+            redirect,
+            reason,
+            rule,
+            partner,
+            attribution,
+            shop,
+            slug,
+            traffic,
+            undecided_rules,
+            revision,
+        })
+    }
+
+    /// All that comes of it, whether it goes anywhere or not.
+    pub(super) fn resolution(&self, snapshot: &Snapshot) -> Result<Resolution, NoShop> {
         snapshot.resolve(&Visit {
             site: self.host.as_deref().map_or(Site::Shop("acme"), Site::Host),
             slug: &self.slug,
@@ -228,12 +283,18 @@ impl Ask {
             agent: Arc::new(self.agent.clone()),
             hints: self.hints,
             headers: self.has_headers.then_some(Headers {
-                has_user_agent: self.agent != UserAgent::default(),
+                user_agent: (self.agent != UserAgent::default()).then_some("x"),
                 accept_language: self.accept_language.as_deref(),
                 referer: self.referer.as_deref(),
             }),
             purpose_header: self.purpose.as_deref(),
             attributes: &self.attributes,
+            visitor: self.visitor.map(|(total_visits, from_cookie)| KnownVisitor {
+                id: "anna",
+                total_visits,
+                from_cookie,
+            }),
+            opted_out: self.opted_out,
         })
     }
 }

@@ -14,6 +14,7 @@ use smartlinks::{
         link_resolver_server::{LinkResolver, LinkResolverServer},
         resolve_request::Site,
     },
+    recorder::Recorder,
     rpc::{caller::Caller, link_resolver::Resolver},
     telemetry::metrics::{Metrics, ResolveLabels},
 };
@@ -168,7 +169,8 @@ impl Acme {
         let (live, (stop, stopped)) = (Live::new(), watch::channel(false));
         let classifier = Arc::new(Classifier::default());
         let (metrics, _) = Metrics::new();
-        let service = Resolver::new(live.clone(), classifier, &metrics, stopped);
+        let service =
+            Resolver::new(live.clone(), classifier, Recorder::ignoring(), Arc::default(), &metrics, stopped);
         Self { live, writer: Writer::new(), stop, service, metrics }
     }
 

@@ -3,3 +3,4 @@
 mod faults;
 mod health;
 mod replicas;
+mod rights;

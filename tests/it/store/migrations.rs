@@ -74,6 +74,7 @@ fn diesel_type(udt: &str, nullable: bool) -> String {
     let plain = |udt: &str| match udt {
         "bool" => "Bool",
         "bytea" => "Bytea",
+        "date" => "Date",
         "int4" => "Integer",
         "int8" => "BigInt",
         "jsonb" => "Jsonb",

@@ -12,9 +12,11 @@ use smartlinks::{
         revision::Revision,
         visit::{Attribution, Channel, Miss, ResolveReason},
     },
-    store::clicks::{Delivery, Frame},
+    store::clicks::{Days, Delivery, Frame, Ingestor},
 };
 use uuid::Uuid;
+
+use super::database::Database;
 
 /// Returns the id of the click with this number, so long ago.
 pub(crate) fn at(number: u64, ago: SignedDuration) -> ClickId {
@@ -48,6 +50,35 @@ pub(crate) fn click(id: ClickId) -> Click {
         visitor: Some([4; 16]),
         sub_ids: vec![("s1".to_owned(), "x".to_owned())],
         counters: Counters { link: Some(9), ..Counters::default() },
+    }
+}
+
+/// Adds clicks as a shipper does.
+pub(crate) struct Writer {
+    ingestor: Ingestor,
+    source: Uuid,
+    written: u64,
+}
+
+impl Writer {
+    pub(crate) async fn new(database: &Database, source: u128) -> Self {
+        let ingestor = database.store().ingestor().await.unwrap();
+        Self { ingestor, source: Uuid::from_u128(source), written: 0 }
+    }
+
+    /// Adds one entry of the ledger.
+    pub(crate) async fn add(&mut self, clicks: Vec<Click>) {
+        let count = clicks.len() as u64;
+        let frames =
+            clicks.into_iter().map(|click| Frame { content: Vec::new(), click: Ok(click) }).collect();
+        let delivery = Delivery { source: self.source, after: self.written, first: self.written + 1, frames };
+        self.ingestor.ingest(&delivery, Days::kept(Timestamp::now(), 30)).await.unwrap();
+        self.written += count;
+    }
+
+    /// Adds clicks with these numbers of now.
+    pub(crate) async fn add_new(&mut self, numbers: std::ops::Range<u64>) {
+        self.add(numbers.map(|number| click(at(number, SignedDuration::ZERO))).collect()).await;
     }
 }
 

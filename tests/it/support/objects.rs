@@ -14,6 +14,7 @@ use smartlinks::{
         revision::Revision,
         shop::{Shop, ShopSettings},
         utm::Utm,
+        visitor::VisitorMode,
     },
     store::{Commit, CommitError, Committed, Expect, Put, Store, Write},
 };
@@ -63,6 +64,8 @@ pub(crate) fn shop(id: &str) -> Shop {
             fallback_url: None,
             query_policy: QueryPolicy::default(),
             internal_addresses: Vec::new(),
+            visitor_mode: VisitorMode::default(),
+            sub_id_params: Vec::new(),
         },
     }
 }

@@ -2,13 +2,14 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use smartlinks::{
     config::{
         LogFormat, Secret,
+        clicks::{Clicks, RecordSettings},
         serve::{Authentication, DatabaseSettings, ServeSettings},
     },
     domain::revision::Revision,
@@ -44,7 +45,9 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
         },
         authentication: Authentication::Anyone,
         geo_db: None,
+        visitor_keys: None,
         state_dir: None,
+        clicks: Clicks::Ignore,
         copy_interval: Duration::from_secs(3_600),
         poll_interval: Duration::from_millis(200),
         compare_interval: Duration::from_secs(3_600),
@@ -54,7 +57,27 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
     }
 }
 
+/// Returns settings for a test that records clicks in this folder.
+pub(crate) fn recording(database_url: &str, folder: &Path) -> ServeSettings {
+    let clicks = Clicks::Record(RecordSettings {
+        // Small files, so that there are several.
+        segment_bytes: 64 * 1_024,
+        limit_bytes: 64 * 1_024 * 1_024,
+        ..RecordSettings::within(folder)
+    });
+    ServeSettings { state_dir: Some(folder.to_owned()), clicks, ..settings(database_url) }
+}
+
 impl TestServer {
+    /// Waits until the index holds the keys of so many days.
+    pub(crate) async fn has_visitor_keys(&self, count: usize) {
+        eventually(&format!("the keys of {count} days"), || async {
+            let snapshot = self.server.live().snapshot()?;
+            (snapshot.visitor_keys().len() == count).then_some(())
+        })
+        .await;
+    }
+
     /// Starts a server; it may not have an index yet.
     pub(crate) async fn start(settings: ServeSettings) -> Self {
         let server = Server::start(settings).await.unwrap();

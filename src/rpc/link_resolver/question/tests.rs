@@ -160,7 +160,7 @@ fn hints_alone_make_no_person() {
     let question = Question::read(&message, now()).unwrap();
     let visit = question.visit(&Classifier::default());
     assert_eq!(visit.agent.os.map(|os| os.as_str()), Fact::Known("windows"));
-    assert!(visit.headers.is_some_and(|headers| !headers.has_user_agent));
+    assert!(visit.headers.is_some_and(|headers| headers.user_agent.is_none()));
 }
 
 #[test]
@@ -183,4 +183,40 @@ fn attributes_are_bounded() {
     let name = "customer.tier_A-1".to_owned();
     let message = ResolveRequest { attributes: HashMap::from([(name, "x".repeat(512))]), ..lookup() };
     assert!(Question::read(&message, now()).is_ok());
+}
+
+#[test]
+fn visitor_is_bounded() {
+    let known = |id: &str, total_visits| ResolveRequest {
+        visitor: Some(Visitor { id: id.to_owned(), total_visits, from_cookie: false }),
+        ..click()
+    };
+    let long = "x".repeat(limits::VISITOR_ID_BYTES);
+    for (total, expected) in [(0, None), (1, Some(1)), (i64::MAX, Some(i64::MAX.unsigned_abs()))] {
+        let message = known(&long, total);
+        let question = Question::read(&message, now()).unwrap();
+        let visitor = question.visit(&Classifier::default()).visitor.unwrap();
+        assert_eq!((visitor.id, visitor.total_visits), (&*long, expected));
+    }
+    assert_eq!(fault(&known(&format!("{long}x"), 1)), ("visitor.id".to_owned(), Reason::TooLong));
+    assert_eq!(fault(&known("", -1)), ("visitor.total_visits".to_owned(), Reason::OutOfRange));
+}
+
+#[test]
+fn one_is_the_only_wish_not_to_be_tracked() {
+    for (sec_gpc, dnt, opted_out) in [
+        (Some("1"), None, true),
+        (None, Some("1"), true),
+        (Some("0"), Some("1"), true),
+        (Some("0"), Some("0"), false),
+        (Some("?1"), Some(""), false),
+        (None, None, false),
+    ] {
+        let text = |value: Option<&str>| value.map(str::to_owned);
+        let headers =
+            Some(RequestHeaders { sec_gpc: text(sec_gpc), dnt: text(dnt), ..RequestHeaders::default() });
+        let message = ResolveRequest { headers, ..click() };
+        let question = Question::read(&message, now()).unwrap();
+        assert_eq!(question.visit(&Classifier::default()).opted_out, opted_out, "{sec_gpc:?} {dnt:?}");
+    }
 }

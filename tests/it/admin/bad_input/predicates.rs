@@ -1,12 +1,12 @@
 //! Conditions on where the visitor comes from, when, and for whom.
 
-use smartlinks::proto::{self, caller_attribute_is, condition::Kind, query_parameter_is};
+use smartlinks::proto::{self, caller_attribute_is, condition::Kind, count_is, query_parameter_is};
 use tonic::Code;
 
 use super::{
     Case,
     requests::{
-        at, attribute, case, condition, create_link, group, in_eu, is_known, parameter, weekly, when,
+        at, attribute, case, condition, create_link, group, in_eu, is_known, parameter, total, weekly, when,
     },
 };
 
@@ -259,6 +259,20 @@ pub(super) fn all() -> Vec<Case> {
             Code::InvalidArgument,
             "REQUIRED",
             "link.rules[0].when.is_known.attribute",
+        ),
+        case(
+            "total without a test",
+            create_link(|link| link.rules = vec![when(total(None))]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[0].when.visitor_total_visits",
+        ),
+        case(
+            "total below zero",
+            create_link(|link| link.rules = vec![when(total(Some(count_is::Test::AtLeast(-1))))]),
+            Code::InvalidArgument,
+            "OUT_OF_RANGE",
+            "link.rules[0].when.visitor_total_visits.at_least",
         ),
         case(
             "caller's fact is known, without its name",

@@ -1,7 +1,7 @@
 //! Requests that are sound but for one fault.
 
 use smartlinks::proto::{
-    self, caller_attribute_is, condition::Kind, move_partners_request::Who, query_parameter_is,
+    self, caller_attribute_is, condition::Kind, count_is, move_partners_request::Who, query_parameter_is,
 };
 use tonic::Code;
 
@@ -134,6 +134,10 @@ pub(super) fn parameter(name: &str, test: Option<query_parameter_is::Test>) -> K
 
 pub(super) fn attribute(name: &str, test: Option<caller_attribute_is::Test>) -> Kind {
     Kind::Attribute(proto::CallerAttributeIs { name: name.to_owned(), test })
+}
+
+pub(super) fn total(test: Option<count_is::Test>) -> Kind {
+    Kind::VisitorTotalVisits(proto::CountIs { test })
 }
 
 pub(super) fn is_known(attribute: i32, name: &str) -> Kind {

@@ -236,6 +236,51 @@ pub(super) fn all() -> Vec<Case> {
             "shop.internal_addresses[0]",
         ),
         case(
+            "visitor mode that is none",
+            create_shop(|shop| shop.visitor_mode = 99),
+            Code::InvalidArgument,
+            "UNKNOWN_VALUE",
+            "shop.visitor_mode",
+        ),
+        case(
+            "sub-id that is no name",
+            create_shop(|shop| shop.sub_id_params = vec!["a b".into()]),
+            Code::InvalidArgument,
+            "MALFORMED",
+            "shop.sub_id_params[0]",
+        ),
+        case(
+            "sub-id that is ours",
+            create_shop(|shop| shop.sub_id_params = vec!["sub".into(), "Click_Id".into()]),
+            Code::InvalidArgument,
+            "CONFLICT",
+            "shop.sub_id_params[1]",
+        ),
+        case(
+            "sub-id twice",
+            create_shop(|shop| shop.sub_id_params = vec!["sub".into(), "sub".into()]),
+            Code::InvalidArgument,
+            "DUPLICATE",
+            "shop.sub_id_params[1]",
+        ),
+        case(
+            "too many sub-ids",
+            create_shop(|shop| shop.sub_id_params = many(21, |at| format!("sub{at}"))),
+            Code::InvalidArgument,
+            "TOO_LONG",
+            "shop.sub_id_params",
+        ),
+        case(
+            "partner parameter that is a sub-id already",
+            update_shop(&["partner_param", "sub_id_params"], |shop| {
+                shop.partner_param = "sub".into();
+                shop.sub_id_params = vec!["sub".into()];
+            }),
+            Code::InvalidArgument,
+            "CONFLICT",
+            "shop.sub_id_params[0]",
+        ),
+        case(
             "too many internal addresses",
             create_shop(|shop| shop.internal_addresses = many(101, |at| format!("10.0.{at}.0/24"))),
             Code::InvalidArgument,

@@ -1,0 +1,74 @@
+//! Looks after what PostgreSQL holds by the day: opens days of clicks ahead and removes those that are too old; makes the
+//! keys of visitors ahead and deletes them.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{
+    store::Store,
+    telemetry::{log::Causes, metrics::Metrics},
+    visitors::VisitorKeys,
+};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(3_600);
+/// How soon it looks again when it could not.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Looks at once and every hour, until `stop` resolves. Of several servers one at a time does.
+pub async fn run(store: Store, metrics: Metrics, retention_days: u16, stop: impl Future<Output = ()>) {
+    let looking = async {
+        loop {
+            sleep(look(&store, &metrics, retention_days).await).await;
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        () = stop => {}
+    }
+}
+
+/// Looks after the keys of visitors at once and every hour, until `stop` resolves.
+pub async fn keep_visitor_keys(
+    store: Store,
+    metrics: Metrics,
+    keys: Arc<VisitorKeys>,
+    stop: impl Future<Output = ()>,
+) {
+    let looking = async {
+        loop {
+            let wait = match store.keep_visitor_keys(|day| keys.make(day)).await {
+                Ok(_) => EVERY,
+                Err(error) => {
+                    metrics.visitor_key_failures.inc();
+                    tracing::warn!(error = %Causes(&error), "cannot look after the keys of visitors");
+                    AGAIN
+                }
+            };
+            sleep(wait).await;
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        () = stop => {}
+    }
+}
+
+/// Looks once, and returns when to look again.
+async fn look(store: &Store, metrics: &Metrics, retention_days: u16) -> Duration {
+    match store.keep_click_days(retention_days).await {
+        Ok(kept) => {
+            for (day, clicks) in kept.unwrap_or_default().dropped {
+                metrics.click_days_dropped.inc();
+                tracing::info!(%day, clicks, "a day of clicks was older than their retention and was removed");
+            }
+            EVERY
+        }
+        Err(error) => {
+            metrics.click_days_failures.inc();
+            tracing::warn!(error = %Causes(&error), "cannot look after the days of clicks");
+            AGAIN
+        }
+    }
+}

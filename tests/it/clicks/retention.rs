@@ -1,0 +1,184 @@
+//! Days of clicks are opened ahead and removed when they are too old, whatever came in between.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use smartlinks::store::{
+    Store, StoreConfig,
+    clicks::{Days, DaysKept, Delivery, Frame},
+};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::world::World;
+use crate::support::{
+    clicks::{at, click},
+    server::{PATIENCE, eventually, recording},
+};
+
+/// Adds so many clicks of a day that is so many days ago, lets them be counted, and returns the day.
+async fn add(store: &Store, count: u64, days_ago: i64) -> Date {
+    let day = deliver(store, count, days_ago).await;
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    day
+}
+
+/// Adds so many clicks of a day that is so many days ago, and returns the day.
+async fn deliver(store: &Store, count: u64, days_ago: i64) -> Date {
+    let now = Timestamp::now();
+    let frames = (0..count).map(|number| {
+        let id = at(number, SignedDuration::from_hours(24 * days_ago));
+        Frame { content: Vec::new(), click: Ok(click(id)) }
+    });
+    let delivery = Delivery { source: Uuid::new_v4(), after: 0, first: 1, frames: frames.collect() };
+    store.ingestor().await.unwrap().ingest(&delivery, Days::kept(now, 1_000)).await.unwrap();
+    now.to_zoned(TimeZone::UTC).date() - days_ago.days()
+}
+
+async fn keep(store: &Store) -> DaysKept {
+    store.keep_click_days(30).await.unwrap().expect("somebody else is at it")
+}
+
+/// Returns the names of the partitions.
+async fn partitions(world: &World) -> Vec<String> {
+    let names = "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'clicks.click'::regclass ORDER BY 1";
+    world.client.query(names, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_days_go_with_an_entry_and_days_ahead_are_made() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let (first, second) = (add(&store, 7, 50).await, add(&store, 4, 31).await);
+    add(&store, 5, 30).await;
+    add(&store, 6, 0).await;
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    assert_eq!(keep(&store).await.dropped, [(first, 7), (second, 4)]);
+    let kept = [-30, 0, 1, 2, 3].map(|days| (today + days.days()).strftime("click_%Y%m%d").to_string());
+    assert_eq!(partitions(&world).await, kept);
+    assert_eq!(world.number("SELECT count(*) FROM clicks.click").await, 11);
+    let entries =
+        "SELECT scope ->> 'day', removed FROM clicks.ledger WHERE kind = 'expiry' ORDER BY position";
+    let entries = world.client.query(entries, &[]).await.unwrap();
+    let entries: Vec<(String, i64)> = entries.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(entries, [(first.to_string(), 7), (second.to_string(), 4)]);
+    world.adds_up().await;
+    // Nothing is done twice.
+    assert_eq!(keep(&store).await.dropped, []);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn day_stays_until_its_clicks_are_counted() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let (counted, uncounted) = (add(&store, 3, 50).await, deliver(&store, 4, 40).await);
+    assert_eq!(keep(&store).await.dropped, [(counted, 3)]);
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    assert_eq!(keep(&store).await.dropped, [(uncounted, 4)]);
+    assert_eq!(world.number("SELECT sum(clicks)::bigint FROM clicks.stats_link_day").await, 7);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_that_was_interrupted_is_finished() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let mut days = Vec::new();
+    for (count, days_ago) in [(3, 60), (4, 61), (5, 62)] {
+        days.push((add(&store, count, days_ago).await, i64::try_from(count).unwrap()));
+    }
+    days.sort_unstable();
+    let table = |(day, _): &(Date, i64)| day.strftime("clicks.click_%Y%m%d").to_string();
+    // One was detached, and the server ended before it was entered.
+    let detach = format!("ALTER TABLE clicks.click DETACH PARTITION {}", table(&days[0]));
+    world.client.batch_execute(&detach).await.unwrap();
+    // Of another one the detaching itself was cut off half-way, by somebody who reads.
+    let reader = world.database.client().await;
+    reader.batch_execute("BEGIN; SELECT count(*) FROM clicks.click").await.unwrap();
+    world.client.batch_execute("SET statement_timeout = '300ms'").await.unwrap();
+    let detach = format!("ALTER TABLE clicks.click DETACH PARTITION {} CONCURRENTLY", table(&days[1]));
+    world.client.batch_execute(&detach).await.unwrap_err();
+    world.client.batch_execute("RESET statement_timeout").await.unwrap();
+    assert_eq!(world.number("SELECT count(*) FROM pg_inherits WHERE inhdetachpending").await, 1);
+    reader.batch_execute("COMMIT").await.unwrap();
+
+    assert_eq!(keep(&store).await.dropped, days);
+    assert_eq!(world.number("SELECT sum(removed) FROM clicks.ledger").await, 12);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_waits_for_who_reads_and_stops_nobody_who_writes() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let day = add(&store, 3, 60).await;
+    let reader = world.database.client().await;
+    reader.batch_execute("BEGIN; SELECT count(*) FROM clicks.click").await.unwrap();
+    let keeping = tokio::spawn({
+        let store = store.clone();
+        async move { keep(&store).await }
+    });
+    let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
+    eventually("a day that is being detached", || async { (world.number(pending).await == 1).then_some(()) })
+        .await;
+    // Meanwhile clicks go in, and days are opened; of two servers one looks after the days.
+    timeout(PATIENCE, add(&store, 5, 0)).await.unwrap();
+    timeout(PATIENCE, add(&store, 5, 3)).await.unwrap();
+    assert_eq!(store.keep_click_days(30).await.unwrap(), None);
+    assert!(!keeping.is_finished());
+    reader.batch_execute("COMMIT").await.unwrap();
+    let kept = timeout(PATIENCE, keeping).await.unwrap().unwrap();
+    assert_eq!(kept.dropped, [(day, 3)]);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detached_day_that_is_wanted_again_comes_back() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let day = add(&store, 3, 10).await;
+    let detach = format!("ALTER TABLE clicks.click DETACH PARTITION {}", day.strftime("clicks.click_%Y%m%d"));
+    world.client.batch_execute(&detach).await.unwrap();
+    // It is younger than the retention: somebody else put it away.
+    assert_eq!(keep(&store).await.dropped, []);
+    let late = Frame { content: Vec::new(), click: Ok(click(at(99, SignedDuration::from_hours(240)))) };
+    let delivery = Delivery { source: Uuid::new_v4(), after: 0, first: 1, frames: vec![late] };
+    let days = Days::kept(Timestamp::now(), 400);
+    store.ingestor().await.unwrap().ingest(&delivery, days).await.unwrap();
+    assert_eq!(world.number("SELECT count(*) FROM clicks.click").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_looks_after_the_days_at_its_start() {
+    let world = World::new().await;
+    let store = world.database.store();
+    add(&store, 2, 401).await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = world.serve(recording(world.database.url(), folder.path())).await;
+    eventually("the old day to go", || async {
+        (world.number("SELECT sum(removed) FROM clicks.ledger").await == 2).then_some(())
+    })
+    .await;
+    timeout(Duration::from_secs(20), server.stop()).await.unwrap();
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_need_only_be_members_of_the_role_that_owns_the_tables() {
+    let world = World::new().await;
+    let owner: String = world.client.query_one("SELECT current_user::text", &[]).await.unwrap().get(0);
+    let role = format!("server_{}", Uuid::new_v4().simple());
+    let make = format!("CREATE ROLE {role} LOGIN NOSUPERUSER; GRANT {owner} TO {role}");
+    world.client.batch_execute(&make).await.unwrap();
+    let url = world.database.url().replace(&format!("//{owner}@"), &format!("//{role}@"));
+    assert_ne!(url, world.database.url());
+    let store = Store::connect(&StoreConfig { url, ..world.database.config() }).unwrap();
+    add(&store, 3, 1).await;
+    let day = add(&store, 4, 40).await;
+    assert_eq!(keep(&store).await.dropped, [(day, 4)]);
+    world.adds_up().await;
+    let forget = format!("REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}; DROP ROLE {role}");
+    world.client.batch_execute(&forget).await.unwrap();
+}
