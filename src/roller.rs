@@ -25,6 +25,8 @@ const PIECE: u64 = 50_000;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often visitors of days that are gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// How often conversions that wait are looked after, unless new clicks were counted.
+const SETTLE_EVERY: Duration = Duration::from_secs(5);
 
 /// Counts clicks.
 pub struct Roller {
@@ -70,14 +72,21 @@ impl Roller {
     /// Counts over one connection until it breaks.
     async fn roll(&self, works: &mut bool) -> Result<std::convert::Infallible, StoreError> {
         let mut rollups = self.store.rollups().await?;
-        let mut forgotten: Option<Instant> = None;
+        let (mut forgotten, mut settled): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let rolled = rollups.roll(PIECE).await?;
             *works = true;
             self.tell(&rollups).await?;
             if let Rolled::Clicks(clicks) = rolled {
                 self.metrics.clicks_rolled.inc_by(clicks);
+                // New clicks may be those that conversions wait for.
+                settled = None;
                 continue;
+            }
+            while rollups.reroll_next(None).await? {}
+            if settled.is_none_or(|last| last.elapsed() >= SETTLE_EVERY) {
+                while rollups.settle_conversions().await? > 0 {}
+                settled = Some(Instant::now());
             }
             if forgotten.is_none_or(|last| last.elapsed() >= FORGET_EVERY) {
                 rollups.forget_visitors().await?;

@@ -28,14 +28,19 @@ impl ClickId {
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, Problem> {
         let id = Uuid::try_parse(text).ok().and_then(Self::from_uuid);
         let id = id.ok_or_else(|| Problem::new(Reason::Malformed, "the click id is no UUID of version 7"))?;
-        let oldest = now - SignedDuration::from_hours(limits::CLICK_ID_AGE_HOURS);
-        let newest = now + SignedDuration::from_mins(limits::CLICK_ID_AHEAD_MINUTES);
-        if (oldest..=newest).contains(&id.time()) {
+        if id.is_of_about(now) {
             return Ok(id);
         }
         let text =
             format!("the click id is of {}, which is more than 24 hours ago or 5 minutes ahead", id.time());
         Err(Problem::new(Reason::OutOfRange, text))
+    }
+
+    /// Tells whether the click is at most 24 hours old and at most 5 minutes ahead.
+    pub fn is_of_about(self, now: Timestamp) -> bool {
+        let oldest = now - SignedDuration::from_hours(limits::CLICK_ID_AGE_HOURS);
+        let newest = now + SignedDuration::from_mins(limits::CLICK_ID_AHEAD_MINUTES);
+        (oldest..=newest).contains(&self.time())
     }
 
     /// Takes an id of whatever time; `None` if it is no UUIDv7.

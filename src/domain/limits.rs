@@ -106,3 +106,13 @@ pub const HEARTBEAT_SECONDS: u64 = 10;
 pub const MAX_HEARTBEAT_SECONDS: u64 = 60;
 /// Differences that a check of the ledger tells of.
 pub const LEDGER_DIFFERENCES: usize = 100;
+/// Bytes of the number of an order or refund.
+pub const ORDER_ID_BYTES: usize = 128;
+/// Conversions of one call.
+pub const CONVERSIONS: usize = 1_000;
+/// Properties of a conversion.
+pub const PROPERTIES: usize = 20;
+/// The greatest amount, in the smallest unit of a currency.
+pub const AMOUNT: i64 = 100_000_000_000_000;
+/// Days that a conversion waits for its click.
+pub const CONVERSION_WAIT_DAYS: i64 = 7;

@@ -80,6 +80,18 @@ pub struct StatsQuery {
     pub filters: BTreeMap<Dimension, BTreeSet<String>>,
     /// Whether visitors are asked for.
     pub visitors: bool,
+    /// Whether conversions are asked for, and by which time.
+    pub conversions: Option<ConversionTime>,
+}
+
+named_enum! {
+    /// Which time of a conversion tells the piece that it is in.
+    pub enum ConversionTime: "time of conversions" {
+        /// When the order was made or paid back.
+        Conversion = "conversion",
+        /// When the click was that brought the order about.
+        Click = "click",
+    }
 }
 
 /// Pieces of time without gaps: each begins where the one before it ends.

@@ -12,6 +12,10 @@ pub enum Scope {
     Resolve,
     /// Read clicks and what is counted of them.
     Stats,
+    /// Record conversions.
+    Credit,
+    /// Remove clicks for ever.
+    Erase,
 }
 
 /// Who calls: put into the request by the authentication layer.
@@ -43,7 +47,11 @@ impl Caller {
     pub fn may(self, scope: Scope, shop: Option<&ShopId>) -> Result<(), Failure> {
         match (self, scope, shop) {
             // The one token that a server has is the shop owner's: it opens everything.
-            (Self::Local | Self::Token, Scope::Admin | Scope::Resolve | Scope::Stats, _) => Ok(()),
+            (
+                Self::Local | Self::Token,
+                Scope::Admin | Scope::Resolve | Scope::Stats | Scope::Credit | Scope::Erase,
+                _,
+            ) => Ok(()),
         }
     }
 

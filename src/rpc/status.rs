@@ -104,18 +104,23 @@ impl Failure {
         &self.violations
     }
 
-    /// Returns this failure as the answer to one item of a stream.
-    pub fn into_item(self) -> proto::ResolveFailure {
+    /// Returns the fields at fault as the answer to one item of a call.
+    pub fn into_violations(self) -> Vec<proto::FieldViolation> {
         let violations = self.violations.into_iter().map(|violation| proto::FieldViolation {
             field: violation.field,
             description: violation.description,
             reason: violation.reason.into(),
         });
+        violations.collect()
+    }
+
+    /// Returns this failure as the answer to one item of a stream.
+    pub fn into_item(self) -> proto::ResolveFailure {
         proto::ResolveFailure {
             code: code_of(self.reason) as i32,
-            message: self.text,
+            message: self.text.clone(),
             reason: self.reason.into(),
-            violations: violations.collect(),
+            violations: self.into_violations(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! An answer is of one instant: what is counted up to the roller's position, the clicks behind it, and of the pieces of
 //! time and the values that nothing is counted of, the clicks themselves.
 
+mod conversions;
 mod plan;
 mod statement;
 
@@ -24,7 +25,7 @@ use super::{
     errors::StoreError,
     pool::{ONE_INSTANT, begin, end},
 };
-use crate::domain::{limits, stats::StatsQuery};
+use crate::domain::{currency::Currency, limits, stats::StatsQuery};
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +37,16 @@ pub struct Stats {
 }
 
 /// Figures of one piece of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Clicks.
     pub clicks: i64,
     /// Visitors, each once on each UTC day, if they were asked for.
     pub visitors: i64,
+    /// Orders, if conversions were asked for.
+    pub conversions: i64,
+    /// What was paid less what was paid back, by currency, if conversions were asked for.
+    pub revenue: BTreeMap<Currency, i64>,
 }
 
 /// Why something is not counted.
@@ -104,6 +109,11 @@ async fn count(
     for plan in &plans {
         for statement in plan.statements(query, &head, &open) {
             add(connection, statement, &mut stats, plan.figure()).await?;
+        }
+    }
+    if let Some(time) = query.conversions {
+        for statement in conversions::statements(query, time) {
+            conversions::add(connection, statement, &mut stats).await?;
         }
     }
     Ok(stats)

@@ -53,12 +53,24 @@ fn write(audit: Audit) -> CheckLedgerResponse {
         last_position: audit.last,
         sums: audit.sums.into_iter().map(sum).collect(),
         present: audit.present,
+        present_conversions: audit.present_conversions,
     }
 }
 
 fn sum(sum: Sum) -> proto::LedgerSum {
-    let Sum { kind, entries, delivered, applied, duplicates, rejected, lost, removed } = sum;
-    proto::LedgerSum { kind: kind.number(), entries, delivered, applied, duplicates, rejected, lost, removed }
+    let Sum { kind, entries, delivered, applied, duplicates, rejected, lost, removed, removed_conversions } =
+        sum;
+    proto::LedgerSum {
+        kind: kind.number(),
+        entries,
+        delivered,
+        applied,
+        duplicates,
+        rejected,
+        lost,
+        removed,
+        removed_conversions,
+    }
 }
 
 fn difference(difference: &Difference) -> proto::LedgerDifference {
@@ -83,6 +95,14 @@ fn difference(difference: &Difference) -> proto::LedgerDifference {
         LedgerCheck::Rejected => (
             proto::LedgerCheck::Rejected,
             format!("position {position} put {expected} clicks aside, of which there are {found}"),
+        ),
+        LedgerCheck::Conversions if position == 0 => (
+            proto::LedgerCheck::Conversions,
+            format!("{expected} conversions were added and not removed, and {found} are there"),
+        ),
+        LedgerCheck::Conversions => (
+            proto::LedgerCheck::Conversions,
+            format!("position {position} added {expected} conversions, of which there are {found}"),
         ),
         LedgerCheck::Total => (
             proto::LedgerCheck::Total,

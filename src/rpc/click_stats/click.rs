@@ -68,6 +68,6 @@ pub(super) fn write(click: Click) -> proto::Click {
     }
 }
 
-fn text(name: Option<&str>) -> String {
+pub(super) fn text(name: Option<&str>) -> String {
     name.map(str::to_owned).unwrap_or_default()
 }

@@ -8,10 +8,11 @@ use std::{
 
 use super::{
     ClickStatsService,
-    query::{self, Question},
+    query::{self, Measures, Question},
 };
 use crate::{
     domain::{
+        currency::Currency,
         limits,
         stats::{NONE, StatsQuery, UNKNOWN},
     },
@@ -43,16 +44,16 @@ pub(super) async fn query(
 }
 
 /// What is known of one value.
-type Row = BTreeMap<usize, Figures>;
+pub(in crate::rpc) type Row = BTreeMap<usize, Figures>;
 
 async fn answer(question: Question, mut stats: Stats) -> Result<QueryStatsResponse, Failure> {
-    let Question { query, by_time, top, page } = question;
+    let Question { query, measures, by_time, top, page } = question;
     if query.dimension.is_none() {
         stats.figures.entry(NONE.to_owned()).or_default();
     }
     let total_clicks = stats.figures.values().map(|row| sum(row).clicks).sum();
     let as_of_position = stats.position;
-    let written = |key, row: &Row| write(&query, by_time, key, row);
+    let written = |key, row: &Row| write(&query, measures, by_time, key, row);
     let (series, next_page_token) = match top {
         Some(top) => (top_of(stats.figures, top, written), String::new()),
         None => page_of(stats.figures, page, written).await?,
@@ -75,7 +76,7 @@ fn top_of(
         let count = i64::try_from(rest.len()).unwrap_or(i64::MAX);
         let mut others = Row::new();
         for (piece, figures) in rest.into_iter().flat_map(|(_, row)| row) {
-            add(others.entry(piece).or_default(), figures);
+            add(others.entry(piece).or_default(), &figures);
         }
         series.push(written(Key::Others(proto::OtherValues { count }), &others));
     }
@@ -101,33 +102,47 @@ fn key(value: String) -> Key {
     if value == UNKNOWN { Key::Unknown(proto::UnknownValue {}) } else { Key::Value(value) }
 }
 
-fn write(query: &StatsQuery, by_time: bool, key: Key, row: &Row) -> proto::StatsSeries {
-    let figures = |figures: Figures| proto::StatsFigures {
-        clicks: figures.clicks,
-        daily_visitors: query.visitors.then_some(figures.visitors),
-    };
+fn write(query: &StatsQuery, measures: Measures, by_time: bool, key: Key, row: &Row) -> proto::StatsSeries {
     let pieces = if by_time { query.pieces.count() } else { 0 };
     let starts = query.pieces.bounds().iter().take(pieces).enumerate();
     let points = starts.map(|(at, start)| proto::StatsPoint {
         start_time: Some(time::write(*start)),
-        figures: Some(figures(row.get(&at).copied().unwrap_or_default())),
+        figures: Some(write_figures(row.get(&at).cloned().unwrap_or_default(), measures)),
     });
-    proto::StatsSeries { key: Some(key), total: Some(figures(sum(row))), points: points.collect() }
+    let total = Some(write_figures(sum(row), measures));
+    proto::StatsSeries { key: Some(key), total, points: points.collect() }
 }
 
-fn sum(row: &Row) -> Figures {
+/// Writes the figures that were asked for.
+pub(in crate::rpc) fn write_figures(figures: Figures, measures: Measures) -> proto::StatsFigures {
+    let money = |(currency, amount): (Currency, i64)| proto::Money { currency: currency.to_string(), amount };
+    let revenue = if measures.revenue { figures.revenue } else { BTreeMap::new() };
+    proto::StatsFigures {
+        clicks: figures.clicks,
+        daily_visitors: measures.visitors.then_some(figures.visitors),
+        conversions: measures.conversions.then_some(figures.conversions),
+        revenue: revenue.into_iter().map(money).collect(),
+    }
+}
+
+pub(in crate::rpc) fn sum(row: &Row) -> Figures {
     let mut sum = Figures::default();
-    row.values().for_each(|piece| add(&mut sum, *piece));
+    row.values().for_each(|piece| add(&mut sum, piece));
     sum
 }
 
-fn add(sum: &mut Figures, figures: Figures) {
+fn add(sum: &mut Figures, figures: &Figures) {
     sum.clicks += figures.clicks;
     sum.visitors += figures.visitors;
+    sum.conversions += figures.conversions;
+    for (currency, amount) in &figures.revenue {
+        let revenue = sum.revenue.entry(*currency).or_default();
+        *revenue = revenue.saturating_add(*amount);
+    }
 }
 
 /// Says what to ask instead.
-fn not_counted(not: NotCounted) -> Failure {
+pub(in crate::rpc) fn not_counted(not: NotCounted) -> Failure {
     let text = match not {
         NotCounted::TooManyClicks { megabytes } => format!(
             "this takes {megabytes} MB of single clicks, at most {most} MB are read; ask for a shorter time, or for \

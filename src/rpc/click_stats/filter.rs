@@ -42,6 +42,7 @@ pub(super) fn read(
         reasons: reasons?,
         start,
         end,
+        conversions: false,
     })
 }
 

@@ -1,10 +1,14 @@
-//! `ClickStats`: streams of clicks, figures, and the proof that none is missing.
+//! `ClickStats`: streams of clicks, conversions and erasures, figures, and the proof that nothing is missing.
 
 mod check;
 mod click;
+mod conversion;
+mod erase;
 mod figures;
 mod filter;
+mod parcel;
 mod query;
+mod record;
 mod stream;
 mod token;
 
@@ -15,10 +19,15 @@ use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 pub use self::stream::StreamLimits;
+pub(super) use self::{
+    figures::{not_counted, sum, write_figures},
+    query::Measures,
+};
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
-        CheckLedgerRequest, CheckLedgerResponse, QueryStatsRequest, QueryStatsResponse, StreamClicksRequest,
+        CheckLedgerRequest, CheckLedgerResponse, EraseClicksRequest, EraseClicksResponse, QueryStatsRequest,
+        QueryStatsResponse, RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest,
         StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
@@ -73,5 +82,21 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<CheckLedgerResponse>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(check::check(self, caller, request.into_inner()).await?))
+    }
+
+    async fn record_conversions(
+        &self,
+        request: Request<RecordConversionsRequest>,
+    ) -> Result<Response<RecordConversionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(record::record(&self.store, caller, request.into_inner()).await?))
+    }
+
+    async fn erase_clicks(
+        &self,
+        request: Request<EraseClicksRequest>,
+    ) -> Result<Response<EraseClicksResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(erase::erase(&self.store, caller, request.into_inner()).await?))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         host::shown,
         limits,
         name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
-        stats::{Dimension, Granularity, NONE, Pieces, StatsQuery, UNKNOWN},
+        stats::{ConversionTime, Dimension, Granularity, NONE, Pieces, StatsQuery, UNKNOWN},
         visit::{Channel, ResolveReason},
         window::ZoneName,
     },
@@ -29,9 +29,19 @@ use crate::{
     },
 };
 
+/// What is counted besides clicks.
+#[derive(Clone, Copy)]
+pub(in crate::rpc) struct Measures {
+    pub(in crate::rpc) visitors: bool,
+    pub(in crate::rpc) conversions: bool,
+    pub(in crate::rpc) revenue: bool,
+}
+
 /// What is asked.
 pub(super) struct Question {
     pub(super) query: StatsQuery,
+    /// What is shown besides clicks.
+    pub(super) measures: Measures,
     /// Whether every piece of time is shown, not only the whole.
     pub(super) by_time: bool,
     /// How many values; none asks for pages of all.
@@ -57,16 +67,26 @@ fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Q
     let pieces = pieces(request, granularity, faults);
     let dimension = take(Dimension::of(request.dimension), &Path::root("dimension"), faults);
     let filters = filters(request, dimension.flatten(), faults);
-    let visitors = measures(&request.measures, faults);
+    let measures = measures(&request.measures, faults);
+    let time = ConversionTime::of(request.conversion_time);
+    let time = take(time, &Path::root("conversion_time"), faults)
+        .map(|chosen| chosen.unwrap_or(ConversionTime::Conversion));
     let top = top(request, pieces.as_ref(), faults);
     let query = StatsQuery {
         shop: shop?,
         pieces: pieces?,
         dimension: dimension?,
         filters: filters?,
-        visitors: visitors?,
+        visitors: measures?.visitors,
+        conversions: (measures?.conversions || measures?.revenue).then_some(time?),
     };
-    Some(Question { query, by_time: granularity? != Granularity::Total, top: top?, page: page? })
+    Some(Question {
+        query,
+        measures: measures?,
+        by_time: granularity? != Granularity::Total,
+        top: top?,
+        page: page?,
+    })
 }
 
 /// Divides the time.
@@ -86,17 +106,21 @@ fn pieces(
     take(pieces, &Path::root("end_time"), faults)
 }
 
-fn measures(measures: &[i32], faults: &mut Faults) -> Option<bool> {
+fn measures(measures: &[i32], faults: &mut Faults) -> Option<Measures> {
     let path = Path::root("measures");
     let all = convert::list(measures, &path, faults, |number, at, faults| {
         let measure = match proto::StatsMeasure::try_from(*number) {
-            Ok(proto::StatsMeasure::DailyVisitors) => Ok(()),
             Ok(proto::StatsMeasure::Unspecified) => Err(convert::unspecified("the measure")),
+            Ok(measure) => Ok(measure),
             Err(_) => Err(choice::no_such("measure", *number)),
         };
         take(measure, at, faults)
-    });
-    all.map(|all| !all.is_empty())
+    })?;
+    Some(Measures {
+        visitors: all.contains(&proto::StatsMeasure::DailyVisitors),
+        conversions: all.contains(&proto::StatsMeasure::Conversions),
+        revenue: all.contains(&proto::StatsMeasure::Revenue),
+    })
 }
 
 fn top(

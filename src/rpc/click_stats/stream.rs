@@ -11,7 +11,6 @@ use futures_util::{
     future::ready,
     stream::{self, BoxStream},
 };
-use prost::Message;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::{Instant, sleep, timeout},
@@ -21,7 +20,7 @@ use tonic::Status;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{ClickStatsService, click, filter, token};
+use super::{ClickStatsService, filter, parcel::Parcel, token};
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
@@ -148,6 +147,7 @@ fn read(request: &StreamClicksRequest) -> Result<Asked, Failure> {
     let wire = request.filter.clone().unwrap_or_default();
     let (from, until) = (request.start_time.as_ref(), request.end_time.as_ref());
     let filter = filter::read(&wire, from, until, &mut faults);
+    let filter = filter.map(|filter| ClickFilter { conversions: request.conversions, ..filter });
     let heartbeat = take(read_heartbeat(request.heartbeat.as_ref()), &Path::root("heartbeat"), &mut faults);
     let asked = start.zip(filter).zip(heartbeat).map(|((start, filter), heartbeat)| Asked {
         start,
@@ -227,21 +227,18 @@ impl Sender {
 
     /// Sends a page, in as many messages as it needs.
     async fn send(&mut self, page: Page) -> Result<(), Failure> {
-        let (mut clicks, mut bytes, mut behind) = (Vec::new(), 0, self.place);
-        for (place, click) in page.clicks {
-            let click = click::write(click);
-            let length = click.encoded_len();
-            let is_full = clicks.len() == limits::STREAM_CLICKS || bytes + length > limits::PAGE_BYTES;
-            if is_full && !clicks.is_empty() {
-                let clicks = std::mem::take(&mut clicks);
-                self.write(behind, Event::Clicks(proto::Clicks { clicks })).await?;
-                bytes = 0;
+        let (mut parcel, mut behind) = (Parcel::default(), self.place);
+        for (place, item) in page.items {
+            if !parcel.takes(&item)
+                && let Some(event) = parcel.close()
+            {
+                self.write(behind, event).await?;
             }
-            clicks.push(click);
-            (bytes, behind) = (bytes + length, place);
+            parcel.put(item);
+            behind = place;
         }
-        if !clicks.is_empty() {
-            self.write(page.reached, Event::Clicks(proto::Clicks { clicks })).await?;
+        if let Some(event) = parcel.close() {
+            self.write(page.reached, event).await?;
         }
         self.place = page.reached;
         Ok(())

@@ -10,7 +10,7 @@ use crate::{
         geo::Continent,
         link::RedirectKind,
         policy::QueryConflict,
-        stats::{Dimension, Granularity},
+        stats::{ConversionTime, Dimension, Granularity},
         visit::{Attribution, Channel, Miss, ResolveReason},
         visitor::VisitorMode,
     },
@@ -64,6 +64,7 @@ choices! {
     VisitorMode = proto::VisitorMode, "visitor mode": None Daily Cookie;
     Attribution = proto::Attribution, "attribution":
         Credited NoPartner UnknownPartner InactivePartner NotShared;
+    ConversionTime = proto::StatsConversionTime, "time of conversions": Conversion Click;
     EntryKind = proto::LedgerKind, "kind of entry": Clicks Conversions Erasure Expiry;
     Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
     Dimension = proto::StatsDimension, "dimension":

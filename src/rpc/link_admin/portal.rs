@@ -1,17 +1,24 @@
 //! What a partner's portal shows.
 
-use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Faults, Path, live_shop, may, pages::Page, partners::live_partner, sound};
 use crate::{
     domain::{
+        client::TrafficClass,
+        limits,
         link::LinkState,
         name::{PartnerCode, ShopId},
+        stats::{ConversionTime, Dimension, Granularity, Pieces, StatsQuery},
+        visit::ResolveReason,
     },
     proto,
     rpc::{
         caller::Caller,
-        convert::{take, time},
+        click_stats::{Measures, not_counted, sum, write_figures},
+        convert::{self, take, time},
         status::Failure,
     },
     store::{LinkCursor, LinkOrder, ListedLink, Store, Stored},
@@ -22,7 +29,7 @@ pub(super) async fn list(
     caller: Caller,
     request: proto::ListPartnerLinksRequest,
 ) -> Result<proto::ListPartnerLinksResponse, Failure> {
-    let (page, shop, partner, search) = read(request)?;
+    let (page, shop, partner, search, time) = read(request)?;
     may(caller, &shop)?;
     let settings = live_shop(store, &shop).await?.stored.value.settings;
     let partner = live_partner(store, &shop, &partner).await?.value;
@@ -36,12 +43,50 @@ pub(super) async fn list(
     };
     let cursor = |row: &Stored<ListedLink>| LinkCursor::after(LinkOrder::Slug, row);
     let write = |row: Stored<ListedLink>| write(row.value, public_url, code, now);
-    let (links, next_page_token) = page.collect(rows, cursor, write).await?;
+    let (mut links, next_page_token) = page.collect(rows, cursor, write).await?;
+    if let Some(time) = time {
+        add_figures(store, shop, code, time, &mut links).await?;
+    }
     Ok(proto::ListPartnerLinksResponse { links, next_page_token })
 }
 
-/// Which page of whose links is asked for, and what is searched for.
-type Asked = (Page<LinkCursor>, ShopId, PartnerCode, Option<String>);
+/// Adds what the partner brought to these links in a time.
+async fn add_figures(
+    store: &Store,
+    shop: &ShopId,
+    partner: &PartnerCode,
+    pieces: Pieces,
+    links: &mut [proto::PartnerLink],
+) -> Result<(), Failure> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let reasons = [ResolveReason::Rule.as_str(), ResolveReason::Default.as_str()];
+    let query = StatsQuery {
+        shop: shop.clone(),
+        pieces,
+        dimension: Some(Dimension::Link),
+        filters: BTreeMap::from([
+            (Dimension::Link, links.iter().map(|link| link.slug.clone()).collect()),
+            (Dimension::Partner, names(&[partner.as_str()])),
+            (Dimension::Class, names(&[TrafficClass::Human.as_str()])),
+            (Dimension::Reason, names(&reasons)),
+        ]),
+        visitors: true,
+        conversions: Some(ConversionTime::Conversion),
+    };
+    let mut stats = store.stats(&query, limits::STATS_READ_MEGABYTES).await.map_err(not_counted)?;
+    let all = Measures { visitors: true, conversions: true, revenue: true };
+    for link in links {
+        let figures = stats.figures.remove(&link.slug).unwrap_or_default();
+        link.figures = Some(write_figures(sum(&figures), all));
+    }
+    Ok(())
+}
+
+/// Which page of whose links is asked for, what is searched for, and of which time figures are wanted.
+type Asked = (Page<LinkCursor>, ShopId, PartnerCode, Option<String>, Option<Pieces>);
 
 fn read(request: proto::ListPartnerLinksRequest) -> Result<Asked, Failure> {
     let mut faults = Faults::new();
@@ -55,9 +100,28 @@ fn read(request: proto::ListPartnerLinksRequest) -> Result<Asked, Failure> {
     let page = page.and_then(|page| page.checked(fits, &mut faults));
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let partner = take(PartnerCode::fold(&request.partner), &Path::root("partner"), &mut faults);
+    let times = (request.figures_start_time.as_ref(), request.figures_end_time.as_ref());
+    let time = read_time(times, &mut faults);
     let search = super::read_search(request.search, &mut faults);
-    let read = page.zip(shop).zip(partner.zip(search));
-    sound(read.map(|((page, shop), (partner, search))| (page, shop, partner, search)), faults)
+    let read = || Some((page?, shop?, partner?, search?, time?));
+    sound(read(), faults)
+}
+
+/// Reads of which time figures are wanted; neither end, and they are not.
+fn read_time(
+    (start, end): (Option<&prost_types::Timestamp>, Option<&prost_types::Timestamp>),
+    faults: &mut Faults,
+) -> Option<Option<Pieces>> {
+    if start.is_none() && end.is_none() {
+        return Some(None);
+    }
+    let (from, until) = (Path::root("figures_start_time"), Path::root("figures_end_time"));
+    let start =
+        convert::required(start, "the time", &from, faults).and_then(|wire| time::read(wire, &from, faults));
+    let end =
+        convert::required(end, "the time", &until, faults).and_then(|wire| time::read(wire, &until, faults));
+    let pieces = Pieces::divide(start?, end?, Granularity::Total, &TimeZone::UTC);
+    take(pieces, &until, faults).map(Some)
 }
 
 /// Writes what the partner sees of a link; a link that does not work any more is not shown.
@@ -81,6 +145,7 @@ fn write(
         live: start.is_none_or(|start| start <= now),
         start_time: start.map(time::write),
         expire_time: end.map(time::write),
+        figures: None,
     })
 }
 

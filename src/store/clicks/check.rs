@@ -42,6 +42,8 @@ pub enum LedgerCheck {
     Rejected,
     /// Added - removed = there.
     Total,
+    /// The same of conversions, entry by entry and in all.
+    Conversions,
 }
 
 /// Two numbers that should be the same.
@@ -74,8 +76,10 @@ pub struct Sum {
     pub rejected: i64,
     /// How many numbers of local logs could not be read.
     pub lost: i64,
-    /// How many rows were removed.
+    /// How many clicks were removed.
     pub removed: i64,
+    /// How many conversions were removed.
+    pub removed_conversions: i64,
 }
 
 /// What ledger and log hold of one moment.
@@ -89,6 +93,8 @@ pub struct Audit {
     pub sums: Vec<Sum>,
     /// How many clicks of them are there.
     pub present: i64,
+    /// How many conversions of them are there.
+    pub present_conversions: i64,
     /// What does not fit, bounded.
     pub differences: Vec<Difference>,
 }
@@ -143,6 +149,7 @@ impl Auditor<'_> {
         self.sequences().await?;
         self.clicks().await?;
         self.rejected().await?;
+        self.conversions().await?;
         if self.whole {
             self.total();
         }
@@ -170,7 +177,8 @@ impl Auditor<'_> {
 
     async fn sums(&self) -> Result<Vec<Sum>, StoreError> {
         let statement = "SELECT kind, count(*), sum(delivered)::bigint, sum(applied)::bigint,
-                sum(duplicates)::bigint, sum(rejected)::bigint, sum(lost)::bigint, sum(removed)::bigint
+                sum(duplicates)::bigint, sum(rejected)::bigint, sum(lost)::bigint, sum(removed)::bigint,
+                sum(removed_conversions)::bigint
             FROM clicks.ledger WHERE position BETWEEN $1 AND $2 GROUP BY kind ORDER BY kind LIMIT $3";
         let sum = |row: &Row| {
             let kind = row.get::<_, &str>(0).parse();
@@ -187,6 +195,7 @@ impl Auditor<'_> {
                 rejected: row.get(5),
                 lost: row.get(6),
                 removed: row.get(7),
+                removed_conversions: row.get(8),
             })
         };
         self.query_range(statement).await?.iter().map(sum).collect()
@@ -258,9 +267,9 @@ impl Auditor<'_> {
             ), removed AS (
                 SELECT coalesce(range_agg(tstzrange(
                     coalesce(min_at, (scope ->> 'day')::date::timestamp AT TIME ZONE 'UTC'),
-                    coalesce(max_at, ((scope ->> 'day')::date + 1)::timestamp AT TIME ZONE 'UTC')
+                    coalesce(max_at, ((scope ->> 'day')::date + 1)::timestamp AT TIME ZONE 'UTC'), '[]'
                 )), '{{}}') AS times
-                FROM clicks.ledger WHERE kind IN ('erasure', 'expiry')
+                FROM clicks.ledger WHERE kind IN ('erasure', 'expiry') AND removed > 0
             ), there AS (
                 SELECT batch, count(*) AS clicks FROM (SELECT batch, at FROM clicks.click{detached}) AS click
                 WHERE ($4::bigint IS NULL OR batch >= $4) AND ($5::bigint IS NULL OR batch <= $5)
@@ -314,6 +323,38 @@ impl Auditor<'_> {
             ) AS entry WHERE rejected <> aside ORDER BY position LIMIT $3";
         let rows = self.query_range(statement).await?;
         self.found_all(LedgerCheck::Rejected, &rows);
+        Ok(())
+    }
+
+    /// Counts the conversions of every entry. There may be fewer than it added once all of a shop was erased.
+    async fn conversions(&mut self) -> Result<(), StoreError> {
+        let entries = "SELECT position, applied::bigint,
+                (SELECT count(*) FROM clicks.conversion WHERE conversion.batch = ledger.batch) AS there
+            FROM clicks.ledger WHERE position BETWEEN $1 AND $2 AND kind = 'conversions'";
+        let present = format!("SELECT coalesce(sum(there), 0)::bigint FROM ({entries}) AS entry LIMIT $3");
+        let rows = self.query_range(&present).await?;
+        self.audit.present_conversions = rows.first().map_or(0, |row| row.get(0));
+        let wrong = format!(
+            "SELECT position, applied, there FROM ({entries}) AS entry
+             WHERE there > applied OR there < applied
+                AND NOT EXISTS (SELECT FROM clicks.ledger WHERE removed_conversions > 0)
+             ORDER BY position LIMIT $3"
+        );
+        let rows = self.query_range(&wrong).await?;
+        self.found_all(LedgerCheck::Conversions, &rows);
+        if self.whole {
+            let added = |sum: &Sum| match sum.kind {
+                EntryKind::Conversions => sum.applied,
+                EntryKind::Erasure => -sum.removed_conversions,
+                EntryKind::Clicks | EntryKind::Expiry => 0,
+            };
+            let expected = self.audit.sums.iter().map(added).sum();
+            let there = self.query("SELECT count(*) FROM clicks.conversion", &[]).await?;
+            let there: i64 = there.first().map_or(0, |row| row.get(0));
+            if there != expected {
+                self.found(LedgerCheck::Conversions, 0, expected, there);
+            }
+        }
         Ok(())
     }
 

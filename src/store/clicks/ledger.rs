@@ -1,11 +1,14 @@
 //! The ledger: what was done to the log, in order.
 
-use jiff::civil::Date;
-use tokio_postgres::{Client, Transaction};
+use jiff::{Timestamp, civil::Date};
+use tokio_postgres::{Client, Transaction, types::ToSql};
 use uuid::Uuid;
 
 use super::{ingest::Ingested, sql_error};
-use crate::store::errors::StoreError;
+use crate::{
+    domain::erasure::{ErasureScope, write_visitor},
+    store::errors::StoreError,
+};
 
 /// Draws the number that the rows of an entry carry.
 pub(super) async fn next_batch(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
@@ -77,6 +80,73 @@ pub(super) async fn enter_expiry(
         SELECT position, nextval('clicks.batch'), 'expiry', $1, jsonb_build_object('day', $2::text) FROM head";
     transaction.execute(statement, &[&removed, &day.to_string()]).await.map_err(sql_error)?;
     Ok(())
+}
+
+/// What became of conversions.
+pub(super) struct ConversionsEntry {
+    pub(super) applied: usize,
+    pub(super) duplicates: usize,
+    pub(super) rejected: usize,
+    /// The times of the earliest and the latest that were applied.
+    pub(super) times: Option<(Timestamp, Timestamp)>,
+}
+
+/// Takes the next position and writes what became of conversions. The last statement of its transaction, as that of
+/// [`enter`].
+pub(super) async fn enter_conversions(
+    transaction: &Transaction<'_>,
+    batch: i64,
+    entry: &ConversionsEntry,
+) -> Result<i64, StoreError> {
+    let statement = "
+        WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
+        INSERT INTO clicks.ledger (position, batch, kind, first_sequence, last_sequence, delivered, applied, duplicates,
+            rejected, min_at, max_at)
+        SELECT position, $1, 'conversions', 1, $2::integer, $2 + $3::integer + $4::integer, $2, $3, $4, $5, $6
+        FROM head RETURNING position";
+    let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    let (applied, duplicates) = (count(entry.applied), count(entry.duplicates));
+    let (earliest, latest) =
+        (entry.times.map(|(earliest, _)| earliest), entry.times.map(|(_, latest)| latest));
+    let values: [&(dyn ToSql + Sync); 6] =
+        [&batch, &applied, &duplicates, &count(entry.rejected), &earliest, &latest];
+    Ok(transaction.query_one(statement, &values).await.map_err(sql_error)?.get(0))
+}
+
+/// What an erasure removed in one transaction.
+pub(super) struct ErasureEntry<'a> {
+    pub(super) shop: &'a str,
+    pub(super) scope: &'a ErasureScope,
+    pub(super) clicks: i64,
+    pub(super) conversions: i64,
+    /// The times of the earliest and the latest click.
+    pub(super) times: Option<(Timestamp, Timestamp)>,
+}
+
+/// Takes the next position and writes what was erased. The last statement of its transaction, as that of [`enter`].
+pub(super) async fn enter_erasure(
+    transaction: &Transaction<'_>,
+    entry: &ErasureEntry<'_>,
+) -> Result<i64, StoreError> {
+    let statement = "
+        WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
+        INSERT INTO clicks.ledger (position, batch, kind, removed, removed_conversions, min_at, max_at, scope)
+        SELECT position, nextval('clicks.batch'), 'erasure', $1, $2, $3, $4,
+            jsonb_strip_nulls(jsonb_build_object('shop', $5::text, 'partner', $6::text, 'day', $7::text,
+                'visitor', $8::text))
+        FROM head RETURNING position";
+    let (mut partner, mut day, mut visitor) = (None, None, None);
+    match entry.scope {
+        ErasureScope::Partner(code) => partner = Some(code.as_str()),
+        ErasureScope::Day(date) => day = Some(date.to_string()),
+        ErasureScope::Visitor(key) => visitor = Some(write_visitor(*key)),
+        ErasureScope::Everything => {}
+    }
+    let (earliest, latest) =
+        (entry.times.map(|(earliest, _)| earliest), entry.times.map(|(_, latest)| latest));
+    let values: [&(dyn ToSql + Sync); 8] =
+        [&entry.clicks, &entry.conversions, &earliest, &latest, &entry.shop, &partner, &day, &visitor];
+    Ok(transaction.query_one(statement, &values).await.map_err(sql_error)?.get(0))
 }
 
 /// Begins a new epoch if the tables are in another cluster than before, or in another of its timelines: a copy or a

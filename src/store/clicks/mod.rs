@@ -3,7 +3,11 @@
 //! Its rows come and go by COPY, which diesel does not know: here is plain tokio-postgres.
 
 mod check;
+mod conversion_row;
+mod conversions;
 mod days;
+mod entry;
+mod erase;
 mod ingest;
 mod ledger;
 mod read;
@@ -12,11 +16,15 @@ mod retention;
 mod roll;
 mod rollups;
 mod row;
+mod waiting;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
+pub use conversions::Recording;
 pub use days::Days;
+pub use entry::Erasure;
+pub use erase::{Erased, Eraser};
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
-pub use read::{ClickFilter, Head, Page, Place};
+pub use read::{ClickFilter, Head, Item, Page, Place};
 pub(super) use readers::Readers;
 pub use retention::DaysKept;
 pub use roll::{Behind, Rolled, Rollups};

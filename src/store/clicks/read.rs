@@ -12,11 +12,17 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
-use super::{row, sql_error};
+use super::{
+    check::EntryKind,
+    conversion_row,
+    entry::{self, Entry, Erasure},
+    row, sql_error,
+};
 use crate::{
     domain::{
         click::Click,
         client::TrafficClass,
+        conversion::Credited,
         name::{PartnerCode, ShopId, Slug},
         visit::ResolveReason,
     },
@@ -80,6 +86,19 @@ pub struct ClickFilter {
     pub start: Option<Timestamp>,
     /// Before this time.
     pub end: Option<Timestamp>,
+    /// Conversions too; of these the time is their own, and all else that of their click.
+    pub conversions: bool,
+}
+
+/// What there is at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A click.
+    Click(Click),
+    /// A conversion.
+    Conversion(Credited),
+    /// Clicks were removed.
+    Erasure(Erasure),
 }
 
 /// A piece of the log.
@@ -87,8 +106,8 @@ pub struct ClickFilter {
 pub struct Page {
     /// Where the ledger ended when this was read.
     pub head: Head,
-    /// The clicks that were wanted, each with the place behind it.
-    pub clicks: Vec<(Place, Click)>,
+    /// What was wanted, each with the place behind it.
+    pub items: Vec<(Place, Item)>,
     /// The place behind everything that was looked at.
     pub reached: Place,
 }
@@ -116,36 +135,6 @@ impl Store {
     }
 }
 
-/// An entry of the ledger, as far as it matters here.
-struct Entry {
-    position: i64,
-    batch: i64,
-    first: i64,
-    last: i64,
-    /// The times of its clicks; `None` if it added none.
-    times: Option<(Timestamp, Timestamp)>,
-}
-
-impl Entry {
-    fn read(row: &Row) -> Option<Self> {
-        let times: (Option<Timestamp>, Option<Timestamp>) = (row.get(6), row.get(7));
-        Some(Self {
-            position: row.get::<_, Option<i64>>(2)?,
-            batch: row.get::<_, Option<i64>>(3)?,
-            first: row.get::<_, Option<i64>>(4).unwrap_or_default(),
-            last: row.get::<_, Option<i64>>(5).unwrap_or_default(),
-            times: times.0.zip(times.1),
-        })
-    }
-
-    /// Tells whether some of its clicks may be of the time that is wanted.
-    fn is_wanted(&self, filter: &ClickFilter) -> bool {
-        self.times.is_some_and(|(earliest, latest)| {
-            filter.start.is_none_or(|start| start <= latest) && filter.end.is_none_or(|end| earliest < end)
-        })
-    }
-}
-
 async fn read_page(
     client: &Client,
     place: Place,
@@ -153,27 +142,34 @@ async fn read_page(
     filter: &ClickFilter,
 ) -> Result<Page, StoreError> {
     // One statement sees one instant: an entry of another epoch is never seen under the old one.
-    let statement = "
-        SELECT head.epoch, head.position, entry.* FROM clicks.head LEFT JOIN LATERAL (
-            SELECT position, batch, first_sequence, last_sequence, min_at, max_at FROM clicks.ledger
+    let statement = format!(
+        "SELECT head.epoch, head.position, entry.* FROM clicks.head LEFT JOIN LATERAL (
+            SELECT {columns} FROM clicks.ledger
             WHERE ledger.position > $1 AND ledger.position <= $2 ORDER BY ledger.position LIMIT $3
-        ) AS entry ON true ORDER BY entry.position";
+        ) AS entry ON true ORDER BY entry.position",
+        columns = entry::COLUMNS
+    );
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&place.done, Type::INT8), (&up_to, Type::INT8), (&PAGE_ENTRIES, Type::INT8)];
-    let rows = client.query_typed(statement, &values).await.map_err(sql_error)?;
+    let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
     let head = rows.first().ok_or_else(|| StoreError::Other("clicks.head is empty".into()))?;
     let head = Head { epoch: head.get(0), position: head.get(1) };
-    let entries: Vec<Entry> = rows.iter().filter_map(Entry::read).collect();
+    let entries = rows.iter().filter_map(|row| Entry::read(row).transpose());
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
     let Some(portion) = Portion::cut(&entries, place, filter) else {
-        return Ok(Page { head, clicks: Vec::new(), reached: place });
+        return Ok(Page { head, items: Vec::new(), reached: place });
     };
-    let clicks = portion.read(client, filter).await?;
-    Ok(Page { head, clicks, reached: portion.reached })
+    let mut items = portion.clicks(client, filter).await?;
+    items.extend(portion.conversions(client, filter).await?);
+    items.extend(portion.erasures);
+    items.sort_by_key(|(place, _)| *place);
+    Ok(Page { head, items, reached: portion.reached })
 }
 
 /// The entries of a page: several whole ones, or a part of one.
 struct Portion<'a> {
     wanted: Vec<&'a Entry>,
+    erasures: Vec<(Place, Item)>,
     /// Of an entry that is read in parts: the numbers behind this and up to that.
     numbers: (i64, i64),
     reached: Place,
@@ -181,11 +177,17 @@ struct Portion<'a> {
 
 impl<'a> Portion<'a> {
     fn cut(entries: &'a [Entry], place: Place, filter: &ClickFilter) -> Option<Self> {
-        let mut portion = Self { wanted: Vec::new(), numbers: (0, i64::MAX), reached: place };
+        let mut portion =
+            Self { wanted: Vec::new(), erasures: Vec::new(), numbers: (0, i64::MAX), reached: place };
         let mut clicks = 0;
         for entry in entries {
             let behind = Place::behind(entry.position);
             if !entry.is_wanted(filter) {
+                portion.reached = behind;
+                continue;
+            }
+            if let Some(erasure) = &entry.erasure {
+                portion.erasures.push((behind, Item::Erasure(erasure.clone())));
                 portion.reached = behind;
                 continue;
             }
@@ -211,15 +213,64 @@ impl<'a> Portion<'a> {
         (!entries.is_empty()).then_some(portion)
     }
 
-    async fn read(&self, client: &Client, filter: &ClickFilter) -> Result<Vec<(Place, Click)>, StoreError> {
-        let times = self.wanted.iter().filter_map(|entry| entry.times);
+    /// Returns the wanted entries of a kind, with their positions by batch.
+    fn of(&self, kind: EntryKind) -> (Vec<&Entry>, HashMap<i64, i64>) {
+        let wanted: Vec<&Entry> = self.wanted.iter().copied().filter(|entry| entry.kind == kind).collect();
+        let positions = wanted.iter().map(|entry| (entry.batch, entry.position)).collect();
+        (wanted, positions)
+    }
+
+    /// Reads the conversions.
+    async fn conversions(
+        &self,
+        client: &Client,
+        filter: &ClickFilter,
+    ) -> Result<Vec<(Place, Item)>, StoreError> {
+        let (wanted, positions) = self.of(EntryKind::Conversions);
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let batches: Vec<i64> = positions.keys().copied().collect();
+        let slugs = texts(&filter.slugs, Slug::as_str);
+        let partners = texts(&filter.partners, PartnerCode::as_str);
+        let traffic = texts(&filter.traffic, |class| class.as_str());
+        let reasons = texts(&filter.reasons, |reason| reason.as_str());
+        let shop = filter.shop.as_ref().map(ShopId::as_str);
+        let statement = format!(
+            "SELECT {columns} FROM clicks.conversion
+             WHERE batch = ANY($1) AND sequence > $2 AND sequence <= $3
+                 AND ($4::text IS NULL OR shop = $4) AND ($5::text[] IS NULL OR slug = ANY($5))
+                 AND ($6::text[] IS NULL OR partner = ANY($6)) AND ($7::text[] IS NULL OR traffic = ANY($7))
+                 AND ($8::text[] IS NULL OR reason = ANY($8))
+                 AND ($9::timestamptz IS NULL OR at >= $9) AND ($10::timestamptz IS NULL OR at < $10)",
+            columns = conversion_row::columns()
+        );
+        let values: [(&(dyn ToSql + Sync), Type); 10] = [
+            (&batches, Type::INT8_ARRAY),
+            (&self.numbers.0, Type::INT8),
+            (&self.numbers.1, Type::INT8),
+            (&shop, Type::TEXT),
+            (&slugs, Type::TEXT_ARRAY),
+            (&partners, Type::TEXT_ARRAY),
+            (&traffic, Type::TEXT_ARRAY),
+            (&reasons, Type::TEXT_ARRAY),
+            (&filter.start, Type::TIMESTAMPTZ),
+            (&filter.end, Type::TIMESTAMPTZ),
+        ];
+        let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
+        let read = |row| Ok((place_of(&positions, row, 0), Item::Conversion(conversion_row::read(row)?)));
+        rows.iter().map(read).collect()
+    }
+
+    /// Reads the clicks.
+    async fn clicks(&self, client: &Client, filter: &ClickFilter) -> Result<Vec<(Place, Item)>, StoreError> {
+        let (wanted, positions) = self.of(EntryKind::Clicks);
+        let times = wanted.iter().filter_map(|entry| entry.times);
         let (Some(earliest), Some(latest)) =
             (times.clone().map(|times| times.0).min(), times.map(|times| times.1).max())
         else {
             return Ok(Vec::new());
         };
-        let positions: HashMap<i64, i64> =
-            self.wanted.iter().map(|entry| (entry.batch, entry.position)).collect();
         let batches: Vec<i64> = positions.keys().copied().collect();
         let (first, last) = (batches.iter().min(), batches.iter().max());
         let (lowest, highest) = (id_from(earliest), id_to(latest));
@@ -259,15 +310,15 @@ impl<'a> Portion<'a> {
             (&filter.end, Type::TIMESTAMPTZ),
         ];
         let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
-        let place = |batch: i64, sequence: i64| {
-            let position = positions.get(&batch).copied().unwrap_or_default();
-            Place { done: position - 1, within: sequence }
-        };
-        let clicks = rows.iter().map(|row| Ok((place(row.get(1), row.get(2)), row::read(row)?)));
-        let mut clicks = clicks.collect::<Result<Vec<_>, StoreError>>()?;
-        clicks.sort_by_key(|(place, _)| *place);
-        Ok(clicks)
+        let read = |row| Ok((place_of(&positions, row, 1), Item::Click(row::read(row)?)));
+        rows.iter().map(read).collect()
     }
+}
+
+/// Returns the place behind a row whose batch and number stand from a column on.
+fn place_of(positions: &HashMap<i64, i64>, row: &Row, column: usize) -> Place {
+    let position = positions.get(&row.get(column)).copied().unwrap_or_default();
+    Place { done: position - 1, within: row.get(column + 1) }
 }
 
 /// Returns the names of what is wanted; `None` for all.
@@ -306,7 +357,8 @@ mod tests {
     }
 
     fn entry(position: i64, first: i64, last: i64) -> Entry {
-        Entry { position, batch: position * 7, first, last, times: Some((Timestamp::MIN, Timestamp::MAX)) }
+        let times = Some((Timestamp::MIN, Timestamp::MAX));
+        Entry { kind: EntryKind::Clicks, position, batch: position * 7, first, last, times, erasure: None }
     }
 
     /// Cuts again and again; returns the positions and numbers of each portion.
@@ -316,7 +368,7 @@ mod tests {
             let left: Vec<Entry> = entries
                 .iter()
                 .filter(|entry| entry.position > place.done)
-                .map(|entry| Entry { times: entry.times, ..*entry })
+                .map(|entry| Entry { times: entry.times, erasure: None, ..*entry })
                 .collect();
             let Some(portion) = Portion::cut(&left, place, &ClickFilter::default()) else { return cuts };
             assert!(portion.reached > place, "no progress at {place:?}");

@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, NoTls, Row, Transaction};
 use uuid::Uuid;
 
-use super::{days, rollups, sql_error};
+use super::{days, rollups, sql_error, waiting};
 use crate::{
     domain::name::ShopId,
     store::{Store, errors::StoreError},
@@ -23,7 +23,7 @@ const FORGOTTEN: i64 = 20_000;
 /// A connection of its own, over which clicks are counted.
 #[derive(Debug)]
 pub struct Rollups {
-    client: Client,
+    pub(super) client: Client,
     connection: JoinHandle<()>,
 }
 
@@ -88,6 +88,8 @@ impl Rollups {
         let transaction = self.client.transaction().await.map_err(sql_error)?;
         let position = "SELECT position FROM clicks.roller FOR UPDATE";
         let position: i64 = transaction.query_one(position, &[]).await.map_err(sql_error)?.get(0);
+        // First of all: what is erased from here on marks the day again.
+        unmark(&transaction, shop.as_str(), day).await?;
         let next = day.saturating_add(1.day());
         // What is behind the position is counted when its turn comes.
         let clicks = format!(
@@ -99,6 +101,34 @@ impl Rollups {
         rollups::add(&transaction).await?;
         transaction.commit().await.map_err(sql_error)?;
         Ok(true)
+    }
+
+    /// Counts the next day anew of which clicks were erased, of this shop or of any. Returns whether there was one.
+    pub async fn reroll_next(&mut self, shop: Option<&ShopId>) -> Result<bool, StoreError> {
+        let next = "SELECT shop, day FROM clicks.reroll WHERE $1::text IS NULL OR shop = $1
+            ORDER BY shop, day LIMIT 1";
+        let row = self.client.query_opt(next, &[&shop.map(ShopId::as_str)]).await.map_err(sql_error)?;
+        let Some(row) = row else { return Ok(false) };
+        let (shop, day): (String, Date) = (row.get(0), row.get(1));
+        let of_shop = shop.clone().try_into();
+        let of_shop = of_shop.map_err(|cause: crate::domain::fault::Problem| StoreError::Corrupt {
+            object: "reroll".to_owned(),
+            cause: cause.into(),
+        })?;
+        if !self.reroll_day(&of_shop, day).await? {
+            tracing::warn!(shop, %day, "a day cannot be counted anew after an erasure: the log does not have it any more");
+            let transaction = self.client.transaction().await.map_err(sql_error)?;
+            unmark(&transaction, &shop, day).await?;
+            transaction.commit().await.map_err(sql_error)?;
+        }
+        Ok(true)
+    }
+
+    /// Credits conversions whose clicks have come, and puts those aside that waited too long. Returns how many it looked
+    /// after.
+    pub async fn settle_conversions(&mut self) -> Result<u64, StoreError> {
+        let settling = waiting::settle(&mut self.client);
+        timeout(ROLL_TIMEOUT, settling).await.map_err(|late| StoreError::Unavailable(late.into()))?
     }
 
     /// Returns how far counting is, whoever does it.
@@ -120,6 +150,13 @@ impl Rollups {
         while self.client.execute(&statement, &[]).await.map_err(sql_error)? > 0 {}
         Ok(())
     }
+}
+
+/// Takes the mark away that a day has to be counted anew.
+async fn unmark(transaction: &Transaction<'_>, shop: &str, day: Date) -> Result<(), StoreError> {
+    let statement = "DELETE FROM clicks.reroll WHERE shop = $1 AND day = $2";
+    transaction.execute(statement, &[&shop, &day]).await.map_err(sql_error)?;
+    Ok(())
 }
 
 /// Entries of the ledger in their order.

@@ -1,5 +1,6 @@
 //! What is counted of clicks, and how: one table of each sort, filled by one kind of statement.
 
+use jiff::civil::Date;
 use tokio_postgres::{Transaction, types::ToSql};
 
 use super::sql_error;
@@ -59,6 +60,16 @@ const TABLES: [(&str, &str); 4] = [
 ];
 const DIM_KEY: &str = "shop, dimension, day, value, traffic, reason";
 
+/// Tables of a UTC day.
+pub(super) const BY_DAY: [&str; 6] = [
+    "stats_link_day",
+    "stats_partner_day",
+    "stats_link_partner_day",
+    "stats_dim_day",
+    "stats_visitors_day",
+    "visitor_day",
+];
+
 /// Whose visitors are counted, and what tells them apart besides shop and day.
 const SCOPES: [(&str, &str); 4] =
     [("shop", ""), ("link", ", slug"), ("partner", ", partner"), ("link_partner", ", partner, slug")];
@@ -105,9 +116,8 @@ pub(super) async fn add_to_counters(transaction: &Transaction<'_>) -> Result<(),
 
 /// Takes away what is counted by time of a day of a shop; both are checked values, safe in a statement.
 pub(super) async fn remove(transaction: &Transaction<'_>, shop: &str, day: &str) -> Result<(), StoreError> {
-    let by_day = ["stats_link_day", "stats_partner_day", "stats_link_partner_day", "stats_dim_day"];
-    let by_day = by_day.iter().chain(&["stats_visitors_day", "visitor_day"]);
-    let mut statements: String = by_day
+    let mut statements: String = BY_DAY
+        .iter()
         .map(|table| format!("DELETE FROM clicks.{table} WHERE shop = '{shop}' AND day = '{day}';"))
         .collect();
     statements += &format!(
@@ -115,6 +125,42 @@ pub(super) async fn remove(transaction: &Transaction<'_>, shop: &str, day: &str)
              AND at >= '{day} 00:00:00+00' AND at < timestamptz '{day} 00:00:00+00' + interval '24 hours';"
     );
     transaction.batch_execute(&statements).await.map_err(sql_error)
+}
+
+/// Counts conversions of the shop's days that a condition is true of, by their own time and by that of their click.
+fn conversions(condition: &str) -> String {
+    format!(
+        "INSERT INTO clicks.stats_conversion_day AS kept
+            (shop, told_by, day, partner, slug, traffic, reason, currency, conversions, amount)
+         SELECT shop, told_by, (time AT TIME ZONE 'UTC')::date, {partner}, {slug}, traffic, reason, currency,
+            count(*) FILTER (WHERE refund_id = ''), sum(CASE refund_id WHEN '' THEN amount ELSE -amount END)
+         FROM clicks.conversion AS click CROSS JOIN LATERAL (VALUES ('conversion', at), ('click', click_at))
+            AS told (told_by, time)
+         WHERE {condition} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+         ON CONFLICT (shop, told_by, day, partner, slug, traffic, reason, currency) DO UPDATE
+            SET conversions = kept.conversions + excluded.conversions, amount = kept.amount + excluded.amount",
+        partner = column(Dimension::Partner),
+        slug = column(Dimension::Link),
+    )
+}
+
+/// Adds the conversions of an entry to what is counted of them. Whoever calls holds the lock on those of the shop.
+pub(super) async fn add_conversions(transaction: &Transaction<'_>, batch: i64) -> Result<(), StoreError> {
+    transaction.execute(&conversions("batch = $1"), &[&batch]).await.map_err(sql_error)?;
+    Ok(())
+}
+
+/// Counts the conversions of days of a shop anew. Whoever calls holds the lock on them.
+pub(super) async fn recount_conversions(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    days: &[Date],
+) -> Result<(), StoreError> {
+    let remove = "DELETE FROM clicks.stats_conversion_day WHERE shop = $1 AND day = ANY($2)";
+    transaction.execute(remove, &[&shop, &days]).await.map_err(sql_error)?;
+    let again = conversions("shop = $1 AND (time AT TIME ZONE 'UTC')::date = ANY($2)");
+    transaction.execute(&again, &[&shop, &days]).await.map_err(sql_error)?;
+    Ok(())
 }
 
 /// Writes a statement that adds how many rows there are of each key, in the order of the keys.

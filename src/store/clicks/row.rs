@@ -149,11 +149,7 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
         os: maybe(row, 18)?,
         browser: maybe(row, 19)?,
         language: row.try_get(20)?,
-        referrer: match row.try_get::<_, Option<String>>(21)? {
-            None => Fact::Unknown,
-            Some(host) if host.is_empty() => Fact::Absent,
-            Some(host) => Fact::Known(host),
-        },
+        referrer: referrer(row.try_get(21)?),
         visitor: row.try_get::<_, Option<&[u8]>>(22)?.map(VisitorKey::try_from).transpose()?,
         sub_ids: pairs(row.try_get::<_, Option<Vec<String>>>(23)?.unwrap_or_default()),
         counters: Counters { visitor: total(24)?, link: total(25)?, partner: total(26)? },
@@ -161,23 +157,35 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
 }
 
 /// Reads a name that may be missing.
-fn name<T: TryFrom<String, Error: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
+pub(super) fn name<T: TryFrom<String, Error: Into<Cause>>>(
+    row: &Row,
+    column: usize,
+) -> Result<Option<T>, Cause> {
     let text: Option<String> = row.try_get(column)?;
     text.map(T::try_from).transpose().map_err(Into::into)
 }
 
 /// Reads a member of a closed list.
-fn one_of<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<T, Cause> {
+pub(super) fn one_of<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<T, Cause> {
     row.try_get::<_, &str>(column)?.parse().map_err(Into::into)
 }
 
 /// Reads a member of a closed list that may be missing.
-fn maybe<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
+pub(super) fn maybe<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
     row.try_get::<_, Option<&str>>(column)?.map(str::parse).transpose().map_err(Into::into)
 }
 
+/// Reads the host of the referring page.
+pub(super) fn referrer(host: Option<String>) -> Fact<String> {
+    match host {
+        None => Fact::Unknown,
+        Some(host) if host.is_empty() => Fact::Absent,
+        Some(host) => Fact::Known(host),
+    }
+}
+
 /// Makes pairs of names and values that stand in turn.
-fn pairs(texts: Vec<String>) -> Vec<(String, String)> {
+pub(super) fn pairs(texts: Vec<String>) -> Vec<(String, String)> {
     let mut texts = texts.into_iter();
     std::iter::from_fn(|| texts.next().zip(texts.next())).collect()
 }

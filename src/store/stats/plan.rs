@@ -56,7 +56,7 @@ impl Scope {
 }
 
 /// The beginning of a day of a table.
-const DAY: &str = "(day::timestamp AT TIME ZONE 'UTC')";
+pub(super) const DAY: &str = "(day::timestamp AT TIME ZONE 'UTC')";
 
 impl Plan {
     /// Plans how clicks are counted.
@@ -191,7 +191,7 @@ impl Plan {
 }
 
 /// Returns the dimensions that a query looks at; the class and the reason are in every table of clicks.
-fn used(query: &StatsQuery) -> Vec<Dimension> {
+pub(super) fn used(query: &StatsQuery) -> Vec<Dimension> {
     let looked_at = |dimension: &&Dimension| {
         query.dimension == Some(**dimension) || query.filters.contains_key(dimension)
     };
@@ -200,7 +200,7 @@ fn used(query: &StatsQuery) -> Vec<Dimension> {
 }
 
 /// Divides the time of a query into what a table with this unit has, and the rest.
-fn divide(query: &StatsQuery, unit: Option<Unit>) -> (Spans, Spans) {
+pub(super) fn divide(query: &StatsQuery, unit: Option<Unit>) -> (Spans, Spans) {
     unit.map_or_else(|| (Spans::default(), query.pieces.all()), |unit| query.pieces.covered(unit))
 }
 
@@ -227,12 +227,12 @@ fn scope(query: &StatsQuery) -> Option<Scope> {
     Some(Scope { links: apart(Dimension::Link)?, partners: apart(Dimension::Partner)? })
 }
 
-fn is_link_or_partner(dimension: Dimension) -> bool {
+pub(super) fn is_link_or_partner(dimension: Dimension) -> bool {
     matches!(dimension, Dimension::Link | Dimension::Partner)
 }
 
 /// Returns the column of the tables that holds a dimension.
-fn of_table(dimension: Dimension) -> &'static str {
+pub(super) fn of_table(dimension: Dimension) -> &'static str {
     match dimension {
         Dimension::Link => "slug",
         Dimension::Partner => "partner",
@@ -250,7 +250,7 @@ fn of_table(dimension: Dimension) -> &'static str {
     }
 }
 
-fn days(start: Timestamp, end: Timestamp) -> String {
+pub(super) fn days(start: Timestamp, end: Timestamp) -> String {
     format!("day >= '{}' AND day < '{}'", day_of(start), day_of(end))
 }
 

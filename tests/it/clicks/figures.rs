@@ -54,7 +54,7 @@ async fn bring(store: &Store, crowd: &mut Crowd, round: u64) -> Vec<Click> {
 }
 
 /// Returns a click's value of a dimension.
-fn value(click: &Click, dimension: Dimension) -> String {
+pub(super) fn value(click: &Click, dimension: Dimension) -> String {
     let unknown = |text: Option<&str>| text.unwrap_or("?").to_owned();
     let none = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let slug = click.slug.as_ref().map(|slug| slug.as_str());
@@ -115,7 +115,11 @@ fn any<T: Copy>(random: &mut StdRng, of: &[T]) -> T {
 }
 
 /// Makes up a question about clicks of a time.
-fn question(random: &mut StdRng, clicks: &[Click], (start, end): (Timestamp, Timestamp)) -> StatsQuery {
+pub(super) fn question(
+    random: &mut StdRng,
+    clicks: &[Click],
+    (start, end): (Timestamp, Timestamp),
+) -> StatsQuery {
     let zone = zone(any(random, &ZONES));
     let round = |time: Timestamp, random: &mut StdRng| {
         let step = any(random, &[1, 900_000, 3_600_000, 86_400_000_i64, 86_400_000]);
@@ -155,7 +159,7 @@ fn question(random: &mut StdRng, clicks: &[Click], (start, end): (Timestamp, Tim
         _ => Some(any(random, Dimension::ALL)),
     };
     let shop = shop_id(any(random, &["acme", "acme", "other", "nobody"]));
-    StatsQuery { shop, pieces, dimension, filters, visitors: random.random() }
+    StatsQuery { shop, pieces, dimension, filters, visitors: random.random(), conversions: None }
 }
 
 async fn number(client: &Client, query: &str) -> i64 {
@@ -202,7 +206,14 @@ async fn figures_are_those_of_the_clicks_however_far_counting_is() {
 /// Asks for something of one shop.
 fn ask(times: (Timestamp, Timestamp), granularity: Granularity, dimension: Option<Dimension>) -> StatsQuery {
     let pieces = Pieces::divide(times.0, times.1, granularity, &TimeZone::UTC).unwrap();
-    StatsQuery { shop: shop_id("acme"), pieces, dimension, filters: BTreeMap::new(), visitors: false }
+    StatsQuery {
+        shop: shop_id("acme"),
+        pieces,
+        dimension,
+        filters: BTreeMap::new(),
+        visitors: false,
+        conversions: None,
+    }
 }
 
 #[tokio::test]

@@ -56,6 +56,7 @@ async fn whole_ledger_is_consistent() {
         last_position: 3,
         sums: vec![sum],
         present: 180,
+        present_conversions: 0,
     };
     assert_eq!(answer, expected);
     drop(database);

@@ -1,11 +1,15 @@
 //! Clicks on their way from the visitor over the local log to PostgreSQL, and from there to whoever counts them.
 
+mod conversions;
+mod erasure;
 mod figures;
 mod ledger;
+mod orders;
 mod outages;
 mod query;
 mod recording;
 mod retention;
+mod revenue;
 mod rolling;
 mod shipping;
 mod soak;

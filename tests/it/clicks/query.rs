@@ -137,9 +137,9 @@ async fn series_have_every_piece_of_time() {
     let starts: Vec<i64> = series.points.iter().map(|point| point.start_time.unwrap().seconds).collect();
     assert_eq!(starts[0], request.start_time.unwrap().seconds);
     assert!(starts[1..].iter().all(|start| start.rem_euclid(3_600) == 1_800), "{starts:?}");
-    let sum: i64 = series.points.iter().map(|point| point.figures.unwrap().clicks).sum();
+    let sum: i64 = series.points.iter().map(|point| point.figures.as_ref().unwrap().clicks).sum();
     assert_eq!(sum, clicks_of(series));
-    assert!(series.points.iter().any(|point| point.figures.unwrap().daily_visitors.unwrap() > 0));
+    assert!(series.points.iter().any(|point| point.figures.as_ref().unwrap().daily_visitors.unwrap() > 0));
     // Nothing there is not nothing said.
     let before = QueryStatsRequest {
         start_time: Some(prost_types::Timestamp { seconds: 1_000_000_000, nanos: 0 }),
@@ -149,7 +149,7 @@ async fn series_have_every_piece_of_time() {
     let answer = ask(&mut world.stats(), before).await;
     let points = &answer.series[0].points;
     assert_eq!((answer.total_clicks, points.len()), (0, 3));
-    assert!(points.iter().all(|point| point.figures.unwrap().daily_visitors == Some(0)));
+    assert!(points.iter().all(|point| point.figures.as_ref().unwrap().daily_visitors == Some(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,7 @@ impl Consumer {
                 false
             }
             Event::Heartbeat(_) => true,
+            Event::Conversions(_) | Event::Erasure(_) => panic!("nobody asked for it"),
         }
     }
 
@@ -74,7 +75,9 @@ impl Consumer {
 }
 
 /// Returns the next message; a test that waits too long fails.
-async fn next(stream: &mut Streaming<StreamClicksResponse>) -> Result<Option<StreamClicksResponse>, Status> {
+pub(super) async fn next(
+    stream: &mut Streaming<StreamClicksResponse>,
+) -> Result<Option<StreamClicksResponse>, Status> {
     timeout(PATIENCE, stream.message()).await.expect("nothing came")
 }
 

@@ -1,0 +1,71 @@
+//! `EraseClicks`: removes clicks for ever, and what tells of them.
+
+use crate::{
+    domain::{
+        erasure::{ErasureScope, read_day, read_visitor, write_visitor},
+        fault::{Faults, Problem},
+        name::{PartnerCode, ShopId},
+    },
+    proto::{self, ErrorReason, erase_clicks_request::Scope as Wire, erasure},
+    rpc::{
+        caller::{Caller, Scope},
+        convert::{Path, take},
+        status::Failure,
+    },
+    store::{
+        Store,
+        clicks::{Erased, Erasure},
+    },
+};
+
+/// Erases what a request asks for.
+pub(super) async fn erase(
+    store: &Store,
+    caller: Caller,
+    request: proto::EraseClicksRequest,
+) -> Result<proto::EraseClicksResponse, Failure> {
+    let (shop, scope) = read(&request)?;
+    caller.may(Scope::Erase, Some(&shop))?;
+    if store.get_shop(&shop).await?.is_none() {
+        let text = format!("there is no shop `{shop}`; check `shop`");
+        return Err(Failure::new(ErrorReason::ShopNotFound, text).with("shop", &shop));
+    }
+    let Erased { clicks, conversions, nameless, position } = store.erase_clicks(&shop, &scope).await?;
+    tracing::info!(%shop, clicks, conversions, nameless, position, "erased");
+    Ok(proto::EraseClicksResponse {
+        removed_clicks: clicks,
+        removed_conversions: conversions,
+        anonymized_conversions: nameless,
+        position,
+    })
+}
+
+fn read(request: &proto::EraseClicksRequest) -> Result<(ShopId, ErasureScope), Failure> {
+    let mut faults = Faults::new();
+    let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
+    let (scope, field) = match &request.scope {
+        None => (Err(Problem::required("which clicks to erase")), "scope"),
+        Some(Wire::Partner(code)) => (PartnerCode::fold(code).map(ErasureScope::Partner), "partner"),
+        Some(Wire::Day(day)) => (read_day(day).map(ErasureScope::Day), "day"),
+        Some(Wire::Visitor(key)) => (read_visitor(key).map(ErasureScope::Visitor), "visitor"),
+        Some(Wire::Everything(proto::EraseEverything {})) => (Ok(ErasureScope::Everything), "everything"),
+    };
+    let scope = take(scope, &Path::root(field), &mut faults);
+    Ok(faults.finish(shop.zip(scope))?)
+}
+
+/// Writes what an entry of the ledger erased.
+pub(super) fn write(erased: Erasure) -> proto::Erasure {
+    let scope = match erased.scope {
+        ErasureScope::Partner(code) => erasure::Scope::Partner(code.to_string()),
+        ErasureScope::Day(day) => erasure::Scope::Day(day.to_string()),
+        ErasureScope::Visitor(key) => erasure::Scope::Visitor(write_visitor(key)),
+        ErasureScope::Everything => erasure::Scope::Everything(proto::EraseEverything {}),
+    };
+    proto::Erasure {
+        shop: erased.shop.to_string(),
+        scope: Some(scope),
+        removed_clicks: erased.clicks,
+        removed_conversions: erased.conversions,
+    }
+}

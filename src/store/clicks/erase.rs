@@ -1,0 +1,295 @@
+//! Clicks are erased: in pieces, each of which is one transaction with its entry in the ledger and with the mark that its
+//! day has to be counted anew. Whatever stops it, what is done is done and proved, and who asks again goes on.
+
+use std::collections::VecDeque;
+
+use jiff::{Timestamp, ToSpan, civil::Date};
+use tokio_postgres::{Row, Transaction, types::ToSql};
+use uuid::Uuid;
+
+use super::{
+    conversions, days,
+    ledger::{self, ErasureEntry},
+    roll::Rollups,
+    rollups, sql_error,
+};
+use crate::{
+    domain::{erasure::ErasureScope, name::ShopId},
+    store::{Store, errors::StoreError},
+};
+
+/// Clicks that are erased in one transaction.
+const CLICKS_AT_ONCE: i64 = 20_000;
+/// Conversions that are removed or made nameless in one transaction.
+const CONVERSIONS_AT_ONCE: i64 = 10_000;
+
+/// What was erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Clicks that were removed.
+    pub clicks: i64,
+    /// Conversions that were removed.
+    pub conversions: i64,
+    /// Conversions that stay without what told one visitor, or the partner, from another.
+    pub nameless: i64,
+    /// The last entry of the ledger; 0 if there was nothing to erase.
+    pub position: i64,
+}
+
+impl Erased {
+    fn add(&mut self, other: Self) {
+        self.clicks += other.clicks;
+        self.conversions += other.conversions;
+        self.nameless += other.nameless;
+        self.position = self.position.max(other.position);
+    }
+}
+
+/// Erases clicks over a connection of its own. May be dropped at any time.
+pub struct Eraser {
+    rollups: Rollups,
+    shop: ShopId,
+    scope: ErasureScope,
+    step: Step,
+}
+
+/// What comes next.
+enum Step {
+    /// What is counted of days that the log does not have any more.
+    Counted,
+    /// The clicks of these days.
+    Clicks(VecDeque<Date>),
+    Conversions,
+    /// What is counted of the days of the log.
+    Recount,
+    Done,
+}
+
+impl Store {
+    /// Erases clicks of a shop, what is counted of them, and of their conversions what tells of a visitor or, if all of a
+    /// partner or shop is erased, of that.
+    pub async fn erase_clicks(&self, shop: &ShopId, scope: &ErasureScope) -> Result<Erased, StoreError> {
+        let mut eraser = self.eraser(shop, scope).await?;
+        let mut sum = Erased::default();
+        while let Some(erased) = eraser.step(CLICKS_AT_ONCE).await? {
+            sum.add(erased);
+        }
+        Ok(sum)
+    }
+
+    /// Connects for an erasure.
+    pub async fn eraser(&self, shop: &ShopId, scope: &ErasureScope) -> Result<Eraser, StoreError> {
+        let rollups = self.rollups().await?;
+        Ok(Eraser { rollups, shop: shop.clone(), scope: scope.clone(), step: Step::Counted })
+    }
+}
+
+impl Eraser {
+    /// Does the next piece, of no more clicks than `most`; `None` if there is none.
+    pub async fn step(&mut self, most: i64) -> Result<Option<Erased>, StoreError> {
+        let (shop, scope) = (self.shop.as_str(), &self.scope);
+        let client = &mut self.rollups.client;
+        let erased = match &mut self.step {
+            Step::Counted => {
+                let days = days::open(client).await?;
+                let transaction = client.transaction().await.map_err(sql_error)?;
+                forget_counted(&transaction, shop, scope, &days.iter().copied().collect::<Vec<_>>()).await?;
+                transaction.commit().await.map_err(sql_error)?;
+                let is_meant = |day: &Date| !matches!(scope, ErasureScope::Day(meant) if meant != day);
+                self.step = Step::Clicks(days.into_iter().filter(is_meant).collect());
+                Erased::default()
+            }
+            Step::Clicks(days) => {
+                let Some(day) = days.front().copied() else {
+                    self.step = Step::Conversions;
+                    return Ok(Some(Erased::default()));
+                };
+                let transaction = client.transaction().await.map_err(sql_error)?;
+                let erased = erase_clicks(&transaction, shop, scope, day, most).await?;
+                transaction.commit().await.map_err(sql_error)?;
+                if erased.clicks < most {
+                    days.pop_front();
+                }
+                erased
+            }
+            Step::Conversions => {
+                let transaction = client.transaction().await.map_err(sql_error)?;
+                let erased = erase_conversions(&transaction, shop, scope).await?;
+                transaction.commit().await.map_err(sql_error)?;
+                if erased.conversions + erased.nameless < CONVERSIONS_AT_ONCE {
+                    self.step = Step::Recount;
+                }
+                erased
+            }
+            Step::Recount => {
+                if !self.rollups.reroll_next(Some(&self.shop)).await? {
+                    self.step = Step::Done;
+                }
+                Erased::default()
+            }
+            Step::Done => return Ok(None),
+        };
+        Ok(Some(erased))
+    }
+}
+
+/// Removes what is counted of days that the log does not have any more, as far as it tells of what is erased, and the
+/// counters that rules look at.
+async fn forget_counted(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+    open: &[Date],
+) -> Result<(), StoreError> {
+    // Whoever counts waits, and adds to nothing that is removed meanwhile.
+    transaction.execute("SELECT FROM clicks.roller FOR UPDATE", &[]).await.map_err(sql_error)?;
+    let open = open.iter().map(Date::to_string).collect::<Vec<_>>().join(",");
+    let gone = |day: &str| format!("shop = $1 AND {day} <> ALL ('{{{open}}}'::date[])");
+    let execute = async |table: &str, condition: &str, values: &[&(dyn ToSql + Sync)]| {
+        let statement = format!("DELETE FROM clicks.{table} WHERE {condition}");
+        transaction.execute(&statement, values).await.map_err(sql_error)
+    };
+    match scope {
+        ErasureScope::Partner(code) => {
+            let of_partner = format!("{} AND partner = $2", gone("day"));
+            for table in ["stats_partner_day", "stats_link_partner_day", "stats_visitors_day", "visitor_day"]
+            {
+                execute(table, &of_partner, &[&shop, &code.as_str()]).await?;
+            }
+            execute("counter_partner", "shop = $1 AND partner = $2", &[&shop, &code.as_str()]).await?;
+        }
+        ErasureScope::Day(day) => {
+            for table in rollups::BY_DAY {
+                execute(table, &format!("{} AND day = $2", gone("day")), &[&shop, day]).await?;
+            }
+            let quarters = gone("(at AT TIME ZONE 'UTC')::date");
+            let of_day = format!("{quarters} AND (at AT TIME ZONE 'UTC')::date = $2");
+            execute("stats_shop_quarter", &of_day, &[&shop, day]).await?;
+        }
+        ErasureScope::Visitor(key) => {
+            let of_visitor = format!("{} AND visitor = $2", gone("day"));
+            execute("visitor_day", &of_visitor, &[&shop, &&key[..]]).await?;
+        }
+        ErasureScope::Everything => {
+            for table in rollups::BY_DAY {
+                execute(table, &gone("day"), &[&shop]).await?;
+            }
+            execute("stats_shop_quarter", &gone("(at AT TIME ZONE 'UTC')::date"), &[&shop]).await?;
+            for table in ["counter_link", "counter_partner"] {
+                execute(table, "shop = $1", &[&shop]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Erases clicks of a day, and what conversions hold of them that tells of a visitor.
+async fn erase_clicks(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+    day: Date,
+    most: i64,
+) -> Result<Erased, StoreError> {
+    conversions::lock(transaction, shop).await?;
+    let next = day.saturating_add(1.day());
+    let of_day = format!("at >= '{day} 00:00:00+00' AND at < '{next} 00:00:00+00'");
+    let delete = |chosen: &str| {
+        format!(
+            "DELETE FROM clicks.click WHERE {of_day} AND ctid = ANY (ARRAY(
+                SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2)) RETURNING id, at"
+        )
+    };
+    let rows = match scope {
+        ErasureScope::Partner(code) => {
+            transaction.query(&delete("AND partner = $3"), &[&shop, &most, &code.as_str()]).await
+        }
+        ErasureScope::Visitor(key) => {
+            transaction.query(&delete("AND visitor = $3"), &[&shop, &most, &&key[..]]).await
+        }
+        ErasureScope::Day(_) | ErasureScope::Everything => {
+            transaction.query(&delete(""), &[&shop, &most]).await
+        }
+    };
+    let rows = rows.map_err(sql_error)?;
+    if rows.is_empty() {
+        return Ok(Erased::default());
+    }
+    // A mark that is there is written anew: whoever takes it away meanwhile has not seen what is removed here.
+    let mark = "INSERT INTO clicks.reroll (shop, day) VALUES ($1, $2)
+        ON CONFLICT (shop, day) DO UPDATE SET day = excluded.day";
+    transaction.execute(mark, &[&shop, &day]).await.map_err(sql_error)?;
+    let nameless = match scope {
+        ErasureScope::Visitor(_) => {
+            let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
+            let statement = format!("{NAMELESS} WHERE shop = $1 AND click_id = ANY($2)");
+            transaction.execute(&statement, &[&shop, &ids]).await.map_err(sql_error)?
+        }
+        // All conversions of theirs follow, those too whose clicks are not in the log any more.
+        ErasureScope::Partner(_) | ErasureScope::Day(_) | ErasureScope::Everything => 0,
+    };
+    let times = rows.iter().map(|row| row.get::<_, Timestamp>(1));
+    let times = times.clone().min().zip(times.max());
+    let clicks = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let entry = ErasureEntry { shop, scope, clicks, conversions: 0, times };
+    let position = ledger::enter_erasure(transaction, &entry).await?;
+    Ok(Erased { clicks, conversions: 0, nameless: i64::try_from(nameless).unwrap_or(i64::MAX), position })
+}
+
+/// Takes from conversions what tells one visitor from another.
+const NAMELESS: &str = "UPDATE clicks.conversion SET click_id = NULL,
+    click_at = date_trunc('day', click_at, 'UTC'), properties = NULL, country = NULL, device = NULL, os = NULL,
+    browser = NULL, language = NULL, referrer = NULL, sub_ids = NULL";
+
+/// Removes conversions, or what they hold of clicks or a partner.
+async fn erase_conversions(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+) -> Result<Erased, StoreError> {
+    conversions::lock(transaction, shop).await?;
+    let chosen = |condition: &str| {
+        format!(
+            "ctid = ANY (ARRAY(SELECT ctid FROM clicks.conversion WHERE shop = $1 {condition}
+                LIMIT {CONVERSIONS_AT_ONCE}))
+             RETURNING (at AT TIME ZONE 'UTC')::date, (click_at AT TIME ZONE 'UTC')::date"
+        )
+    };
+    let (rows, is_removal) = match scope {
+        ErasureScope::Partner(code) => {
+            let statement = format!(
+                "{NAMELESS}, partner = NULL, program = NULL, attribution = 'no_partner' WHERE {}",
+                chosen("AND partner = $2")
+            );
+            (transaction.query(&statement, &[&shop, &code.as_str()]).await, false)
+        }
+        ErasureScope::Day(day) => {
+            let next = day.saturating_add(1.day());
+            let of_day = format!(
+                "AND click_at >= '{day} 00:00:00+00' AND click_at < '{next} 00:00:00+00' AND click_id IS NOT NULL"
+            );
+            (transaction.query(&format!("{NAMELESS} WHERE {}", chosen(&of_day)), &[&shop]).await, false)
+        }
+        // Those of the visitor went with its clicks.
+        ErasureScope::Visitor(_) => return Ok(Erased::default()),
+        ErasureScope::Everything => {
+            let waiting = "DELETE FROM clicks.conversion_waiting WHERE shop = $1";
+            transaction.execute(waiting, &[&shop]).await.map_err(sql_error)?;
+            let statement = format!("DELETE FROM clicks.conversion WHERE {}", chosen(""));
+            (transaction.query(&statement, &[&shop]).await, true)
+        }
+    };
+    let rows = rows.map_err(sql_error)?;
+    if rows.is_empty() {
+        return Ok(Erased::default());
+    }
+    let mut days: Vec<Date> = rows.iter().flat_map(|row: &Row| [row.get(0), row.get(1)]).collect();
+    days.sort_unstable();
+    days.dedup();
+    rollups::recount_conversions(transaction, shop, &days).await?;
+    let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let (conversions, nameless) = if is_removal { (count, 0) } else { (0, count) };
+    let entry = ErasureEntry { shop, scope, clicks: 0, conversions, times: None };
+    let position = ledger::enter_erasure(transaction, &entry).await?;
+    Ok(Erased { clicks: 0, conversions, nameless, position })
+}
