@@ -158,15 +158,15 @@ impl Shipper {
         let source = Uuid::from_bytes(*self.spool.source().bytes());
         let held = *self.spool.confirmed().borrow();
         match ingestor.progress(source).await? {
-            Some(progress) if progress > held => {
+            Some(progress) if progress > held || self.is_other(ingestor, source).await? => {
                 // The numbers of this folder stand for other clicks there: what is shipped twice is known by its id.
                 let source = self.spool.renew_source()?;
                 tracing::error!(
                     progress,
                     held,
                     %source,
-                    "PostgreSQL has more of this local log than it holds, as if its folder had been restored; \
-                     all of it is shipped under a new id"
+                    "PostgreSQL has other clicks of this local log than it holds, as if its folder had been restored or \
+                     copied; all of it is shipped under a new id"
                 );
                 Ok(Voyage::new(&self.spool, Uuid::from_bytes(*source.bytes()), self.spool.oldest() - 1))
             }
@@ -184,10 +184,30 @@ impl Shipper {
                 Ok(Voyage::new(&self.spool, source, progress))
             }
             None => {
-                let after = self.spool.oldest() - 1;
+                let (after, shipped) = (self.spool.oldest() - 1, self.spool.depth().shipped);
+                if after < shipped {
+                    tracing::warn!(
+                        shipped,
+                        "PostgreSQL does not know this local log any more, as after a restore; clicks are shipped again"
+                    );
+                    ingestor.renew_epoch().await?;
+                }
                 self.spool.set_shipped(after);
                 Ok(Voyage::new(&self.spool, source, after))
             }
+        }
+    }
+
+    /// Tells whether the last click that PostgreSQL has of this log is another one here, as far as both can be seen.
+    async fn is_other(&self, ingestor: &Ingestor, source: Uuid) -> Result<bool, Ended> {
+        let Some((sequence, there)) = ingestor.last_click(source).await? else { return Ok(false) };
+        let mut reader = Reader::new(self.spool.clone(), sequence);
+        match block_in_place(|| reader.batch(1, 1))? {
+            Batch::Frames { contents, .. } => {
+                let here = contents.first().and_then(|content| spool::decode(content).ok());
+                Ok(here.is_some_and(|here| here.id.uuid() != there))
+            }
+            Batch::Missing { .. } | Batch::UpToDate => Ok(false),
         }
     }
 }

@@ -156,6 +156,8 @@ impl Folder {
     /// Makes the file of a segment that has no number yet, with its space reserved.
     pub(super) fn prepare(&self, maker: Maker, bytes: u64) -> Result<Prepared, SpoolError> {
         let path = self.path.join(maker.name());
+        // One that could not be given a number is still there, and nobody has it any more.
+        remove(&path)?;
         let options = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = options.map_err(SpoolError::io("make", &path))?;
         reserve(&file, bytes).map_err(|cause| {

@@ -104,6 +104,23 @@ fn frames_are_read_in_order_over_segments_and_starts() {
 }
 
 #[test]
+fn segment_that_cannot_be_begun_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(folder.path());
+    let longest = vec![b'x'; 3_000];
+    spool.append(&longest).unwrap();
+    let in_the_way = folder.path().join(format!("{:020}.segment", 2));
+    fs::create_dir(&in_the_way).unwrap();
+    for _ in 0..3 {
+        spool.append(&longest).unwrap_err();
+    }
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(spool.append(&longest).unwrap(), 2);
+    confirm(&spool);
+    assert_eq!(frames(read(&spool, 1)).len(), 2);
+}
+
+#[test]
 fn batches_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 1..=40);

@@ -4,13 +4,17 @@ use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use jiff::{Timestamp, civil::Date};
 use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{Client, NoTls, Transaction, error::SqlState};
+use tokio_postgres::{
+    Client, NoTls, Transaction,
+    error::SqlState,
+    types::{ToSql, Type},
+};
 use uuid::Uuid;
 
 use super::{
     days::{self, Days, day_of},
     ledger::{self, Origin},
-    row, sql_error,
+    read, row, sql_error,
 };
 use crate::{
     domain::click::Click,
@@ -123,6 +127,30 @@ impl Ingestor {
         let statement = "SELECT sequence FROM clicks.progress WHERE source = $1";
         let row = self.client.query_opt(statement, &[&source]).await.map_err(sql_error)?;
         Ok(row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+    }
+
+    /// Returns the last click that a local log brought here, with its number there; `None` if its last entry added none,
+    /// or none is left of it.
+    pub async fn last_click(&self, source: Uuid) -> Result<Option<(u64, Uuid)>, StoreError> {
+        let entry = "SELECT batch, min_at, max_at FROM clicks.ledger
+            WHERE position = (SELECT position FROM clicks.progress WHERE source = $1) AND min_at IS NOT NULL";
+        let Some(entry) = self.client.query_opt(entry, &[&source]).await.map_err(sql_error)? else {
+            return Ok(None);
+        };
+        let (batch, earliest, latest): (i64, Timestamp, Timestamp) =
+            (entry.get(0), entry.get(1), entry.get(2));
+        let (lowest, highest) = (read::id_from(earliest), read::id_to(latest));
+        let click = "SELECT sequence, id FROM clicks.click
+            WHERE at BETWEEN $1 AND $2 AND id BETWEEN $3 AND $4 AND batch = $5 ORDER BY sequence DESC LIMIT 1";
+        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&earliest, Type::TIMESTAMPTZ),
+            (&latest, Type::TIMESTAMPTZ),
+            (&lowest, Type::UUID),
+            (&highest, Type::UUID),
+            (&batch, Type::INT8),
+        ];
+        let rows = self.client.query_typed(click, &values).await.map_err(sql_error)?;
+        Ok(rows.first().map(|row| (u64::try_from(row.get::<_, i64>(0)).unwrap_or_default(), row.get(1))))
     }
 
     /// Adds a batch, each click once. What cannot be added is put aside; for its sake the batch may be divided into
@@ -310,13 +338,18 @@ impl Piece<'_> {
         batch: i64,
         bad: &[(i64, &Frame, String)],
     ) -> Result<(), Unwritten> {
-        let statement = "INSERT INTO clicks.rejected (batch, source, sequence, reason, content)
-            VALUES ($1, $2, $3, $4, $5)";
-        for (sequence, frame, reason) in bad {
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-                [&batch, &self.delivery.source, sequence, reason, &frame.content];
-            transaction.execute(statement, &values).await.map_err(sql_error)?;
+        if bad.is_empty() {
+            return Ok(());
         }
+        // One statement: one for each would not be done in time where the database is far away.
+        let statement = "INSERT INTO clicks.rejected (batch, source, sequence, reason, content)
+            SELECT $1, $2, one.* FROM unnest($3::bigint[], $4::text[], $5::bytea[]) AS one";
+        let sequences: Vec<_> = bad.iter().map(|(sequence, _, _)| *sequence).collect();
+        let reasons: Vec<_> = bad.iter().map(|(_, _, reason)| reason.as_str()).collect();
+        let contents: Vec<_> = bad.iter().map(|(_, frame, _)| &frame.content[..]).collect();
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&batch, &self.delivery.source, &sequences, &reasons, &contents];
+        transaction.execute(statement, &values).await.map_err(sql_error)?;
         Ok(())
     }
 }

@@ -67,6 +67,21 @@ pub(super) async fn enter(
     Ok(row.map_err(sql_error)?.get(0))
 }
 
+/// Takes the next position and writes at it that a day was removed because it was too old. The last statement of its
+/// transaction, as that of [`enter`].
+pub(super) async fn enter_expiry(
+    transaction: &Transaction<'_>,
+    day: Date,
+    removed: i64,
+) -> Result<(), StoreError> {
+    let statement = "
+        WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
+        INSERT INTO clicks.ledger (position, batch, kind, removed, scope)
+        SELECT position, nextval('clicks.batch'), 'expiry', $1, jsonb_build_object('day', $2::text) FROM head";
+    transaction.execute(statement, &[&removed, &day.to_string()]).await.map_err(sql_error)?;
+    Ok(())
+}
+
 /// What became of conversions.
 pub(super) struct ConversionsEntry {
     pub(super) applied: usize,
@@ -132,21 +147,6 @@ pub(super) async fn enter_erasure(
     let values: [&(dyn ToSql + Sync); 8] =
         [&entry.clicks, &entry.conversions, &earliest, &latest, &entry.shop, &partner, &day, &visitor];
     Ok(transaction.query_one(statement, &values).await.map_err(sql_error)?.get(0))
-}
-
-/// Takes the next position and writes at it that a day was removed because it was too old. The last statement of its
-/// transaction, as that of [`enter`].
-pub(super) async fn enter_expiry(
-    transaction: &Transaction<'_>,
-    day: Date,
-    removed: i64,
-) -> Result<(), StoreError> {
-    let statement = "
-        WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
-        INSERT INTO clicks.ledger (position, batch, kind, removed, scope)
-        SELECT position, nextval('clicks.batch'), 'expiry', $1, jsonb_build_object('day', $2::text) FROM head";
-    transaction.execute(statement, &[&removed, &day.to_string()]).await.map_err(sql_error)?;
-    Ok(())
 }
 
 /// Begins a new epoch if the tables are in another cluster than before, or in another of its timelines: a copy or a

@@ -327,12 +327,12 @@ fn texts<T>(wanted: &[T], name: impl Fn(&T) -> &str) -> Option<Vec<&str>> {
 }
 
 /// Returns the lowest id that a click of this time can have.
-fn id_from(at: Timestamp) -> Uuid {
+pub(super) fn id_from(at: Timestamp) -> Uuid {
     Uuid::from_u128(millis(at) << 80)
 }
 
 /// Returns the highest.
-fn id_to(at: Timestamp) -> Uuid {
+pub(super) fn id_to(at: Timestamp) -> Uuid {
     Uuid::from_u128(((millis(at) + 1) << 80) - 1)
 }
 

@@ -174,6 +174,25 @@ async fn restored_database_gets_back_what_it_lost() {
     assert_ne!(after, before, "positions were taken back");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn database_restored_to_before_the_log_was_known_begins_a_new_epoch() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let client = database.client().await;
+    let line = Line::start(folder.path(), database.store());
+    line.click(1..=100);
+    line.finish().await;
+    let epoch = "SELECT epoch::text FROM clicks.head";
+    let before: String = client.query_one(epoch, &[]).await.unwrap().get(0);
+    let restore = "DELETE FROM clicks.click; DELETE FROM clicks.ledger; DELETE FROM clicks.progress;
+        UPDATE clicks.head SET position = 0";
+    client.batch_execute(restore).await.unwrap();
+    let line = Line::start(folder.path(), database.store());
+    line.finish().await;
+    has_each_once(&client, 100).await;
+    let after: String = client.query_one(epoch, &[]).await.unwrap().get(0);
+    assert_ne!(after, before, "positions were taken back");
+}
+
 fn copy(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -198,6 +217,28 @@ async fn folder_that_was_restored_loses_and_repeats_nothing() {
     line.click(301..=350);
     line.finish().await;
     has_each_once(&database.client().await, 350).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restored_folder_that_grew_before_it_was_shipped_loses_and_repeats_nothing() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let line = Line::start(folder.path(), database.store());
+    line.click(1..=100);
+    line.finish().await;
+    let old = copy(folder.path());
+    let line = Line::start(folder.path(), database.store());
+    line.click(101..=110);
+    line.finish().await;
+    // While PostgreSQL is away the log grows beyond what PostgreSQL has of it: its number alone tells nothing.
+    {
+        let spool = open(old.path());
+        for number in 111..=150 {
+            spool.append(&spool::encode(&click(at(number, SignedDuration::ZERO)))).unwrap();
+        }
+    }
+    let line = Line::start(old.path(), database.store());
+    line.finish().await;
+    has_each_once(&database.client().await, 150).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

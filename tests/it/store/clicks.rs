@@ -43,6 +43,27 @@ async fn count(client: &Client, query: &str) -> i64 {
 const SOURCE: Uuid = Uuid::from_u128(0xa);
 
 #[tokio::test]
+async fn putting_aside_takes_one_statement_however_many_there_are() {
+    let database = Database::create().await;
+    let client = database.client().await;
+    let counted = "CREATE TABLE statements (at timestamptz);
+        CREATE FUNCTION count_statement() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN INSERT INTO statements VALUES (now()); RETURN NULL; END';
+        CREATE TRIGGER counted AFTER INSERT ON clicks.rejected EXECUTE FUNCTION count_statement();
+        GRANT ALL ON statements TO public";
+    client.batch_execute(counted).await.unwrap();
+    let unreadable = |number: u8| Frame { content: vec![number], click: Err(format!("no {number}")) };
+    let mut ingestor = database.store().ingestor().await.unwrap();
+    let ingested =
+        ingest(&mut ingestor, &delivery(Uuid::from_u128(1), 0, (1..=200).map(unreadable).collect())).await;
+    assert_eq!(ingested.rejected, 200);
+    assert_eq!(count(&client, "SELECT count(*) FROM statements").await, 1);
+    let whole = "SELECT count(*) FROM clicks.rejected WHERE reason = 'no ' || sequence
+        AND get_byte(content, 0) = sequence";
+    assert_eq!(count(&client, whole).await, 200);
+}
+
+#[tokio::test]
 async fn batches_go_in_once_and_progress_is_remembered() {
     let database = Database::create().await;
     let (store, client) = (database.store(), database.client().await);
