@@ -76,9 +76,11 @@ impl Roller {
         loop {
             let rolled = rollups.roll(PIECE).await?;
             *works = true;
-            self.tell(&rollups).await?;
             if let Rolled::Clicks(clicks) = rolled {
                 self.metrics.clicks_rolled.inc_by(clicks);
+            }
+            self.tell(&rollups).await?;
+            if let Rolled::Clicks(_) = rolled {
                 // New clicks may be those that conversions wait for.
                 settled = None;
                 continue;
