@@ -8,13 +8,14 @@ pub use clicks::ship;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tonic::transport::server::TcpIncoming;
+use tonic::{Status, transport::server::TcpIncoming};
 use tower::ServiceBuilder;
 
 use self::clicks::ClickLog;
@@ -27,7 +28,7 @@ use crate::{
     feed::{Feed, FeedSettings},
     keeper,
     live::Live,
-    proto::{self, link_resolver_server::LinkResolverServer},
+    proto::{self, ResolveRequest, link_resolver_server::LinkResolverServer},
     recorder::Recorder,
     roller::Roller,
     rpc::{
@@ -64,6 +65,7 @@ impl std::error::Error for ServeError {}
 pub struct Server {
     address: SocketAddr,
     live: Live,
+    resolver: Resolver,
     /// Load balancers are told to go elsewhere.
     leave: watch::Sender<bool>,
     /// Callers are told, and nothing more is taken.
@@ -198,7 +200,7 @@ impl Server {
             .add_service(reflection)
             .add_service(old_reflection)
             .add_service(LinkAdminService::server(store))
-            .add_service(LinkResolverServer::new(resolver))
+            .add_service(LinkResolverServer::new(resolver.clone()))
             .add_service(stats)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -207,7 +209,7 @@ impl Server {
         let serving = tokio::spawn(serving);
         tracing::info!(server.address = %address, "serving gRPC");
         let (stop_delay, drain) = (settings.stop_delay, settings.drain);
-        Ok(Self { address, live, leave, stop, clicks, tasks, serving, stop_delay, drain })
+        Ok(Self { address, live, resolver, leave, stop, clicks, tasks, serving, stop_delay, drain })
     }
 
     /// Returns where gRPC is served.
@@ -218,6 +220,11 @@ impl Server {
     /// Returns the index in use.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Answers and records a visit as if it had come at a time of the past: a sample has a past from the start.
+    pub async fn visit_as_of(&self, visit: &ResolveRequest, time: Timestamp) -> Result<(), Status> {
+        self.resolver.answer_as_of(visit, time).await.map(drop)
     }
 
     /// Stops in two steps. First health says that nothing is served, while everything still is, for the delay of the

@@ -92,6 +92,16 @@ impl Resolver {
         }
     }
 
+    /// Answers a visit, and records it if it is a click, as if it had come at a time of the past.
+    pub async fn answer_as_of(
+        &self,
+        message: &ResolveRequest,
+        time: Timestamp,
+    ) -> Result<ResolveResponse, Status> {
+        let question = Question::read(message, time).map_err(Failure::from)?;
+        Ok(self.answer(&question).settled().await?)
+    }
+
     /// Returns the revision that must be waited for, if any; refuses one that cannot have been handed out.
     fn missing(&self, min_revision: Revision) -> Result<Option<Revision>, Faults> {
         if min_revision == Revision::default() {
