@@ -35,6 +35,7 @@ pub(crate) fn click(id: ClickId) -> Click {
         channel: Channel::Link,
         reason: ResolveReason::Default,
         rule: None,
+        variant: None,
         destination: "/sale".to_owned(),
         partner: Some("anna".to_owned().try_into().unwrap()),
         program: None,
