@@ -248,6 +248,7 @@ fn rule_of(link: usize, number: usize, is_last: bool) -> Rule {
         then: Outcome::Destination(
             Destination::parse(&format!("/landing/{link}/{number}?view=list#top")).unwrap(),
         ),
+        retired_variants: Vec::new(),
         utm: Utm::default(),
         enabled: true,
     }

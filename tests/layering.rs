@@ -62,10 +62,10 @@ const CRATES: &[(&str, &str)] = &[
 
 /// Rooms without I/O, clock, async or anything of the wire and the database → the only crates that they may name.
 const PURE: &[(&str, &str)] = &[
-    ("domain", "ipnet jiff md5 serde strsim uuid"),
+    ("domain", "ipnet jiff md5 serde sha2 strsim uuid"),
     ("classify", "arc_swap ipnet jiff maxminddb quick_cache sfv"),
     ("classify/language", ""),
-    ("index", "foldhash imbl ipnet jiff serde"),
+    ("index", "foldhash imbl ipnet jiff serde siphasher"),
 ];
 
 /// Crates that the tests inside of a pure room may name besides.

@@ -67,6 +67,7 @@ async fn with_database(
 ) -> Result<(), String> {
     let mut serve = serve_settings(settings, cluster.url());
     serve.visitor_keys = Some(secrets::kept(&settings.folder, "visitors")?);
+    serve.split_secret = secrets::kept(&settings.folder, "splits")?.iter().next().map(Secret::new);
     server::migrate(&serve.database).await.map_err(|error| error.to_string())?;
     let server = Server::start(serve).await.map_err(|error| error.to_string())?;
     let (stopper, stopping) = watch::channel(false);
@@ -166,6 +167,7 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         authentication: Authentication::Anyone,
         geo_db: settings.geo_db.clone(),
         visitor_keys: None,
+        split_secret: None,
         clicks: Clicks::Record(RecordSettings::within(&state_dir)),
         state_dir: Some(state_dir),
         copy_interval: Duration::from_secs(180),

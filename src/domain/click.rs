@@ -5,7 +5,7 @@ use super::{
     client::{Browser, DeviceClass, Os, TrafficClass},
     fact::Fact,
     geo::Country,
-    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
     revision::Revision,
     visit::{Attribution, Channel, ResolveReason},
 };
@@ -30,6 +30,8 @@ pub struct Click {
     pub reason: ResolveReason,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// The variant that the visitor got.
+    pub variant: Option<VariantId>,
     /// The destination or fallback that was chosen, as it is written; the location may hold anything of the visitor's.
     pub destination: String,
     /// The credited partner.

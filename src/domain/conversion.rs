@@ -12,7 +12,7 @@ use super::{
     fault::{Problem, Reason},
     geo::Country,
     limits,
-    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
     revision::Revision,
     text::{checked_texts, length},
     visit::{Attribution, Channel, ResolveReason},
@@ -152,6 +152,8 @@ pub struct Credit {
     pub reason: ResolveReason,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// The variant that the visitor got.
+    pub variant: Option<VariantId>,
     /// The destination that was chosen.
     pub destination: String,
     /// The credited partner.

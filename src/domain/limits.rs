@@ -44,6 +44,12 @@ pub const SHARED_PROGRAMS: usize = 500;
 pub const RULES: usize = 1_000;
 /// Rules of a link that were taken away, whose ids stay used.
 pub const RETIRED_RULES: usize = 10_000;
+/// Variants of a rule.
+pub const VARIANTS: usize = 20;
+/// The weight of a variant.
+pub const VARIANT_WEIGHT: u16 = 10_000;
+/// Variants of a rule that were taken away, whose ids stay used.
+pub const RETIRED_VARIANTS: usize = 1_000;
 /// Levels of a condition.
 pub const CONDITION_DEPTH: usize = 8;
 /// Nodes of a condition, groups and `not` included.

@@ -11,7 +11,7 @@ use super::{
     fact::Fact,
     geo::Country,
     link::RedirectKind,
-    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
     named::{UnknownName, named_enum},
     revision::Revision,
     visitor::{KnownVisitor, VisitorMode},
@@ -168,6 +168,8 @@ pub struct Resolution {
     pub to: Result<Target, Miss>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// The variant of the rule that the visitor was drawn to, if the rule has variants.
+    pub variant: Option<VariantId>,
     /// The credited partner.
     pub partner: Option<PartnerCode>,
     /// Who is credited, or why nobody is.

@@ -11,11 +11,12 @@ use super::{
     matcher::{Truth, evaluate},
     record::Record,
     shortlist::Shortlist,
+    split::Then,
 };
 use crate::domain::{
     condition::{Condition, Predicate},
     language::LanguageRange,
-    link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
+    link::{LinkState, RedirectKind, Routing, Rule, Sharing},
     name::{RuleId, ShopId, Slug},
     policy::{QueryPass, QueryPolicy},
     revision::Revision,
@@ -58,7 +59,7 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) struct CompiledRule {
     pub(super) id: Arc<RuleId>,
-    pub(super) then: Place,
+    pub(super) then: Then,
     pub(super) utm: Option<Arc<Utm>>,
 }
 
@@ -85,9 +86,7 @@ impl CompiledLink {
             conditions.push(interner.conditions.share(rule.when));
             rules.push(CompiledRule {
                 id: interner.rules.share(rule.id),
-                then: match rule.then {
-                    Outcome::Destination(to) => Place::new(to),
-                },
+                then: Then::new(rule.then),
                 utm: shared_utm(rule.utm, interner),
             });
         }
@@ -161,7 +160,8 @@ impl CompiledLink {
                     id: (*rule.id).clone(),
                     display_name: None,
                     when: (**when).clone(),
-                    then: Outcome::Destination(rule.then.destination().clone()),
+                    then: rule.then.outcome(),
+                    retired_variants: Vec::new(),
                     utm: utm(&rule.utm),
                     enabled: true,
                 })

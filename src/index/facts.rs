@@ -81,6 +81,11 @@ impl<'a> Facts<'a> {
         Fact::or_unknown(self.visitor.and_then(|visitor| visitor.total_visits))
     }
 
+    /// Returns what tells the visitor from others, if it is known and may be looked at.
+    pub(super) fn visitor_id(&self) -> Option<&'a str> {
+        self.visitor.map(|visitor| visitor.id).filter(|id| !id.is_empty())
+    }
+
     /// Returns how often the visitor has come, if a rule looked at it.
     pub(super) fn visitor_total_asked(&self) -> Option<u64> {
         self.visitor.filter(|_| self.asked_total.get())?.total_visits

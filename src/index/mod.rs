@@ -16,6 +16,7 @@ mod record;
 mod resolve;
 mod shortlist;
 mod snapshot;
+mod split;
 mod writer;
 
 pub use record::{Broken, Counts, PartnerState, Record};

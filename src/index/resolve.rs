@@ -9,6 +9,7 @@ use super::{
     facts::{self, Facts},
     location::{self, Ingredients, Place},
     snapshot::{OpenShop, PartnerEntry, ShopEntry, Snapshot},
+    split::{Drawn, Sign},
 };
 use crate::{
     classify::traffic::Why,
@@ -21,6 +22,7 @@ use crate::{
         link::{LinkState, RedirectKind},
         param::OwnParam,
         query::pieces,
+        variant::Variant,
         visit::{Attribution, Kept, Miss, NoShop, Resolution, ResolveReason, Site, Target, Visit},
         visitor::VisitorMode,
     },
@@ -113,9 +115,18 @@ impl Question<'_> {
         let mode = self.visitor_mode();
         let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode);
         let (rule, undecided_rules) = link.first_match(&facts);
-        let place = rule.map_or(&link.default, |rule| &rule.then);
+        let (place, variant) = match rule {
+            None => (&link.default, None),
+            Some(rule) => rule.then.choose(|| Drawn {
+                key: &self.snapshot.split_key,
+                shop: self.shop.id.as_str(),
+                slug: link.slug.as_str(),
+                rule: rule.id.as_str(),
+                visitor: Sign::of(&facts),
+            }),
+        };
         let reason = if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default };
-        let location = self.location(link, rule, place, partner);
+        let location = self.location(link, (rule, variant), place, partner);
         let mut resolution = self.resolution(
             Ok(Target { location, redirect: link.redirect, reason }),
             Some(link),
@@ -123,6 +134,7 @@ impl Question<'_> {
             place.destination().as_str(),
         );
         resolution.rule = rule.map(|rule| (*rule.id).clone());
+        resolution.variant = variant.map(|variant| variant.id.clone());
         resolution.undecided_rules = undecided_rules;
         if let Some(kept) = &mut resolution.kept
             && mode == VisitorMode::Cookie
@@ -138,7 +150,7 @@ impl Question<'_> {
         let expired = link.window.as_deref().and_then(|window| window.expired.as_ref());
         let (Miss::Expired, Some(place)) = (miss, expired) else { return self.fallback(Some(link), miss) };
         let credited = credit(self.shop, &self.open.own, Some(link), self.visit);
-        let location = self.location(link, None, place, credited.0);
+        let location = self.location(link, (None, None), place, credited.0);
         let target = Target { location, redirect: link.redirect, reason: ResolveReason::Missed(miss) };
         self.resolution(Ok(target), Some(link), credited, place.destination().as_str())
     }
@@ -180,6 +192,7 @@ impl Question<'_> {
         Resolution {
             to,
             rule: None,
+            variant: None,
             partner: partner.map(|partner| partner.code.clone()),
             attribution,
             shop: self.shop.id.clone(),
@@ -195,7 +208,7 @@ impl Question<'_> {
     fn location(
         &self,
         link: &CompiledLink,
-        rule: Option<&CompiledRule>,
+        (rule, variant): (Option<&CompiledRule>, Option<&Variant>),
         place: &Place,
         partner: Option<&PartnerEntry>,
     ) -> String {
@@ -206,6 +219,7 @@ impl Question<'_> {
             program: partner.and_then(PartnerEntry::program).map_or("", |program| program.as_str()),
             slug: link.slug.as_str(),
             rule: rule.map_or("", |rule| rule.id.as_str()),
+            variant: variant.map_or("", |variant| variant.id.as_str()),
             country: self.visit.country.known().map_or("", |country| country.as_str()),
             device: self.visit.agent.device.known().map_or("", |device| device.as_str()),
             click_id,

@@ -20,6 +20,7 @@ use crate::domain::{
     policy::QueryPolicy,
     revision::Revision,
     shop::ShopSettings,
+    split::SplitKey,
     visitor::SealedKey,
 };
 
@@ -34,6 +35,7 @@ pub struct Snapshot {
     pub(super) hosts: Map<Host, ShopId>,
     pub(super) broken: Map<(ShopId, Slug), Arc<Broken>>,
     pub(super) visitor_keys: Arc<[SealedKey]>,
+    pub(super) split_key: SplitKey,
 }
 
 /// A shop with all that belongs to it. Partners and links may come before the shop itself.
@@ -197,12 +199,14 @@ impl Snapshot {
     }
 
     /// Returns all that is needed to build the index again. Names that only people read, disabled rules and the ids of
-    /// rules taken away are not in it: no answer depends on them.
+    /// rules and variants taken away are not in it: no answer depends on them. Nor is a key of splits that was made of a
+    /// secret.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let broken = self.broken().cloned().map(|Broken { shop, slug, revision, problem }| {
             Record::BrokenLink { shop, slug, revision, problem }
         });
         let keys = (!self.visitor_keys.is_empty()).then(|| Record::VisitorKeys(self.visitor_keys.to_vec()));
-        self.shops.values().flat_map(|shop| shop.records()).chain(broken).chain(keys)
+        let split_key = (!self.split_key.is_secret()).then_some(Record::SplitKey(self.split_key));
+        self.shops.values().flat_map(|shop| shop.records()).chain(broken).chain(keys).chain(split_key)
     }
 }

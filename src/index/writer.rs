@@ -71,6 +71,7 @@ impl Writer {
                 links.insert(link, ());
             }
             Record::VisitorKeys(keys) => next.visitor_keys = keys.into(),
+            Record::SplitKey(key) => next.split_key = key,
             Record::BrokenLink { shop, slug, revision, problem } => {
                 let held = next.shops.get(&shop).and_then(|entry| entry.link(slug.as_str()));
                 if held.is_some_and(|link| link.revision >= revision) {
@@ -196,7 +197,8 @@ mod tests {
             other @ (Record::Shop { .. }
             | Record::Partner { .. }
             | Record::BrokenLink { .. }
-            | Record::VisitorKeys(_)) => other,
+            | Record::VisitorKeys(_)
+            | Record::SplitKey(_)) => other,
         };
         writer.apply((0..100).map(same), Revision(7));
         assert_eq!(writer.interner.len(), 1);

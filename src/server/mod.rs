@@ -25,6 +25,7 @@ use crate::{
         Generations,
         serve::{Authentication, DatabaseSettings, ServeSettings},
     },
+    domain::split::SplitKey,
     feed::{Feed, FeedSettings},
     keeper,
     live::Live,
@@ -139,6 +140,7 @@ impl Server {
             compare_interval: settings.compare_interval,
             copy_folder: settings.state_dir.clone(),
             copy_interval: settings.copy_interval,
+            split_key: settings.split_secret.as_ref().map(|secret| SplitKey::of_secret(secret.expose())),
         };
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));

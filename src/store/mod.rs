@@ -31,7 +31,7 @@ pub use feed::{Changes, Feed, FeedLink, FeedRow};
 pub use listen::Wakeups;
 use pool::Connections;
 pub use prune::Pruned;
-pub use stats::{Figures, NotCounted, Stats};
+pub use stats::{Draws, Figures, NotCounted, Split, SplitQuery, Stats};
 pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
     Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,

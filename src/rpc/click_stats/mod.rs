@@ -9,6 +9,7 @@ mod filter;
 mod parcel;
 mod query;
 mod record;
+mod split;
 mod stream;
 mod token;
 
@@ -26,9 +27,9 @@ pub(super) use self::{
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
-        CheckLedgerRequest, CheckLedgerResponse, EraseClicksRequest, EraseClicksResponse, QueryStatsRequest,
-        QueryStatsResponse, RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest,
-        StreamClicksResponse,
+        CheckLedgerRequest, CheckLedgerResponse, CheckSplitRequest, CheckSplitResponse, EraseClicksRequest,
+        EraseClicksResponse, QueryStatsRequest, QueryStatsResponse, RecordConversionsRequest,
+        RecordConversionsResponse, StreamClicksRequest, StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
@@ -98,5 +99,13 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<EraseClicksResponse>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(erase::erase(&self.store, caller, request.into_inner()).await?))
+    }
+
+    async fn check_split(
+        &self,
+        request: Request<CheckSplitRequest>,
+    ) -> Result<Response<CheckSplitResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(split::check(&self.store, caller, request.into_inner()).await?))
     }
 }

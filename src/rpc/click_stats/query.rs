@@ -12,7 +12,7 @@ use crate::{
         geo::Country,
         host::shown,
         limits,
-        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
         stats::{ConversionTime, Dimension, Granularity, NONE, Pieces, StatsQuery, UNKNOWN},
         visit::{Channel, ResolveReason},
         window::ZoneName,
@@ -218,7 +218,8 @@ fn may_be_unknown(dimension: Dimension) -> bool {
         | Dimension::Rule
         | Dimension::Channel
         | Dimension::Class
-        | Dimension::Reason => false,
+        | Dimension::Reason
+        | Dimension::Variant => false,
     }
 }
 
@@ -226,7 +227,12 @@ fn may_be_unknown(dimension: Dimension) -> bool {
 fn value(dimension: Dimension, text: &str) -> Result<String, Problem> {
     let has_none = matches!(
         dimension,
-        Dimension::Link | Dimension::Partner | Dimension::Program | Dimension::Rule | Dimension::Referrer
+        Dimension::Link
+            | Dimension::Partner
+            | Dimension::Program
+            | Dimension::Rule
+            | Dimension::Referrer
+            | Dimension::Variant
     );
     if text.is_empty() && has_none {
         return Ok(NONE.to_owned());
@@ -240,6 +246,15 @@ fn value(dimension: Dimension, text: &str) -> Result<String, Problem> {
                 || Problem::new(Reason::Malformed, "a rule is written with its link, as `slug/rule`");
             let (slug, rule) = text.split_once('/').ok_or_else(malformed)?;
             Ok(format!("{}/{}", Slug::fold(slug)?, RuleId::fold(rule)?))
+        }
+        Dimension::Variant => {
+            let malformed = || {
+                let text = "a variant is written with its link and rule, as `slug/rule/variant`";
+                Problem::new(Reason::Malformed, text)
+            };
+            let (slug, rest) = text.split_once('/').ok_or_else(malformed)?;
+            let (rule, variant) = rest.split_once('/').ok_or_else(malformed)?;
+            Ok(format!("{}/{}/{}", Slug::fold(slug)?, RuleId::fold(rule)?, VariantId::fold(variant)?))
         }
         Dimension::Country => {
             let country = Country::parse(text).map_err(|unknown| unknown_value(&unknown))?;

@@ -14,9 +14,10 @@ use crate::{
         destination::Destination,
         fault::{Faults, Problem},
         link::{Description, Link, LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
-        name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
+        name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, VariantId},
         policy::QueryPolicy,
         utm::Utm,
+        variant::{Variant, Variants, Weight},
     },
     proto::{self, rule::Then, sharing::With},
 };
@@ -169,7 +170,7 @@ impl LinkEdit {
         })
     }
 
-    /// Writes the new values into a link. The ids of rules that are taken away stay used.
+    /// Writes the new values into a link. The ids of rules and variants that are taken away stay used.
     pub fn apply(&self, link: &mut Link) {
         put(&self.display_name, &mut link.display_name);
         put(&self.description, &mut link.description);
@@ -177,10 +178,12 @@ impl LinkEdit {
         put(&self.tags, &mut link.tags);
         let routing = &mut link.routing;
         if let Some(rules) = &self.rules {
-            let old = std::mem::replace(&mut routing.rules, rules.clone());
-            let gone =
-                old.into_iter().map(|rule| rule.id).filter(|id| rules.iter().all(|rule| rule.id != *id));
-            routing.retired_rules.extend(gone);
+            for old in std::mem::replace(&mut routing.rules, rules.clone()) {
+                match routing.rules.iter_mut().find(|rule| rule.id == old.id) {
+                    Some(rule) => rule.retire_variants_of(old),
+                    None => routing.retired_rules.push(old.id),
+                }
+            }
         }
         put(&self.default_destination, &mut routing.default_destination);
         put(&self.utm, &mut routing.utm);
@@ -256,12 +259,16 @@ fn read_rule(wire: &proto::Rule, path: &Path<'_>, faults: &mut Faults) -> Option
     let when_path = path.field("when");
     let when = required(wire.when.as_ref(), "the condition", &when_path, faults)
         .and_then(|wire| condition::read(wire, &when_path, faults));
-    let destination_path = path.field("destination");
     let then = match &wire.then {
-        Some(Then::Destination(text)) => take(Destination::parse(text), &destination_path, faults),
+        Some(Then::Destination(text)) => {
+            take(Destination::parse(text), &path.field("destination"), faults).map(Outcome::Destination)
+        }
+        Some(Then::Variants(wire)) => {
+            read_variants(wire, &path.field("variants"), faults).map(Outcome::Variants)
+        }
         None => {
-            let text = "the destination; set it to the empty text for the home page";
-            faults.add(destination_path.to_string(), Problem::required(text));
+            let text = "the destination; set it to the empty text for the home page, or write variants";
+            faults.add(path.field("destination").to_string(), Problem::required(text));
             None
         }
     };
@@ -271,15 +278,37 @@ fn read_rule(wire: &proto::Rule, path: &Path<'_>, faults: &mut Faults) -> Option
         id: id?,
         display_name: display_name?,
         when: when?,
-        then: Outcome::Destination(then?),
+        then: then?,
+        retired_variants: Vec::new(),
         utm: utm?,
         enabled: wire.enabled.unwrap_or(true),
     })
 }
 
+fn read_variants(wire: &proto::Variants, path: &Path<'_>, faults: &mut Faults) -> Option<Variants> {
+    let items = list(&wire.items, &path.field("items"), faults, |wire, path, faults| {
+        let id = take(VariantId::parse(&wire.id), &path.field("id"), faults);
+        let destination = take(Destination::parse(&wire.destination), &path.field("destination"), faults);
+        let weight = take(Weight::parse(wire.weight.into()), &path.field("weight"), faults);
+        Some(Variant { id: id?, destination: destination?, weight: weight? })
+    })?;
+    Variants::new(items).map_err(|relative| path.adopt(relative, faults)).ok()
+}
+
+fn write_variant(variant: &Variant) -> proto::Variant {
+    proto::Variant {
+        id: variant.id.to_string(),
+        destination: variant.destination.as_str().to_owned(),
+        weight: variant.weight.number().into(),
+    }
+}
+
 fn write_rule(rule: &Rule) -> proto::Rule {
     let then = match &rule.then {
         Outcome::Destination(to) => Then::Destination(to.as_str().to_owned()),
+        Outcome::Variants(variants) => {
+            Then::Variants(proto::Variants { items: variants.as_slice().iter().map(write_variant).collect() })
+        }
     };
     proto::Rule {
         id: rule.id.to_string(),

@@ -54,6 +54,7 @@ fn parse(row: &Row) -> Result<Credited, Cause> {
             channel: one_of(row, 13)?,
             reason: one_of(row, 14)?,
             rule: name(row, 15)?,
+            variant: name(row, 28)?,
             destination: text(16)?,
             partner: name(row, 17)?,
             program: name(row, 18)?,

@@ -25,7 +25,7 @@ use crate::{
 
 /// What a conversion holds of its click.
 pub(super) const CREDIT: &str = "slug, revision, channel, reason, rule, destination, partner, program, attribution, \
-    traffic, country, device, os, browser, language, referrer, sub_ids";
+    traffic, country, device, os, browser, language, referrer, sub_ids, variant";
 
 /// Values of a statement.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];

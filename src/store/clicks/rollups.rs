@@ -12,7 +12,7 @@ pub(super) const FRESH: &str = r#"
         partner text COLLATE "C", traffic text COLLATE "C", reason text COLLATE "C", program text COLLATE "C",
         rule text COLLATE "C", country text COLLATE "C", device text COLLATE "C", os text COLLATE "C",
         browser text COLLATE "C", language text COLLATE "C", referrer text COLLATE "C", channel text COLLATE "C",
-        visitor bytea) ON COMMIT DELETE ROWS"#;
+        variant text COLLATE "C", visitor bytea) ON COMMIT DELETE ROWS"#;
 
 /// The UTC day of a click.
 const DAY: &str = "(click.at AT TIME ZONE 'UTC')::date";
@@ -35,11 +35,12 @@ pub(in crate::store) const fn column(dimension: Dimension) -> &'static str {
         Dimension::Channel => "click.channel",
         Dimension::Class => "click.traffic",
         Dimension::Reason => "click.reason",
+        Dimension::Variant => "coalesce(click.slug || '/' || click.rule || '/' || click.variant, '')",
     }
 }
 
 /// Dimensions that are counted one at a time.
-const SINGLE: [Dimension; 9] = [
+const SINGLE: [Dimension; 10] = [
     Dimension::Program,
     Dimension::Rule,
     Dimension::Country,
@@ -49,6 +50,7 @@ const SINGLE: [Dimension; 9] = [
     Dimension::Language,
     Dimension::Referrer,
     Dimension::Channel,
+    Dimension::Variant,
 ];
 
 /// Tables of clicks with their keys, which are columns of `fresh` too.

@@ -23,9 +23,9 @@ use crate::{
 /// The columns of a click, in the order in which they are written.
 pub(super) const COLUMNS: &str = "at, batch, sequence, id, shop, slug, revision, channel, reason, rule, destination, \
     partner, program, attribution, traffic, traffic_why, country, device, os, browser, language, referrer, visitor, \
-    sub_ids, visitor_total, link_total, partner_total";
+    sub_ids, visitor_total, link_total, partner_total, variant";
 
-const TYPES: [Type; 27] = [
+const TYPES: [Type; 28] = [
     Type::TIMESTAMPTZ,
     Type::INT8,
     Type::INT8,
@@ -53,6 +53,7 @@ const TYPES: [Type; 27] = [
     Type::INT8,
     Type::INT8,
     Type::INT8,
+    Type::TEXT,
 ];
 
 /// Copies clicks with their numbers into a table.
@@ -87,7 +88,7 @@ async fn write(
         .then(|| click.sub_ids.iter().flat_map(|(name, value)| [name.as_str(), value]).collect::<Vec<_>>());
     // A count beyond what a bigint holds is none that anybody reached.
     let count = |total: Option<u64>| total.map(|total| i64::try_from(total).unwrap_or(i64::MAX));
-    let columns: [&(dyn ToSql + Sync); 27] = [
+    let columns: [&(dyn ToSql + Sync); 28] = [
         &click.id.time(),
         &batch,
         &sequence,
@@ -115,6 +116,7 @@ async fn write(
         &count(click.counters.visitor),
         &count(click.counters.link),
         &count(click.counters.partner),
+        &click.variant.as_ref().map(|variant| variant.as_str()),
     ];
     writer.write(&columns).await.map_err(sql_error)
 }
@@ -138,6 +140,7 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
         channel: one_of(row, 7)?,
         reason: one_of(row, 8)?,
         rule: name(row, 9)?,
+        variant: name(row, 27)?,
         destination: text(10)?,
         partner: name(row, 11)?,
         program: name(row, 12)?,

@@ -135,6 +135,22 @@ pub(crate) fn rule(id: &str, country: &str) -> proto::Rule {
     }
 }
 
+/// Variants, each of which leads to a page of its own.
+pub(crate) fn variants(weights: &[(&str, i32)]) -> proto::Variants {
+    let item = |(id, weight): &(&str, i32)| proto::Variant {
+        id: (*id).to_owned(),
+        destination: format!("try/{id}"),
+        weight: *weight,
+    };
+    proto::Variants { items: weights.iter().map(item).collect() }
+}
+
+/// A rule for visits from a country, with variants.
+pub(crate) fn split_rule(id: &str, country: &str, weights: &[(&str, i32)]) -> proto::Rule {
+    let then = Some(proto::rule::Then::Variants(variants(weights)));
+    proto::Rule { then, ..rule(id, country) }
+}
+
 /// Sharing with everyone.
 pub(crate) fn everyone() -> proto::Sharing {
     proto::Sharing { with: Some(With::Everyone(proto::Everyone {})) }

@@ -5,18 +5,18 @@ use std::{fs, ops::RangeInclusive, path::Path};
 use super::{file, refusals};
 
 /// The questions that the small print answers, by letter and number. The name of a case begins with the ids of what it
-/// shows. A number that is missing asked about something that this service does not have: splits and a part of the
-/// click log.
-const LINES: [(&str, &[RangeInclusive<u8>]); 9] = [
+/// shows. A number that is missing asked about something that this service does not have: a part of the click log.
+const LINES: [(&str, &[RangeInclusive<u8>]); 10] = [
     ("A", &[1..=11]),
     ("C", &[1..=16]),
     ("E", &[1..=3]),
     ("G", &[1..=4]),
     ("H", &[1..=4]),
-    ("L", &[1..=26, 29..=50]),
+    ("L", &[1..=26, 28..=50]),
     ("P", &[1..=4]),
     ("Q", &[1..=4, 6..=6, 8..=8, 10..=10]),
     ("U", &[1..=7]),
+    ("V", &[1..=2]),
 ];
 
 /// Lines that no visit and no write alone can show, and the test that does.
@@ -33,7 +33,7 @@ const BY_TEST: [(&str, &str, &str); 9] = [
 ];
 
 /// The sections of `docs/semantics.md` whose plain rules cases show, by id.
-const SECTIONS: [(&str, &str); 22] = [
+const SECTIONS: [(&str, &str); 23] = [
     ("D1", "Words"),
     ("D2", "Names: slugs, codes, ids"),
     ("D3", "Destinations"),
@@ -56,6 +56,7 @@ const SECTIONS: [(&str, &str); 22] = [
     ("D20", "Limits"),
     ("D21", "Client hints"),
     ("D22", "Visitors"),
+    ("D23", "Variants"),
 ];
 
 /// Traps that other systems of this field fell into, by id, and words of the names that show them.
@@ -113,7 +114,7 @@ fn lines() -> Vec<String> {
 /// Returns the ids that a name begins with: `L18 L48 an escaped name` shows two lines.
 fn ids(name: &str) -> impl Iterator<Item = &str> {
     let is_id = |word: &&str| {
-        let digits = word.strip_prefix(|first: char| "ACDEGHLPQTU".contains(first));
+        let digits = word.strip_prefix(|first: char| "ACDEGHLPQTUV".contains(first));
         digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     name.split(' ').take_while(is_id)

@@ -247,6 +247,7 @@ fn shown(answer: ResolveResponse) -> Answer {
         click_id: Some(answer.click_id),
         location: answer.location,
         rule: Some(answer.rule_id),
+        variant: Some(answer.variant_id),
         partner: Some(answer.partner),
     }
 }

@@ -167,6 +167,7 @@ fn shown(resolution: Resolution, click_id: Option<ClickId>) -> Result<Answer, No
         click_id: click_id.map(|id| id.to_string()),
         reason: Some(reason.to_owned()),
         rule: Some(resolution.rule.map(String::from).unwrap_or_default()),
+        variant: Some(resolution.variant.map(String::from).unwrap_or_default()),
         partner: Some(resolution.partner.map(String::from).unwrap_or_default()),
         attribution: Some(attribution.to_owned()),
         redirect: Some(redirect),

@@ -13,6 +13,7 @@ mod revenue;
 mod rolling;
 mod shipping;
 mod soak;
+mod splits;
 mod starts;
 mod stream;
 mod visitors;

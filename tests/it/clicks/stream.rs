@@ -218,6 +218,7 @@ async fn click_arrives_as_it_was() {
         channel: Channel::Qr,
         reason: ResolveReason::Rule,
         rule: Some("de".to_owned().try_into().unwrap()),
+        variant: Some("blue".to_owned().try_into().unwrap()),
         program: Some("gold".to_owned().try_into().unwrap()),
         traffic: TrafficClass::Preview,
         traffic_why: "Slackbot".to_owned(),
@@ -281,6 +282,7 @@ async fn click_arrives_as_it_was() {
             visitor_total_visits: Some(3),
             link_total_visits: Some(9),
             partner_total_visits: Some(0),
+            variant_id: "blue".into(),
         },
         proto::Click {
             id: bare_id.to_string(),

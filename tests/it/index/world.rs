@@ -353,6 +353,7 @@ pub(super) fn rule(id: &str, when: Condition) -> Rule {
         display_name: None,
         when,
         then: Outcome::Destination(destination(&format!("/{id}"))),
+        retired_variants: Vec::new(),
         utm: Utm::default(),
         enabled: true,
     }

@@ -35,6 +35,7 @@ pub(crate) fn click(id: ClickId) -> Click {
         channel: Channel::Link,
         reason: ResolveReason::Default,
         rule: None,
+        variant: None,
         destination: "/sale".to_owned(),
         partner: Some("anna".to_owned().try_into().unwrap()),
         program: None,
@@ -109,12 +110,14 @@ impl Crowd {
         };
         let is_rule = reason == ResolveReason::Rule;
         let partner = one(random, &["anna", "ben", "c.d"], 3);
+        let rule = if is_rule { name(random, &["phones", "fr"], 0) } else { None };
         Click {
             shop: name(random, &["acme", "other"], 0).unwrap(),
             slug: name(random, &["home", "sale", "x"], u32::from(!is_rule)),
             channel: if random.random_ratio(1, 4) { Channel::Qr } else { Channel::Link },
             reason,
-            rule: if is_rule { name(random, &["phones", "fr"], 0) } else { None },
+            variant: rule.as_ref().and_then(|_| name(random, &["blue", "red"], 1)),
+            rule,
             program: partner.and_then(|_| name(random, &["gold", "silver"], 2)),
             partner: partner.map(|code| code.to_owned().try_into().unwrap()),
             attribution: if partner.is_some() { Attribution::Credited } else { Attribution::NoPartner },

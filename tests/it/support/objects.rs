@@ -112,6 +112,7 @@ pub(crate) fn rule(id: &str, predicate: Predicate) -> Rule {
         display_name: None,
         when: Condition::Is(predicate),
         then: Outcome::Destination(destination(id)),
+        retired_variants: Vec::new(),
         utm: Utm::default(),
         enabled: true,
     }
