@@ -30,7 +30,7 @@ use smartlinks::{
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
-        visit::{Channel, Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Totals, Visit},
         visitor::VisitorMode,
         window::{TimeWindow, WeeklyHours, ZoneName},
     },
@@ -163,6 +163,7 @@ impl Visitor {
             attributes: &self.attributes,
             visitor: None,
             opted_out: false,
+            totals: Totals::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
+    counters::Ticket,
     domain::click::Click,
     spool::{self, Sequence, Spool, SpoolError},
     telemetry::metrics::Metrics,
@@ -90,11 +91,19 @@ impl Recorder {
         Self { book: None }
     }
 
-    /// Keeps a click; what is returned, if anything, is to be waited for before the click is answered.
-    pub fn record(&self, click: impl FnOnce() -> Click) -> Result<Option<Pending>, NotRecorded> {
+    /// Keeps a click; what is returned, if anything, is to be waited for before the click is answered. A click that
+    /// cannot be kept leaves no trace in the counters that it has a ticket for.
+    pub fn record(
+        &self,
+        ticket: Option<Ticket>,
+        click: impl FnOnce() -> Click,
+    ) -> Result<Option<Pending>, NotRecorded> {
         let Some(book) = &self.book else { return Ok(None) };
         match book.spool.append(&spool::encode(&click())) {
             Ok(sequence) => {
+                if let Some(ticket) = ticket {
+                    ticket.written(sequence);
+                }
                 book.works();
                 Ok(match book.answer_after {
                     AnswerAfter::Write => None,

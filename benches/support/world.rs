@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, thread};
 use serde_json::{Value, json};
 use smartlinks::{
     classify::Classifier,
+    counters::Counters,
     domain::revision::Revision,
     index::{Record, Writer},
     live::{Live, Source},
@@ -117,7 +118,15 @@ pub(crate) fn resolver() -> Resolver {
     // The benchmark ends with the process.
     std::mem::forget(stop);
     let (classifier, metrics) = (Arc::new(Classifier::default()), Metrics::new().0);
-    Resolver::new(live, classifier, Recorder::ignoring(), Arc::default(), &metrics, stopped)
+    Resolver::new(
+        live,
+        classifier,
+        Recorder::ignoring(),
+        Counters::default(),
+        Arc::default(),
+        &metrics,
+        stopped,
+    )
 }
 
 /// Serves with every layer that the server has around its services.

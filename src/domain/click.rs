@@ -64,6 +64,13 @@ pub struct Click {
     pub counters: Counters,
 }
 
+impl Click {
+    /// Returns whether it counts in totals: a person's, and the link itself decided.
+    pub fn counts(&self) -> bool {
+        self.traffic == TrafficClass::Human && self.reason.is_of_link()
+    }
+}
+
 /// Counts of human clicks, this one included, as they were when rules looked at them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {

@@ -84,6 +84,17 @@ pub struct Visit<'a> {
     pub visitor: Option<KnownVisitor<'a>>,
     /// Whether the visitor asks not to be tracked.
     pub opted_out: bool,
+    /// How often links were visited.
+    pub totals: Totals,
+}
+
+/// How often people have clicked on what a visit is about, this visit included; `None` = not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// On the link.
+    pub link: Option<u64>,
+    /// On links of the shop by way of the credited partner; not looked at if nobody is credited.
+    pub partner: Option<u64>,
 }
 
 /// What the caller knows of the traffic; moves a click away from human, never to it.
@@ -107,6 +118,14 @@ pub enum ResolveReason {
 }
 
 impl ResolveReason {
+    /// Returns whether the link itself decided.
+    pub const fn is_of_link(self) -> bool {
+        match self {
+            Self::Rule | Self::Default => true,
+            Self::Missed(_) => false,
+        }
+    }
+
     /// Returns the name that the click log uses.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -202,11 +221,7 @@ impl Resolution {
 
     /// Returns whether a click that this answers counts in totals: a person's, and the link itself decided.
     pub fn counts(&self) -> bool {
-        let decided = match self.reason() {
-            ResolveReason::Rule | ResolveReason::Default => true,
-            ResolveReason::Missed(_) => false,
-        };
-        decided && self.traffic == TrafficClass::Human
+        self.reason().is_of_link() && self.traffic == TrafficClass::Human
     }
 }
 

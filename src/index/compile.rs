@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
+    counted::Uses,
     facts::Facts,
     intern::Interner,
     location::Place,
@@ -45,6 +46,8 @@ pub(super) struct CompiledLink {
     shortlist: Option<Box<Shortlist>>,
     /// What all language conditions of the enabled rules name together: which language a visitor has depends on it.
     languages: Option<Arc<Box<[LanguageRange]>>>,
+    /// Which counters the enabled rules look at.
+    pub(super) uses: Uses,
 }
 
 /// When a link works.
@@ -102,6 +105,7 @@ impl CompiledLink {
             policy: routing.query_policy.map(|policy| interner.policies.share(ordered(policy))),
             languages: (!languages.is_empty()).then(|| interner.languages.share(languages)),
             shortlist: Shortlist::new(&conditions),
+            uses: Uses::of(&conditions),
             conditions: conditions.into(),
             rules: rules.into(),
         }

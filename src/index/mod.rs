@@ -6,6 +6,7 @@
 mod campaign;
 mod comparison;
 mod compile;
+mod counted;
 mod credit;
 mod facts;
 mod intern;
@@ -19,6 +20,8 @@ mod snapshot;
 mod split;
 mod writer;
 
+pub use counted::{CountedShop, Counting};
 pub use record::{Broken, Counts, PartnerState, Record};
+pub use resolve::Asked;
 pub use snapshot::Snapshot;
 pub use writer::Writer;

@@ -11,6 +11,7 @@ use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 
 use super::{
     compile::{CompiledLink, ordered},
+    counted::Counted,
     own::OwnNames,
     record::{Broken, Counts, PartnerState, Record},
 };
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub(super) broken: Map<(ShopId, Slug), Arc<Broken>>,
     pub(super) visitor_keys: Arc<[SealedKey]>,
     pub(super) split_key: SplitKey,
+    /// The shops in which some link looks at counters.
+    pub(super) counting: Map<ShopId, ()>,
 }
 
 /// A shop with all that belongs to it. Partners and links may come before the shop itself.
@@ -49,6 +52,7 @@ pub(super) struct ShopEntry {
     /// How many of them are not deleted; counting them at every publish would cost more than the publish.
     pub(super) live_partners: usize,
     pub(super) links: Map<LinkBySlug, ()>,
+    pub(super) counted: Counted,
 }
 
 /// What a shop decides, ready to answer.
@@ -124,7 +128,8 @@ impl Eq for LinkBySlug {}
 impl ShopEntry {
     /// Makes a shop of which nothing is known yet.
     pub(super) fn new(id: ShopId) -> Self {
-        Self { id, row: None, partners: Map::default(), live_partners: 0, links: Map::default() }
+        let (partners, links) = (Map::default(), Map::default());
+        Self { id, row: None, partners, live_partners: 0, links, counted: Counted::default() }
     }
 
     /// Returns the shop's settings, unless it is deleted or has not come yet.

@@ -64,11 +64,18 @@ impl Writer {
                 }
                 let (shop, slug) = key;
                 let link = CompiledLink::new(slug, revision, state, sharing, routing, &mut self.interner);
-                let links = &mut entry(next, &shop).links;
+                let entry = entry(next, &shop);
+                entry.counted.put(&link.slug, link.uses);
+                let is_counting = !entry.counted.is_empty();
                 let link = LinkBySlug(Arc::new(link));
                 // The map would keep the old key, which is the old link.
-                links.remove(&link);
-                links.insert(link, ());
+                entry.links.remove(&link);
+                entry.links.insert(link, ());
+                if is_counting {
+                    next.counting.insert(shop, ());
+                } else {
+                    next.counting.remove(&shop);
+                }
             }
             Record::VisitorKeys(keys) => next.visitor_keys = keys.into(),
             Record::SplitKey(key) => next.split_key = key,

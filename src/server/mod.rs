@@ -25,6 +25,7 @@ use crate::{
         Generations,
         serve::{Authentication, DatabaseSettings, ServeSettings},
     },
+    counters::Counters,
     domain::split::SplitKey,
     feed::{Feed, FeedSettings},
     keeper,
@@ -150,8 +151,9 @@ impl Server {
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
+        let counters = Counters::default();
         let recorder = match &clicks {
-            Some(clicks) => clicks.start(&store, &metrics, stopping.clone(), &mut tasks),
+            Some(clicks) => clicks.start(&store, &live, &counters, &metrics, stopping.clone(), &mut tasks),
             None => Recorder::ignoring(),
         };
         let visitor_keys = settings.visitor_keys.iter().flat_map(Generations::iter);
@@ -164,8 +166,15 @@ impl Server {
                 "SMARTLINKS_VISITOR_KEY_FILE is not set: visitors of shops with the mode DAILY are unknown",
             );
         }
-        let resolver =
-            Resolver::new(live.clone(), classifier, recorder, visitor_keys, &metrics, stopping.clone());
+        let resolver = Resolver::new(
+            live.clone(),
+            classifier,
+            recorder,
+            counters,
+            visitor_keys,
+            &metrics,
+            stopping.clone(),
+        );
         let described = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)

@@ -82,6 +82,10 @@ pub struct Metrics {
     pub clicks_rolled: Counter,
     /// Tries to count that failed.
     pub roll_failures: Counter,
+    /// When the counters that rules look at were last read, in seconds since 1970; 0 = never, or no rule looks.
+    pub counters_read: Gauge<f64, AtomicU64>,
+    /// Reads of those counters that failed.
+    pub counter_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -119,6 +123,8 @@ impl Metrics {
             roll_lag: Gauge::default(),
             clicks_rolled: Counter::default(),
             roll_failures: Counter::default(),
+            counters_read: Gauge::default(),
+            counter_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -179,6 +185,11 @@ impl Metrics {
         to.register_with_unit("roll_lag", help, Unit::Seconds, self.roll_lag.clone());
         to.register("clicks_rolled", "Clicks that this server counted", self.clicks_rolled.clone());
         to.register("roll_failures", "Tries to count clicks that failed", self.roll_failures.clone());
+        let help =
+            "When the counters of rules were last read, since 1970; 0 = never, or no rule looks at one";
+        to.register_with_unit("counters_read_timestamp", help, Unit::Seconds, self.counters_read.clone());
+        let failures = self.counter_failures.clone();
+        to.register("counter_failures", "Reads of the counters of rules that failed", failures);
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }
@@ -211,6 +222,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 29);
+        assert_eq!(text.matches("# HELP").count(), 31);
     }
 }

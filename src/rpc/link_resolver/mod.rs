@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     classify::Classifier,
+    counters::Counters,
     domain::{fault::Faults, limits, revision::Revision},
     index::Broken,
     live::{Live, Source},
@@ -43,6 +44,7 @@ pub struct Resolver {
     live: Live,
     classifier: Arc<Classifier>,
     recorder: Recorder,
+    counters: Counters,
     visitor_keys: Arc<VisitorKeys>,
     tally: Arc<Tally>,
     /// True when the server is about to stop: streams then finish what is there and end.
@@ -55,11 +57,13 @@ impl Resolver {
         live: Live,
         classifier: Arc<Classifier>,
         recorder: Recorder,
+        counters: Counters,
         visitor_keys: Arc<VisitorKeys>,
         metrics: &Metrics,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { live, classifier, recorder, visitor_keys, tally: Arc::new(Tally::new(metrics)), stop }
+        let tally = Arc::new(Tally::new(metrics));
+        Self { live, classifier, recorder, counters, visitor_keys, tally, stop }
     }
 
     /// Answers from the index in use, and records the visit if it is a click.
@@ -67,17 +71,25 @@ impl Resolver {
         let loaded = self.live.load();
         let Some(snapshot) = loaded.as_ref() else { return Answered::at_once(Err(not_loaded())) };
         let visit = question.visit(&self.classifier);
-        let mut resolution = match snapshot.resolve(&visit) {
-            Ok(resolution) => resolution,
+        let mut asked = match snapshot.ask(&visit) {
+            Ok(asked) => asked,
             Err(no_shop) => {
                 self.tally.count_nowhere(visit.channel);
                 return Answered::at_once(Err(answer::about(no_shop.into(), question)));
             }
         };
+        // Most links look at no counter: they stop at a look at a flag.
+        let ticket = asked.counting().and_then(|counting| {
+            let (totals, ticket) = self.counters.count(counting);
+            asked.counted(totals);
+            ticket
+        });
+        let mut resolution = asked.answer();
         let pending = match (visit.click_id, resolution.kept.take()) {
             (Some(id), Some(kept)) => {
                 let sealed = snapshot.visitor_keys();
-                self.recorder.record(|| click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed))
+                let click = || click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed);
+                self.recorder.record(ticket, click)
             }
             // A look-up.
             (None, _) | (_, None) => Ok(None),

@@ -18,7 +18,7 @@ use crate::{
         limits,
         name::ShopId,
         revision::Revision,
-        visit::{Channel, Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Totals, Visit},
         visitor::KnownVisitor,
     },
     proto::{Purpose, RequestHeaders, ResolveRequest, Visitor, resolve_request},
@@ -127,6 +127,7 @@ impl<'a> Question<'a> {
                 from_cookie: visitor.from_cookie,
             }),
             opted_out: headers.is_some_and(opts_out),
+            totals: Totals::default(),
         }
     }
 }

@@ -313,6 +313,7 @@ mod tests {
     use super::*;
     use crate::{
         classify::Classifier,
+        counters::Counters,
         index::Writer,
         live::{Live, Source},
         proto::{Purpose, resolve_request::Site},
@@ -328,6 +329,7 @@ mod tests {
             live.clone(),
             Arc::new(Classifier::default()),
             Recorder::ignoring(),
+            Counters::default(),
             Arc::default(),
             &Metrics::new().0,
             stopped,

@@ -197,7 +197,8 @@ async fn erase_clicks(
     let delete = |chosen: &str| {
         format!(
             "DELETE FROM clicks.click WHERE {of_day} AND ctid = ANY (ARRAY(
-                SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2)) RETURNING id, at"
+                SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2))
+             RETURNING id, at, batch, slug, partner, traffic = 'human' AND reason IN ('rule', 'default')"
         )
     };
     let rows = match scope {
@@ -215,6 +216,8 @@ async fn erase_clicks(
     if rows.is_empty() {
         return Ok(Erased::default());
     }
+    // Before the mark: whoever counts the day anew takes both in this order.
+    uncount(transaction, shop, scope, &rows).await?;
     // A mark that is there is written anew: whoever takes it away meanwhile has not seen what is removed here.
     let mark = "INSERT INTO clicks.reroll (shop, day) VALUES ($1, $2)
         ON CONFLICT (shop, day) DO UPDATE SET day = excluded.day";
@@ -234,6 +237,41 @@ async fn erase_clicks(
     let entry = ErasureEntry { shop, scope, clicks, conversions: 0, times };
     let position = ledger::enter_erasure(transaction, &entry).await?;
     Ok(Erased { clicks, conversions: 0, nameless: i64::try_from(nameless).unwrap_or(i64::MAX), position })
+}
+
+/// Takes clicks that are erased out of the counters that rules look at, as far as they are in them: as nobody may know of
+/// them any more, no rule may.
+async fn uncount(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+    erased: &[Row],
+) -> Result<(), StoreError> {
+    let names = match scope {
+        ErasureScope::Day(_) | ErasureScope::Visitor(_) => {
+            &[("counter_link", "slug"), ("counter_partner", "partner")][..]
+        }
+        // The others went at the beginning, with what the log does not have any more.
+        ErasureScope::Partner(_) => &[("counter_link", "slug")],
+        ErasureScope::Everything => &[],
+    };
+    // Whoever counts waits: a click is in the counters or not.
+    transaction.execute("SELECT FROM clicks.roller FOR UPDATE", &[]).await.map_err(sql_error)?;
+    for (table, name) in names {
+        let counted = erased.iter().filter(|row| row.get(5));
+        let named =
+            counted.filter_map(|row| Some((row.get::<_, Option<&str>>(*name)?, row.get::<_, i64>(2))));
+        let (named, batches): (Vec<&str>, Vec<i64>) = named.unzip();
+        let statement = format!(
+            "WITH less AS (
+                SELECT name, count(*) AS clicks FROM unnest($2::text[], $3::bigint[]) AS gone (name, batch)
+                JOIN clicks.ledger USING (batch) WHERE position <= (SELECT position FROM clicks.roller) GROUP BY name)
+             UPDATE clicks.{table} AS kept SET clicks = kept.clicks - less.clicks FROM less
+             WHERE kept.shop = $1 AND kept.{name} = less.name"
+        );
+        transaction.execute(&statement, &[&shop, &named, &batches]).await.map_err(sql_error)?;
+    }
+    Ok(())
 }
 
 /// Takes from conversions what tells one visitor from another.

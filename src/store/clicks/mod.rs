@@ -5,6 +5,7 @@
 mod check;
 mod conversion_row;
 mod conversions;
+mod counters;
 mod days;
 mod entry;
 mod erase;
@@ -20,6 +21,7 @@ mod waiting;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
 pub use conversions::Recording;
+pub use counters::{CounterReader, CountersOf, CountersRead};
 pub use days::Days;
 pub use entry::Erasure;
 pub use erase::{Erased, Eraser};

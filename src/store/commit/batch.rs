@@ -322,6 +322,8 @@ fn names_in_routing(link: &Link) -> BTreeSet<(&'static str, String)> {
             | Predicate::InEu {}
             | Predicate::NewVisitor {}
             | Predicate::VisitorTotalVisits(_)
+            | Predicate::LinkTotalVisits(_)
+            | Predicate::PartnerTotalVisits(_)
             | Predicate::ReferrerHost { .. }
             | Predicate::Query { .. }
             | Predicate::ClientAddress(_)

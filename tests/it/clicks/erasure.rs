@@ -167,6 +167,22 @@ async fn each_scope_is_erased_whole_and_nothing_else() {
         let counters = "SELECT count(*) FROM clicks.counter_partner WHERE shop = 'acme' AND partner = 'anna'";
         assert_eq!(number(&client, counters).await, i64::from(case == "day" || case == "visitor"), "{case}");
 
+        // What rules look at has lost just what was erased.
+        for (table, name) in [("counter_link", "slug"), ("counter_partner", "partner")] {
+            let query = format!(
+                "SELECT shop, {name}, clicks FROM clicks.{table} WHERE clicks > 0 ORDER BY shop, {name}"
+            );
+            let log = format!(
+                "SELECT shop, {name}, count(*) FROM clicks.click WHERE {name} IS NOT NULL AND traffic = 'human'
+                 AND reason IN ('rule', 'default') GROUP BY 1, 2 ORDER BY shop, {name}"
+            );
+            let rows = async |query: &str| -> Vec<(String, String, i64)> {
+                let rows = client.query(query, &[]).await.unwrap();
+                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+            };
+            assert_eq!(rows(&query).await, rows(&log).await, "{case}");
+        }
+
         // Asked again there is nothing to do.
         assert_eq!(erase(&world, scope).await, EraseClicksResponse::default(), "{case}");
     }

@@ -1,6 +1,7 @@
 //! Clicks on their way from the visitor over the local log to PostgreSQL, and from there to whoever counts them.
 
 mod conversions;
+mod counters;
 mod erasure;
 mod figures;
 mod ledger;

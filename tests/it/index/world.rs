@@ -21,7 +21,7 @@ use smartlinks::{
         utm::{Template, Utm},
         visit::{
             Attribution, Channel, Headers, Hints, Miss, NoShop, Resolution, ResolveReason, Site, Target,
-            Visit,
+            Totals, Visit,
         },
         visitor::{KnownVisitor, VisitorMode},
     },
@@ -207,6 +207,7 @@ pub(super) struct Ask {
     /// How often the visitor has come, and whether a cookie says so.
     pub(super) visitor: Option<(Option<u64>, bool)>,
     pub(super) opted_out: bool,
+    pub(super) totals: Totals,
 }
 
 impl Default for Ask {
@@ -229,6 +230,7 @@ impl Default for Ask {
             attributes: HashMap::new(),
             visitor: None,
             opted_out: false,
+            totals: Totals::default(),
         }
     }
 }
@@ -295,6 +297,7 @@ impl Ask {
                 from_cookie,
             }),
             opted_out: self.opted_out,
+            totals: self.totals,
         })
     }
 }
