@@ -49,6 +49,24 @@ impl Link {
         self.routing.check(shop, &mut faults);
         faults
     }
+
+    /// Returns this link with all that an edit can write as it was in an older state of it; what is switched, its state,
+    /// stays. Rules that were taken away since come back under their ids, which mean what they meant; those that go stay
+    /// used.
+    pub fn rolled_back(&self, old: &Self) -> Self {
+        let Self { shop, slug, is_default, state, routing, .. } = self;
+        let back: HashSet<&RuleId> = old.routing.rules.iter().map(|rule| &rule.id).collect();
+        let used = routing.retired_rules.iter().chain(routing.rules.iter().map(|rule| &rule.id));
+        let retired_rules = used.filter(|id| !back.contains(id)).cloned().collect();
+        Self {
+            shop: shop.clone(),
+            slug: slug.clone(),
+            is_default: *is_default,
+            state: *state,
+            routing: Routing { retired_rules, ..old.routing.clone() },
+            ..old.clone()
+        }
+    }
 }
 
 /// A link's description: at most 1,000 characters, lines allowed.

@@ -297,7 +297,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::LinkExpired
         | ErrorReason::LinkPaused
         | ErrorReason::LinkNotStarted
-        | ErrorReason::LinkDeleted => Code::NotFound,
+        | ErrorReason::LinkDeleted
+        | ErrorReason::RevisionNotFound => Code::NotFound,
         ErrorReason::AlreadyExists | ErrorReason::HostTaken => Code::AlreadyExists,
         ErrorReason::StaleEtag | ErrorReason::WriteConflict => Code::Aborted,
         ErrorReason::InUse

@@ -38,7 +38,7 @@ impl Json {
         serde_json::to_vec(object).map(Self).map_err(|error| StoreError::Other(error.into()))
     }
 
-    fn parse<T: DeserializeOwned>(&self) -> Result<T, Cause> {
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Cause> {
         Ok(serde_json::from_slice(&self.0)?)
     }
 }

@@ -124,6 +124,7 @@ diesel::table! {
         actor -> Text,
         object -> Jsonb,
         deleted -> Bool,
+        comment -> Text,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Reading collects every fault with the path of the field as the caller wrote it, and returns `None` where there is no
 //! value because of one. Writing cannot fail.
 
+pub mod changes;
 pub mod choice;
 pub mod condition;
 pub mod link;

@@ -7,7 +7,7 @@ use super::{
     pages::Page,
     sound,
     stamp::{Stamp, Stamped},
-    writes::{Writer, read_request_id, revision_of},
+    writes::{Writer, read_comment, read_request_id, revision_of},
 };
 use crate::{
     domain::{
@@ -38,10 +38,11 @@ pub(super) async fn create(
     let mut faults = Faults::new();
     let key = read_request_id(&id, "CreateLink", &rest, &mut faults);
     let new = NewLink::read("link".to_owned(), wire, None, &mut faults);
-    let new = sound(new, faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let (new, comment) = sound(new.zip(comment), faults)?;
     let shop = new.link.shop.clone();
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only).repeatable(key);
+    let writer = Writer::new(store, caller, validate_only, comment).repeatable(key);
     let written = link_writes::create(store, &writer, &shop, vec![new]).await?;
     Ok(proto::CreateLinkResponse {
         link: written.links.into_iter().next(),
@@ -100,9 +101,10 @@ pub(super) async fn update(
     let shop = take(ShopId::fold(&wire.shop), &Path::root("link").field("shop"), &mut faults);
     let mask = (request.update_mask, "update_mask".to_owned());
     let change = Change::read("link".to_owned(), wire, mask, shop.as_ref(), &mut faults);
-    let (shop, change) = sound(shop.zip(change), faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let ((shop, change), comment) = sound(shop.zip(change).zip(comment), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     let written = link_writes::update(store, &writer, &shop, vec![change]).await?;
     Ok(proto::UpdateLinkResponse {
         link: written.links.into_iter().next(),

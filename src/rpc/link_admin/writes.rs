@@ -11,7 +11,7 @@ use super::refusals::{self, Place};
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
-        revision::Revision,
+        revision::{Comment, Revision},
     },
     proto::ErrorReason,
     rpc::{
@@ -30,6 +30,7 @@ pub(super) struct Writer<'a> {
     store: &'a Store,
     caller: Caller,
     validate_only: bool,
+    comment: Comment,
     request: Option<RequestKey>,
 }
 
@@ -44,8 +45,8 @@ pub(super) enum References {
 
 impl<'a> Writer<'a> {
     /// Writes, or only tries to.
-    pub(super) fn new(store: &'a Store, caller: Caller, validate_only: bool) -> Self {
-        Self { store, caller, validate_only, request: None }
+    pub(super) fn new(store: &'a Store, caller: Caller, validate_only: bool, comment: Comment) -> Self {
+        Self { store, caller, validate_only, comment, request: None }
     }
 
     /// Writes once, however often the request is repeated. A trial run stores no request.
@@ -102,6 +103,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Option<Committed>, CommitError> {
         let commit = Commit {
             actor: self.caller.actor().to_owned(),
+            comment: self.comment.clone(),
             puts,
             request: self.request.clone(),
             allow_missing_references: references == References::MayBeMissing,
@@ -147,6 +149,11 @@ pub(super) fn read_request_id(
     let id = take(Uuid::try_parse(id).map_err(malformed), &Path::root("request_id"), faults)?;
     let fingerprint = Sha256::digest(request.encode_to_vec()).into();
     Some(RequestKey { id, rpc, fingerprint })
+}
+
+/// Reads why something is written.
+pub(super) fn read_comment(text: &str, faults: &mut Faults) -> Option<Comment> {
+    take(Comment::parse(text), &Path::root("comment"), faults)
 }
 
 /// Returns the revision of an answer: 0 if nothing was written.

@@ -12,7 +12,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    RequestKey,
+    Commit, RequestKey,
     batch::{Codes, Hosts, Keys, Links, Log, Names, Partners, Programs, Shops},
 };
 
@@ -382,18 +382,19 @@ async fn write_names(
 pub(super) async fn history(
     mut connection: &AsyncPgConnection,
     stamp: Stamp,
-    actor: &str,
+    commit: &Commit,
     log: &Log,
 ) -> QueryResult<()> {
     sql_query(
-        "INSERT INTO history (kind, shop, key, revision, at, actor, object, deleted)
-         SELECT kind, shop, key, $1, $2, $3, object, deleted
-         FROM unnest($4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bool[])
+        "INSERT INTO history (kind, shop, key, revision, at, actor, comment, object, deleted)
+         SELECT kind, shop, key, $1, $2, $3, $4, object, deleted
+         FROM unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::bool[])
             AS log (kind, shop, key, object, deleted)",
     )
     .bind::<BigInt, _>(stamp.revision)
     .bind::<Timestamptz, _>(stamp.committed_at)
-    .bind::<Text, _>(actor)
+    .bind::<Text, _>(&commit.actor)
+    .bind::<Text, _>(commit.comment.as_str())
     .bind::<Array<Text>, _>(&log.kind)
     .bind::<Array<Text>, _>(&log.shop)
     .bind::<Array<Text>, _>(&log.key)
