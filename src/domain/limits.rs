@@ -44,6 +44,8 @@ pub const SHARED_PARTNERS: usize = 10_000;
 pub const SHARED_PROGRAMS: usize = 500;
 /// Rules of a link.
 pub const RULES: usize = 1_000;
+/// Golden clicks of a link.
+pub const GOLDEN_CLICKS: usize = 50;
 /// Rules of a link that were taken away, whose ids stay used.
 pub const RETIRED_RULES: usize = 10_000;
 /// Levels of a condition.

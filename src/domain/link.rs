@@ -9,6 +9,7 @@ use super::{
     condition::Condition,
     destination::Destination,
     fault::{Faults, Problem, Reason},
+    golden::{self, GoldenClick},
     limits,
     name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, check_text},
     partner::check_tags,
@@ -38,6 +39,9 @@ pub struct Link {
     pub sharing: Sharing,
     /// What decides where its clicks go.
     pub routing: Routing,
+    /// Visits that writes of it try out; no click looks at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub golden_clicks: Vec<GoldenClick>,
 }
 
 impl Link {
@@ -47,6 +51,7 @@ impl Link {
         check_tags(&self.tags, &mut faults);
         self.sharing.check(&mut faults);
         self.routing.check(shop, &mut faults);
+        golden::check(&self.golden_clicks, &mut faults);
         faults
     }
 

@@ -18,6 +18,7 @@ pub mod fact;
 pub mod fault;
 pub mod fingerprint;
 pub mod geo;
+pub mod golden;
 pub mod host;
 pub mod language;
 pub mod limits;

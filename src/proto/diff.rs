@@ -109,7 +109,8 @@ fn unset(field: &FieldDescriptor) -> Option<Value> {
         Kind::String | Kind::Bytes => Value::String(String::new()),
         Kind::Bool => Value::Bool(false),
         Kind::Enum(names) => Value::String(names.default_value().name().to_owned()),
-        Kind::Message(_) => Value::Null,
+        // Of messages only a map is there without being set.
+        Kind::Message(_) => Value::Object(Map::new()),
         _number => Value::from(0),
     })
 }

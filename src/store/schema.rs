@@ -93,6 +93,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        golden_clicks -> Jsonb,
     }
 }
 

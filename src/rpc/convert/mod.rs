@@ -6,6 +6,7 @@
 pub mod changes;
 pub mod choice;
 pub mod condition;
+pub mod golden;
 pub mod link;
 pub mod mask;
 pub mod net;
@@ -14,6 +15,7 @@ pub mod policy;
 pub mod predicate;
 pub mod shop;
 pub mod time;
+pub mod visit;
 
 #[cfg(test)]
 mod round_trip;

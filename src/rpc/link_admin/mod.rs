@@ -1,6 +1,7 @@
 //! `LinkAdmin`: shops, programs, partners, links, one file per family.
 
 mod batch;
+mod golden;
 mod history;
 mod link_writes;
 mod links;

@@ -2,6 +2,7 @@
 
 use super::{
     Faults, Path, check_etag,
+    golden::{self, Draft, Golden},
     history::{at_revision, differences, read_revision},
     links::{deleted, find},
     live_shop, may,
@@ -49,7 +50,8 @@ pub(super) async fn rollback(
     let comment = read_comment(&request.comment, &mut faults);
     let (((shop, slug), to), comment) = sound(shop.zip(slug).zip(to).zip(comment), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only, comment);
+    let writer = Writer::new(store, caller, request.validate_only, comment)
+        .trying(Golden::of(request.allow_failing_golden_clicks));
     let call = Call { shop, slug, to, etag: request.etag };
     retrying(|| write_back(store, &writer, &call)).await
 }
@@ -68,10 +70,13 @@ async fn write_back(
     check_etag(&call.etag, stored.revision, &format!("the link `{}`", call.slug))?;
     let old = at_revision(store, &call.shop, &call.slug, call.to).await?.value;
     let (stamp, revision) = (Stamp::of(&stored), stored.revision);
+    let tried_by = settings.clone();
     let back = blocking(move || roll_back(&stored.value, &old, &settings)).await??;
     let Back { link, faults, mut warnings, changes, change_count } = back;
     sound(Some(()), faults)?;
 
+    let drafts = Draft::of("link", &link).into_iter().collect();
+    warnings.extend(golden::try_out(store, &call.shop, &tried_by, drafts, writer.golden()).await?);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let place = Place::Link("link", &answer);

@@ -183,6 +183,7 @@ fn default_link_of(shop: &ShopId, slug: Slug, faults: &mut Faults) -> Option<Lin
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing::to(take(Destination::parse(""), &path, faults)?),
+        golden_clicks: Vec::new(),
     })
 }
 

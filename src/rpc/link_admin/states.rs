@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{
-    Path, check_etag, key,
+    Path, check_etag,
+    golden::{self, Draft, Golden},
+    key,
     links::{deleted, find},
     live_shop, may,
     refusals::{Place, named_at},
@@ -151,6 +153,8 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     let stamp = Stamp::of(&stored);
     let link = Link { state: LinkState::Active, ..stored.value };
     let mut warnings = of_old_link(&link, &settings);
+    let drafts = Draft::of("link", &link).into_iter().collect();
+    warnings.extend(golden::try_out(store, &call.shop, &settings, drafts, Golden::MayFail).await?);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: false };

@@ -7,7 +7,10 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::refusals::{self, Place};
+use super::{
+    golden::Golden,
+    refusals::{self, Place},
+};
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
@@ -31,6 +34,7 @@ pub(super) struct Writer<'a> {
     caller: Caller,
     validate_only: bool,
     comment: Comment,
+    golden: Golden,
     request: Option<RequestKey>,
 }
 
@@ -46,12 +50,22 @@ pub(super) enum References {
 impl<'a> Writer<'a> {
     /// Writes, or only tries to.
     pub(super) fn new(store: &'a Store, caller: Caller, validate_only: bool, comment: Comment) -> Self {
-        Self { store, caller, validate_only, comment, request: None }
+        Self { store, caller, validate_only, comment, golden: Golden::MustPass, request: None }
     }
 
     /// Writes once, however often the request is repeated. A trial run stores no request.
     pub(super) fn repeatable(self, request: Option<RequestKey>) -> Self {
         Self { request: request.filter(|_| !self.validate_only), ..self }
+    }
+
+    /// Says what golden clicks that go elsewhere are to the links that are written.
+    pub(super) fn trying(self, golden: Golden) -> Self {
+        Self { golden, ..self }
+    }
+
+    /// Returns what golden clicks that go elsewhere are.
+    pub(super) fn golden(&self) -> Golden {
+        self.golden
     }
 
     /// Writes new objects, or answers what the same request was answered before.

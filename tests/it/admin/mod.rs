@@ -4,6 +4,7 @@ mod bad_input;
 mod batches;
 mod deletes;
 pub(crate) mod fixture;
+mod golden;
 mod history;
 mod layers;
 mod links;

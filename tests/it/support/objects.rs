@@ -97,6 +97,7 @@ pub(crate) fn link(shop: &str, own: &str) -> Link {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing::to(destination(own)),
+        golden_clicks: Vec::new(),
     }
 }
 
