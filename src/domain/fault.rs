@@ -35,6 +35,8 @@ pub enum Reason {
     RequestIdReused,
     /// A stream token is garbled or foreign.
     InvalidStreamToken,
+    /// A golden click would go elsewhere than it has to.
+    GoldenClickFailed,
 }
 
 /// What is wrong with one value, without saying where it stands.

@@ -4,6 +4,8 @@
 pub const DISPLAY_NAME_CHARS: usize = 120;
 /// Characters of a link's description.
 pub const DESCRIPTION_CHARS: usize = 1_000;
+/// Characters of a comment on a write.
+pub const COMMENT_CHARS: usize = 500;
 /// Bytes of a slug, id, code, alias or tag.
 pub const NAME_BYTES: usize = 64;
 /// Bytes of a destination, as written.
@@ -42,6 +44,8 @@ pub const SHARED_PARTNERS: usize = 10_000;
 pub const SHARED_PROGRAMS: usize = 500;
 /// Rules of a link.
 pub const RULES: usize = 1_000;
+/// Golden clicks of a link.
+pub const GOLDEN_CLICKS: usize = 50;
 /// Rules of a link that were taken away, whose ids stay used.
 pub const RETIRED_RULES: usize = 10_000;
 /// Variants of a rule.
@@ -72,6 +76,12 @@ pub const PAGE_SIZE: usize = 50;
 pub const MAX_PAGE_SIZE: usize = 1_000;
 /// Bytes of a page at which it ends early.
 pub const PAGE_BYTES: usize = 1_024 * 1_024;
+/// Changed fields of one revision that a list of revisions names.
+pub const REVISION_FIELDS: usize = 100;
+/// Fields that differ between two revisions that one answer tells of.
+pub const FIELD_CHANGES: usize = 1_000;
+/// Bytes of an old or new value of such a field; a longer one is cut.
+pub const CHANGED_VALUE_BYTES: usize = 2_000;
 /// Hours that a click id sent by a caller may be old.
 pub const CLICK_ID_AGE_HOURS: i64 = 24;
 /// Minutes that a click id sent by a caller may be ahead.

@@ -9,6 +9,7 @@ use super::{
     condition::Condition,
     destination::Destination,
     fault::{Faults, Problem, Reason},
+    golden::{self, GoldenClick},
     limits,
     name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, VariantId, check_text},
     partner::check_tags,
@@ -39,6 +40,9 @@ pub struct Link {
     pub sharing: Sharing,
     /// What decides where its clicks go.
     pub routing: Routing,
+    /// Visits that writes of it try out; no click looks at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub golden_clicks: Vec<GoldenClick>,
 }
 
 impl Link {
@@ -48,7 +52,26 @@ impl Link {
         check_tags(&self.tags, &mut faults);
         self.sharing.check(&mut faults);
         self.routing.check(shop, &mut faults);
+        golden::check(&self.golden_clicks, &mut faults);
         faults
+    }
+
+    /// Returns this link with all that an edit can write as it was in an older state of it; what is switched, its state,
+    /// stays. Rules that were taken away since come back under their ids, which mean what they meant; those that go stay
+    /// used.
+    pub fn rolled_back(&self, old: &Self) -> Self {
+        let Self { shop, slug, is_default, state, routing, .. } = self;
+        let back: HashSet<&RuleId> = old.routing.rules.iter().map(|rule| &rule.id).collect();
+        let used = routing.retired_rules.iter().chain(routing.rules.iter().map(|rule| &rule.id));
+        let retired_rules = used.filter(|id| !back.contains(id)).cloned().collect();
+        Self {
+            shop: shop.clone(),
+            slug: slug.clone(),
+            is_default: *is_default,
+            state: *state,
+            routing: Routing { retired_rules, ..old.routing.clone() },
+            ..old.clone()
+        }
     }
 }
 

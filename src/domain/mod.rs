@@ -19,6 +19,7 @@ pub mod fault;
 pub mod fingerprint;
 pub mod fit;
 pub mod geo;
+pub mod golden;
 pub mod host;
 pub mod language;
 pub mod limits;

@@ -262,6 +262,7 @@ impl From<Reason> for ErrorReason {
             Reason::UnknownReference => Self::UnknownReference,
             Reason::RequestIdReused => Self::RequestIdReused,
             Reason::InvalidStreamToken => Self::InvalidStreamToken,
+            Reason::GoldenClickFailed => Self::GoldenClickFailed,
         }
     }
 }
@@ -289,7 +290,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::InvalidPageToken
         | ErrorReason::UnknownReference
         | ErrorReason::RequestIdReused
-        | ErrorReason::InvalidStreamToken => Code::InvalidArgument,
+        | ErrorReason::InvalidStreamToken
+        | ErrorReason::GoldenClickFailed => Code::InvalidArgument,
         ErrorReason::ShopNotFound
         | ErrorReason::ProgramNotFound
         | ErrorReason::PartnerNotFound
@@ -297,7 +299,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::LinkExpired
         | ErrorReason::LinkPaused
         | ErrorReason::LinkNotStarted
-        | ErrorReason::LinkDeleted => Code::NotFound,
+        | ErrorReason::LinkDeleted
+        | ErrorReason::RevisionNotFound => Code::NotFound,
         ErrorReason::AlreadyExists | ErrorReason::HostTaken => Code::AlreadyExists,
         ErrorReason::StaleEtag | ErrorReason::WriteConflict => Code::Aborted,
         ErrorReason::InUse

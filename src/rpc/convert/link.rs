@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Path,
     choice::{self, Choice},
-    condition, list,
+    condition, golden, list,
     mask::{Fields, Table},
     policy, required, take, texts, time,
 };
@@ -13,6 +13,7 @@ use crate::{
     domain::{
         destination::Destination,
         fault::{Faults, Problem},
+        golden::GoldenClick,
         link::{Description, Link, LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
         name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, VariantId},
         policy::QueryPolicy,
@@ -38,6 +39,7 @@ pub const FIELDS: Table<proto::Link> = Table {
         ("expire_time", |link| link.expire_time.is_some()),
         ("expired_destination", |link| link.expired_destination.is_some()),
         ("tags", |link| !link.tags.is_empty()),
+        ("golden_clicks", |link| !link.golden_clicks.is_empty()),
     ],
     keys: &["shop", "slug"],
     output_only: &[
@@ -67,6 +69,7 @@ pub struct LinkEdit {
     expire_time: Option<Option<Timestamp>>,
     expired_destination: Option<Option<Destination>>,
     tags: Option<Vec<Tag>>,
+    golden_clicks: Option<Vec<GoldenClick>>,
 }
 
 impl LinkEdit {
@@ -102,6 +105,10 @@ impl LinkEdit {
         edit.read_window(wire, fields, path, faults);
         if fields.has("tags") {
             edit.tags = texts(&wire.tags, &path.field("tags"), faults, Tag::parse);
+        }
+        if fields.has("golden_clicks") {
+            edit.golden_clicks =
+                list(&wire.golden_clicks, &path.field("golden_clicks"), faults, golden::read);
         }
         edit
     }
@@ -167,6 +174,7 @@ impl LinkEdit {
                 expire_time: self.expire_time?,
                 expired_destination: self.expired_destination?,
             },
+            golden_clicks: self.golden_clicks?,
         })
     }
 
@@ -176,6 +184,7 @@ impl LinkEdit {
         put(&self.description, &mut link.description);
         put(&self.sharing, &mut link.sharing);
         put(&self.tags, &mut link.tags);
+        put(&self.golden_clicks, &mut link.golden_clicks);
         let routing = &mut link.routing;
         if let Some(rules) = &self.rules {
             for old in std::mem::replace(&mut routing.rules, rules.clone()) {
@@ -338,6 +347,7 @@ pub fn write(link: &Link) -> proto::Link {
         expire_time: routing.expire_time.map(time::write),
         expired_destination: routing.expired_destination.as_ref().map(|to| to.as_str().to_owned()),
         tags: link.tags.iter().map(Tag::to_string).collect(),
+        golden_clicks: link.golden_clicks.iter().map(golden::write).collect(),
         state: write_state(link.state).into(),
         is_default: link.is_default,
         sharing_summary: Some(write_summary(&link.sharing)),

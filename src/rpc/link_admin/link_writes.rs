@@ -7,6 +7,7 @@ use prost_types::FieldMask;
 
 use super::{
     Faults, Path, Problem, Reason, check_etag,
+    golden::{self, Draft},
     links::{deleted, no_link},
     live_shop,
     refusals::Place,
@@ -130,11 +131,15 @@ pub(super) async fn create(
     new: Vec<NewLink>,
 ) -> Result<Written, Failure> {
     let new: Arc<[NewLink]> = new.into();
+    let mut tried_out = Vec::new();
     let prepare = async {
         let settings = live_shop(store, shop).await?.stored.value.settings;
+        let tried_by = settings.clone();
         let checked = Arc::clone(&new);
         let faults = blocking(move || check_new(&checked, &settings)).await?;
         sound(Some(()), faults)?;
+        let drafts = new.iter().filter_map(|new| Draft::of(&new.path, &new.link)).collect();
+        tried_out = golden::try_out(store, shop, &tried_by, drafts, writer.golden()).await?;
         Ok(new.iter().map(|new| Put::Link(new_put(new.link.clone()))).collect())
     };
     let created_at = async {
@@ -144,7 +149,8 @@ pub(super) async fn create(
     let places: Vec<_> = new.iter().map(|new| Place::Link(&new.path, &new.wire)).collect();
     let done = writer.create(prepare, created_at, &places).await?;
     let now = Timestamp::now();
-    let warnings = new.iter().flat_map(|new| warnings::of_link(&new.link, &new.path, now)).collect();
+    let warnings = new.iter().flat_map(|new| warnings::of_link(&new.link, &new.path, now));
+    let warnings = warnings.chain(tried_out).collect();
     let links = new.iter().map(|new| write(&new.link).stamped(Stamp::new(done))).collect();
     Ok(Written { links, done, warnings })
 }
@@ -176,10 +182,13 @@ async fn update_once(
 ) -> Result<Written, Failure> {
     let settings = live_shop(store, shop).await?.stored.value.settings;
     let stored = read_all(store, shop, changes).await?;
-    let edit = Arc::clone(changes);
+    let (edit, tried_by) = (Arc::clone(changes), settings.clone());
     let edited = blocking(move || edit_all(stored, &edit, &settings)).await?;
-    let Edited { links, faults, warnings } = edited;
+    let Edited { links, faults, mut warnings } = edited;
     sound(Some(()), faults)?;
+    let drafts = changes.iter().zip(&links).filter_map(|(change, link)| Draft::of(&change.path, &link.value));
+    let tried = golden::try_out(store, shop, &tried_by, drafts.collect(), writer.golden()).await?;
+    warnings.extend(tried);
 
     let puts = links.iter().map(|link| {
         let expect = Expect::Revision(link.revision);

@@ -1,12 +1,15 @@
 //! `LinkAdmin`: shops, programs, partners, links, one file per family.
 
 mod batch;
+mod golden;
+mod history;
 mod link_writes;
 mod links;
 mod partners;
 mod portal;
 mod programs;
 mod refusals;
+mod rollback;
 mod sharing;
 mod shops;
 mod stamp;
@@ -104,6 +107,10 @@ calls! {
     list_partner_links(ListPartnerLinksRequest) -> ListPartnerLinksResponse = portal::list;
     batch_create_links(BatchCreateLinksRequest) -> BatchCreateLinksResponse = batch::create;
     batch_update_links(BatchUpdateLinksRequest) -> BatchUpdateLinksResponse = batch::update;
+    list_link_revisions(ListLinkRevisionsRequest) -> ListLinkRevisionsResponse = history::list;
+    get_link_revision(GetLinkRevisionRequest) -> GetLinkRevisionResponse = history::get;
+    rollback_link(RollbackLinkRequest) -> RollbackLinkResponse = rollback::rollback;
+    list_partner_programs(ListPartnerProgramsRequest) -> ListPartnerProgramsResponse = history::partner_programs;
 }
 
 /// Reads the key of an object that a call looks up, capitals made small.

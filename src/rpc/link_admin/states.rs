@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{
-    Path, check_etag, key,
+    Path, check_etag,
+    golden::{self, Draft, Golden},
+    key,
     links::{deleted, find},
     live_shop, may,
     refusals::{Place, named_at},
@@ -17,6 +19,7 @@ use crate::{
     domain::{
         link::{Link, LinkState},
         name::{PartnerCode, ProgramId, ShopId, Slug},
+        revision::Comment,
         shop::ShopSettings,
     },
     proto::{self, ErrorReason, Warning},
@@ -30,13 +33,21 @@ struct Call {
     slug: Slug,
     etag: String,
     validate_only: bool,
+    comment: Comment,
 }
 
 impl Call {
-    fn read(shop: &str, slug: &str, etag: String, validate_only: bool) -> Result<Self, Failure> {
+    fn read(
+        shop: &str,
+        slug: &str,
+        etag: String,
+        validate_only: bool,
+        comment: &str,
+    ) -> Result<Self, Failure> {
         let shop = key(shop, ShopId::fold, "shop")?;
         let slug = key(slug, Slug::fold, "slug")?;
-        Ok(Self { shop, slug, etag, validate_only })
+        let comment = key(comment, Comment::parse, "comment")?;
+        Ok(Self { shop, slug, etag, validate_only, comment })
     }
 }
 
@@ -52,7 +63,8 @@ pub(super) async fn delete(
     caller: Caller,
     request: proto::DeleteLinkRequest,
 ) -> Result<proto::DeleteLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Deleted).await?;
     Ok(proto::DeleteLinkResponse { link, revision })
 }
@@ -62,9 +74,10 @@ pub(super) async fn undelete(
     caller: Caller,
     request: proto::UndeleteLinkRequest,
 ) -> Result<proto::UndeleteLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, call.validate_only);
+    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone());
     let Changed { link, revision, warnings } = retrying(|| bring_back(store, &writer, &call)).await?;
     Ok(proto::UndeleteLinkResponse { link, revision, warnings })
 }
@@ -74,7 +87,8 @@ pub(super) async fn pause(
     caller: Caller,
     request: proto::PauseLinkRequest,
 ) -> Result<proto::PauseLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Paused).await?;
     Ok(proto::PauseLinkResponse { link, revision })
 }
@@ -84,7 +98,8 @@ pub(super) async fn resume(
     caller: Caller,
     request: proto::ResumeLinkRequest,
 ) -> Result<proto::ResumeLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Active).await?;
     Ok(proto::ResumeLinkResponse { link, revision })
 }
@@ -92,7 +107,7 @@ pub(super) async fn resume(
 /// Changes the state of a link that is not deleted.
 async fn change(store: &Store, caller: Caller, call: &Call, to: LinkState) -> Result<Changed, Failure> {
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, call.validate_only);
+    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone());
     retrying(|| write_state(store, &writer, call, to)).await
 }
 
@@ -138,6 +153,8 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     let stamp = Stamp::of(&stored);
     let link = Link { state: LinkState::Active, ..stored.value };
     let mut warnings = of_old_link(&link, &settings);
+    let drafts = Draft::of("link", &link).into_iter().collect();
+    warnings.extend(golden::try_out(store, &call.shop, &settings, drafts, Golden::MayFail).await?);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: false };
@@ -158,7 +175,11 @@ fn of_old_link(link: &Link, settings: &ShopSettings) -> Vec<Warning> {
 }
 
 /// Finds those of the names that lead nowhere by now.
-async fn missing(store: &Store, shop: &ShopId, named: HashSet<Reference>) -> Result<Vec<Reference>, Failure> {
+pub(super) async fn missing(
+    store: &Store,
+    shop: &ShopId,
+    named: HashSet<Reference>,
+) -> Result<Vec<Reference>, Failure> {
     let (mut partners, mut programs, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for reference in named {
         match reference {
@@ -180,7 +201,7 @@ async fn missing(store: &Store, shop: &ShopId, named: HashSet<Reference>) -> Res
 }
 
 /// Warns of a name that leads nowhere.
-fn of_missing(gone: &Reference, place: Place<'_>) -> Warning {
+pub(super) fn of_missing(gone: &Reference, place: Place<'_>) -> Warning {
     let text = format!("{gone} does not exist, or is deleted: what names it never matches");
     warnings::warning(named_at(place, gone), text)
 }

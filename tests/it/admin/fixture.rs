@@ -203,6 +203,20 @@ pub(crate) async fn get_link(client: &mut Client, slug: &str) -> proto::Link {
     client.get_link(request).await.unwrap().into_inner().link.unwrap()
 }
 
+/// A change of some fields of a link, and why.
+pub(crate) fn edit(link: proto::Link, fields: &[&str], comment: &str) -> proto::UpdateLinkRequest {
+    proto::UpdateLinkRequest {
+        link: Some(link),
+        update_mask: mask(fields),
+        comment: comment.to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn update_link(client: &mut Client, request: proto::UpdateLinkRequest) -> proto::Link {
+    client.update_link(request).await.unwrap().into_inner().link.unwrap()
+}
+
 /// What a status says to programs: code, reason, and the first field at fault (else the field in the metadata).
 pub(crate) fn refusal(status: &Status) -> (Code, String, String) {
     let details = status.get_error_details();

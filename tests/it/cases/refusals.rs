@@ -163,6 +163,7 @@ fn link(value: &Value) -> Result<Link, serde_json::Error> {
         state: LinkState::Active,
         sharing,
         routing: serde_json::from_value::<Routing>(Value::Object(fields))?,
+        golden_clicks: Vec::new(),
     })
 }
 
@@ -271,5 +272,6 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::UnknownReference => "UNKNOWN_REFERENCE",
         Reason::RequestIdReused => "REQUEST_ID_REUSED",
         Reason::InvalidStreamToken => "INVALID_STREAM_TOKEN",
+        Reason::GoldenClickFailed => "GOLDEN_CLICK_FAILED",
     }
 }

@@ -11,7 +11,7 @@ use smartlinks::{
         param::OwnParam,
         partner::{Partner, Program},
         policy::QueryPolicy,
-        revision::Revision,
+        revision::{Comment, Revision},
         shop::{Shop, ShopSettings},
         utm::Utm,
         visitor::VisitorMode,
@@ -97,6 +97,7 @@ pub(crate) fn link(shop: &str, own: &str) -> Link {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing::to(destination(own)),
+        golden_clicks: Vec::new(),
     }
 }
 
@@ -152,6 +153,7 @@ pub(crate) fn delete<T>(value: T, read: Revision) -> Write<T> {
 pub(crate) fn commit(puts: Vec<Put>) -> Commit {
     Commit {
         actor: "tester".to_owned(),
+        comment: Comment::default(),
         puts,
         request: None,
         allow_missing_references: false,
