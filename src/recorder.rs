@@ -55,6 +55,10 @@ struct Book {
     failing: AtomicBool,
 }
 
+/// A click in the form in which it is kept.
+#[derive(Clone, Debug)]
+pub struct Note(Vec<u8>);
+
 /// A click that is not kept and whose visitor is to be refused.
 #[derive(Clone, Debug)]
 pub struct NotRecorded(SpoolError);
@@ -90,18 +94,22 @@ impl Recorder {
         Self { book: None }
     }
 
+    /// Writes a click down, to be kept; `None` = clicks are not kept.
+    pub fn note(&self, click: impl FnOnce() -> Click) -> Option<Note> {
+        self.book.is_some().then(|| Note(spool::encode(&click())))
+    }
+
     /// Keeps a click; what is returned, if anything, is to be waited for before the click is answered.
-    pub fn record(&self, click: impl FnOnce() -> Click) -> Result<Option<Pending>, NotRecorded> {
+    pub fn keep(&self, note: &Note) -> Result<Option<Pending>, NotRecorded> {
         let Some(book) = &self.book else { return Ok(None) };
-        match book.spool.append(&spool::encode(&click())) {
-            Ok(sequence) => {
-                book.works();
-                Ok(match book.answer_after {
-                    AnswerAfter::Write => None,
-                    AnswerAfter::Sync => Some(Pending { book: Arc::clone(book), sequence }),
-                })
-            }
-            Err(error) => book.fails(error).map(|()| None),
+        book.settle(book.spool.append(note.as_ref()))
+    }
+
+    /// Keeps clicks that came together, with one write; each has a fate of its own, see [`Recorder::keep`].
+    pub fn keep_all(&self, notes: &[Note]) -> Vec<Result<Option<Pending>, NotRecorded>> {
+        match &self.book {
+            Some(book) => book.spool.append_all(notes).into_iter().map(|fate| book.settle(fate)).collect(),
+            None => notes.iter().map(|_| Ok(None)).collect(),
         }
     }
 }
@@ -116,7 +124,27 @@ impl Pending {
     }
 }
 
+impl AsRef<[u8]> for Note {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Book {
+    /// Says what the log's answer to a click means for its visitor.
+    fn settle(self: &Arc<Self>, fate: Result<Sequence, SpoolError>) -> Result<Option<Pending>, NotRecorded> {
+        match fate {
+            Ok(sequence) => {
+                self.works();
+                Ok(match self.answer_after {
+                    AnswerAfter::Write => None,
+                    AnswerAfter::Sync => Some(Pending { book: Arc::clone(self), sequence }),
+                })
+            }
+            Err(error) => self.fails(error).map(|()| None),
+        }
+    }
+
     fn works(&self) {
         self.metrics.clicks_recorded.inc();
         if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {
