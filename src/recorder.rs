@@ -56,6 +56,13 @@ struct Book {
     failing: AtomicBool,
 }
 
+/// A click in the form in which it is kept.
+#[derive(Debug)]
+pub struct Note {
+    record: Vec<u8>,
+    ticket: Option<Ticket>,
+}
+
 /// A click that is not kept and whose visitor is to be refused.
 #[derive(Clone, Debug)]
 pub struct NotRecorded(SpoolError);
@@ -91,27 +98,24 @@ impl Recorder {
         Self { book: None }
     }
 
-    /// Keeps a click; what is returned, if anything, is to be waited for before the click is answered. A click that
-    /// cannot be kept leaves no trace in the counters that it has a ticket for.
-    pub fn record(
-        &self,
-        ticket: Option<Ticket>,
-        click: impl FnOnce() -> Click,
-    ) -> Result<Option<Pending>, NotRecorded> {
+    /// Writes a click down, to be kept; `None` = clicks are not kept. A click that is not kept after all leaves no trace
+    /// in the counters that it has a ticket for.
+    pub fn note(&self, ticket: Option<Ticket>, click: impl FnOnce() -> Click) -> Option<Note> {
+        self.book.is_some().then(|| Note { record: spool::encode(&click()), ticket })
+    }
+
+    /// Keeps a click; what is returned, if anything, is to be waited for before the click is answered.
+    pub fn keep(&self, note: Note) -> Result<Option<Pending>, NotRecorded> {
         let Some(book) = &self.book else { return Ok(None) };
-        match book.spool.append(&spool::encode(&click())) {
-            Ok(sequence) => {
-                if let Some(ticket) = ticket {
-                    ticket.written(sequence);
-                }
-                book.works();
-                Ok(match book.answer_after {
-                    AnswerAfter::Write => None,
-                    AnswerAfter::Sync => Some(Pending { book: Arc::clone(book), sequence }),
-                })
-            }
-            Err(error) => book.fails(error).map(|()| None),
-        }
+        let fate = book.spool.append(note.as_ref());
+        book.settle(note, fate)
+    }
+
+    /// Keeps clicks that came together, with one write; each has a fate of its own, see [`Recorder::keep`].
+    pub fn keep_all(&self, notes: Vec<Note>) -> Vec<Result<Option<Pending>, NotRecorded>> {
+        let Some(book) = &self.book else { return notes.iter().map(|_| Ok(None)).collect() };
+        let fates = book.spool.append_all(&notes);
+        notes.into_iter().zip(fates).map(|(note, fate)| book.settle(note, fate)).collect()
     }
 }
 
@@ -125,7 +129,34 @@ impl Pending {
     }
 }
 
+impl AsRef<[u8]> for Note {
+    fn as_ref(&self) -> &[u8] {
+        &self.record
+    }
+}
+
 impl Book {
+    /// Says what the log's answer to a click means for its visitor.
+    fn settle(
+        self: &Arc<Self>,
+        note: Note,
+        fate: Result<Sequence, SpoolError>,
+    ) -> Result<Option<Pending>, NotRecorded> {
+        match fate {
+            Ok(sequence) => {
+                if let Some(ticket) = note.ticket {
+                    ticket.written(sequence);
+                }
+                self.works();
+                Ok(match self.answer_after {
+                    AnswerAfter::Write => None,
+                    AnswerAfter::Sync => Some(Pending { book: Arc::clone(self), sequence }),
+                })
+            }
+            Err(error) => self.fails(error).map(|()| None),
+        }
+    }
+
     fn works(&self) {
         self.metrics.clicks_recorded.inc();
         if self.failing.load(Ordering::Relaxed) && self.failing.swap(false, Ordering::Relaxed) {

@@ -16,6 +16,7 @@ use super::{
     geo::Country,
     limits,
     name::{DisplayName, PartnerCode, RuleId},
+    visit::Totals,
 };
 
 /// A visit that is made up, and where it has to go.
@@ -117,6 +118,9 @@ pub struct TestVisit {
     pub visitor_id: String,
     /// How often the visitor has come; `None` = not known.
     pub visitor_total_visits: Option<u64>,
+    /// How often people have clicked on the link, and by way of the partner, this visit included.
+    #[serde(default)]
+    pub totals: Totals,
     /// Facts of the caller.
     pub attributes: HashMap<String, String>,
     /// When it is; `None` = when it is tried out.

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     click::Counters,
@@ -89,7 +90,8 @@ pub struct Visit<'a> {
 }
 
 /// How often people have clicked on what a visit is about, this visit included; `None` = not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Totals {
     /// On the link.
     pub link: Option<u64>,

@@ -1,8 +1,10 @@
-//! Writing: one frame, one write, behind a lock that is held for about as long as the write takes.
+//! Writing: one write for a frame or for those that come together, behind a lock that is held for about as long as the
+//! write takes.
 
 use std::{
     fs::File,
     mem,
+    ops::Range,
     os::unix::fs::FileExt,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -139,35 +141,22 @@ impl Spool {
     /// Writes a frame. When this returns, the end of this process cannot take it away; the end of the machine can until
     /// the disk has confirmed it, see [`Spool::confirmed`].
     pub fn append(&self, content: &[u8]) -> Result<Sequence, SpoolError> {
-        if content.is_empty() || content.len() > FRAME_BYTES {
-            return Err(SpoolError::TooLong { bytes: content.len() });
-        }
+        let written = self.inner.write(&mut self.inner.lock(), &[content])?;
+        Ok(written.start)
+    }
+
+    /// Writes frames as if one after the other, each with a fate of its own, but with one write for all that stand in
+    /// the same segment.
+    pub fn append_all(&self, contents: &[impl AsRef<[u8]>]) -> Vec<Result<Sequence, SpoolError>> {
+        let mut fates = Vec::with_capacity(contents.len());
         let mut writing = self.inner.lock();
-        let writing = &mut *writing;
-        if let Some(confirmed) = writing.failed {
-            return Err(SpoolError::Unconfirmed { confirmed });
+        while let Some(rest) = contents.get(fates.len()..).filter(|rest| !rest.is_empty()) {
+            match self.inner.write(&mut writing, rest) {
+                Ok(written) => fates.extend(written.map(Ok)),
+                Err(error) => fates.push(Err(error)),
+            }
         }
-        if writing.stopping {
-            return Err(SpoolError::Closed);
-        }
-        let bytes = (PREFIX_BYTES + content.len()) as u64;
-        if writing.active.offset + bytes > self.inner.settings.segment_bytes {
-            self.inner.next_segment(writing)?;
-        }
-        let active = &mut writing.active;
-        let sequence = active.next;
-        writing.buffer.clear();
-        writing.framer.write(sequence, content, &mut writing.buffer);
-        // What a failed write leaves is written over by the next frame.
-        let written = active.file.write_all_at(&writing.buffer, active.offset);
-        written.map_err(SpoolError::io("write", &self.inner.folder.segment(active.first)))?;
-        active.offset += bytes;
-        active.next += 1;
-        if sequence == *self.inner.confirmed.borrow() + 1 {
-            // The first since the last sync: the others find the thread awake.
-            self.inner.wake.notify_one();
-        }
-        Ok(sequence)
+        fates
     }
 
     /// Returns the last frame that the disk confirmed, and follows it.
@@ -252,6 +241,52 @@ impl Inner {
 
     pub(super) fn retention(&self) -> Retention {
         Retention { bytes: self.settings.retained_bytes, age: self.settings.retained_for }
+    }
+
+    /// Writes the first of these frames, and with the same write those after it that have room in the same segment.
+    /// Returns their numbers; fails if the first cannot be written.
+    fn write(
+        &self,
+        writing: &mut Writing,
+        contents: &[impl AsRef<[u8]>],
+    ) -> Result<Range<Sequence>, SpoolError> {
+        if let Some(confirmed) = writing.failed {
+            return Err(SpoolError::Unconfirmed { confirmed });
+        }
+        if writing.stopping {
+            return Err(SpoolError::Closed);
+        }
+        let first = writing.active.next;
+        let mut next = first;
+        writing.buffer.clear();
+        for content in contents.iter().map(AsRef::as_ref) {
+            if content.is_empty() || content.len() > FRAME_BYTES {
+                if next > first {
+                    break;
+                }
+                return Err(SpoolError::TooLong { bytes: content.len() });
+            }
+            let end = writing.active.offset + (writing.buffer.len() + PREFIX_BYTES + content.len()) as u64;
+            if end > self.settings.segment_bytes {
+                if next > first {
+                    break;
+                }
+                self.next_segment(writing)?;
+            }
+            writing.framer.write(next, content, &mut writing.buffer);
+            next += 1;
+        }
+        let active = &mut writing.active;
+        // What a failed write leaves is written over by the next one.
+        let written = active.file.write_all_at(&writing.buffer, active.offset);
+        written.map_err(SpoolError::io("write", &self.folder.segment(active.first)))?;
+        active.offset += writing.buffer.len() as u64;
+        active.next = next;
+        if first == *self.confirmed.borrow() + 1 {
+            // The first since the last sync: the others find the thread awake.
+            self.wake.notify_one();
+        }
+        Ok(first..next)
     }
 
     /// Begins the next segment, in the space of the oldest that PostgreSQL has if there is no other.

@@ -16,6 +16,7 @@ use crate::{
         golden::{GoldenClick, TestVisit},
         limits,
         name::{DisplayName, PartnerCode, RuleId},
+        visit::Totals,
     },
     proto,
 };
@@ -62,11 +63,16 @@ fn read_visit(wire: &proto::TestVisit, path: &Path<'_>, faults: &mut Faults) -> 
         check_length(text.unwrap_or_default(), most, &path.field(field), faults);
     }
     visit::check_attributes(&wire.attributes, &path.field("attributes"), faults);
-    let total = u64::try_from(wire.visitor_total_visits).map_err(|_| {
-        let text = "a visitor has made 1 visit or more, this one included; write 0 if it is not known";
-        Problem::new(Reason::OutOfRange, text)
-    });
-    let total = take(total, &path.field("visitor_total_visits"), faults);
+    let mut total = |wire: i64, field: &str| {
+        let total = u64::try_from(wire).map_err(|_| {
+            let text = "there is 1 visit or more, this one included; write 0 if it is not known";
+            Problem::new(Reason::OutOfRange, text)
+        });
+        take(total, &path.field(field), faults).map(|total| Some(total).filter(|total| *total > 0))
+    };
+    let of_visitor = total(wire.visitor_total_visits, "visitor_total_visits");
+    let of_link = total(wire.link_total_visits, "link_total_visits");
+    let of_partner = total(wire.partner_total_visits, "partner_total_visits");
     let time = match &wire.visit_time {
         Some(wire) => time::read(wire, &path.field("visit_time"), faults).map(Some),
         None => Some(None),
@@ -85,7 +91,8 @@ fn read_visit(wire: &proto::TestVisit, path: &Path<'_>, faults: &mut Faults) -> 
         accept_language: wire.accept_language.clone(),
         referer: wire.referer.clone(),
         visitor_id: wire.visitor_id.clone(),
-        visitor_total_visits: Some(total?).filter(|total| *total > 0),
+        visitor_total_visits: of_visitor?,
+        totals: Totals { link: of_link?, partner: of_partner? },
         attributes: wire.attributes.clone(),
         time: time?,
         internal: wire.internal,
@@ -96,6 +103,7 @@ fn write_visit(visit: &TestVisit) -> proto::TestVisit {
     fn text<T: Display>(value: Option<T>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
+    let total = |total: Option<u64>| total.map_or(0, |total| i64::try_from(total).unwrap_or(i64::MAX));
     proto::TestVisit {
         partner: text(visit.partner.as_ref()),
         query: visit.query.clone(),
@@ -110,9 +118,9 @@ fn write_visit(visit: &TestVisit) -> proto::TestVisit {
         accept_language: visit.accept_language.clone(),
         referer: visit.referer.clone(),
         visitor_id: visit.visitor_id.clone(),
-        visitor_total_visits: visit
-            .visitor_total_visits
-            .map_or(0, |total| i64::try_from(total).unwrap_or(i64::MAX)),
+        visitor_total_visits: total(visit.visitor_total_visits),
+        link_total_visits: total(visit.totals.link),
+        partner_total_visits: total(visit.totals.partner),
         attributes: visit.attributes.clone(),
         visit_time: visit.time.map(time::write),
         internal: visit.internal,

@@ -188,6 +188,7 @@ fn judge(
             total_visits: test.visitor_total_visits,
             from_cookie: false,
         }),
+        totals: test.totals,
         opted_out: false,
     };
     let resolution = snapshot.resolve(&visit).ok();
