@@ -107,9 +107,14 @@ fn tidy(inner: &Inner) {
     let now = SystemTime::now();
     let keep = inner.retention();
     loop {
-        let mut writing = inner.lock();
-        let Some(oldest) = writing.shelf.take_expired(keep, now) else { break };
-        if let Err(error) = inner.remove(&mut writing, oldest) {
+        let taken = {
+            let mut writing = inner.lock();
+            writing.shelf.take_expired(keep, now).map(|oldest| (oldest, writing.shipped))
+        };
+        let Some((oldest, shipped)) = taken else { break };
+        // Not under the lock: clicks go on while the disk works.
+        if let Err(error) = inner.discard(oldest.first, shipped) {
+            inner.lock().shelf.put_back(oldest);
             tracing::warn!(%error, "cannot remove an old segment of clicks");
             break;
         }
@@ -128,7 +133,7 @@ fn prepare(inner: &Inner) -> Result<(), SpoolError> {
             return Ok(());
         }
     }
-    // Not under the lock: clicks go on while the disk works.
+    // Not under the lock, as above.
     let prepared = inner.folder.prepare(Maker::Ahead, inner.settings.segment_bytes)?;
     prepared.file.sync_all().map_err(SpoolError::io("sync", &inner.settings.folder))?;
     inner.lock().prepared = Some(prepared);
