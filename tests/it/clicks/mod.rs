@@ -1,7 +1,9 @@
 //! Clicks on their way from the visitor over the local log to PostgreSQL, and from there to whoever counts them.
 
 mod conversions;
+mod doctor;
 mod erasure;
+mod faults;
 mod figures;
 mod ledger;
 mod orders;
