@@ -107,17 +107,17 @@ fn tidy(inner: &Inner) {
     let now = SystemTime::now();
     let keep = inner.retention();
     loop {
-        let taken = {
-            let mut writing = inner.lock();
-            writing.shelf.take_expired(keep, now).map(|oldest| (oldest, writing.shipped))
+        let expired = {
+            let writing = inner.lock();
+            writing.shelf.expired(keep, now).map(|oldest| (oldest.first, writing.shipped))
         };
-        let Some((oldest, shipped)) = taken else { break };
+        let Some((oldest, shipped)) = expired else { break };
         // Not under the lock: clicks go on while the disk works.
-        if let Err(error) = inner.discard(oldest.first, shipped) {
-            inner.lock().shelf.put_back(oldest);
+        if let Err(error) = inner.discard(oldest, shipped) {
             tracing::warn!(%error, "cannot remove an old segment of clicks");
             break;
         }
+        inner.lock().shelf.take(oldest);
     }
     if let Err(error) = prepare(inner) {
         tracing::debug!(%error, "cannot make the next segment of clicks yet");

@@ -298,11 +298,9 @@ impl Inner {
             };
             match made {
                 Err(error) if !fits || error.is_no_space() => {
-                    let Some(oldest) = writing.shelf.take_shipped() else { return Err(error) };
-                    if let Err(error) = self.discard(oldest.first, writing.shipped) {
-                        writing.shelf.put_back(oldest);
-                        return Err(error);
-                    }
+                    let Some(oldest) = writing.shelf.shipped() else { return Err(error) };
+                    self.discard(oldest.first, writing.shipped)?;
+                    writing.shelf.take(oldest.first);
                 }
                 made => return made,
             }
