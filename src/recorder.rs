@@ -123,7 +123,10 @@ impl Pending {
     /// Waits until the disk has confirmed the click, or cannot any more.
     pub async fn confirmed(self) -> Result<(), NotRecorded> {
         match self.book.spool.wait_for(self.sequence).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.book.works();
+                Ok(())
+            }
             Err(error) => self.book.fails(error),
         }
     }
@@ -147,9 +150,12 @@ impl Book {
                 if let Some(ticket) = note.ticket {
                     ticket.written(sequence);
                 }
-                self.works();
                 Ok(match self.answer_after {
-                    AnswerAfter::Write => None,
+                    AnswerAfter::Write => {
+                        self.works();
+                        None
+                    }
+                    // Whether it works the disk says.
                     AnswerAfter::Sync => Some(Pending { book: Arc::clone(self), sequence }),
                 })
             }
@@ -198,5 +204,76 @@ pub async fn measure(spool: Spool, metrics: Metrics, stop: impl Future<Output = 
     tokio::select! {
         () = ticking => {}
         () = stop => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            click::Counters,
+            click_id::ClickId,
+            client::TrafficClass,
+            fact::Fact,
+            revision::Revision,
+            visit::{Attribution, Channel, ResolveReason},
+        },
+        spool::SpoolSettings,
+    };
+
+    fn click() -> Click {
+        Click {
+            id: ClickId::new("2026-11-22T10:00:00Z".parse().unwrap(), [7; 10]),
+            shop: "acme".to_owned().try_into().unwrap(),
+            slug: None,
+            revision: Revision(1),
+            channel: Channel::Link,
+            reason: ResolveReason::Default,
+            rule: None,
+            variant: None,
+            destination: "/sale".to_owned(),
+            partner: None,
+            program: None,
+            attribution: Attribution::NoPartner,
+            traffic: TrafficClass::Human,
+            traffic_why: String::new(),
+            country: None,
+            device: None,
+            os: None,
+            browser: None,
+            language: None,
+            referrer: Fact::Absent,
+            visitor: None,
+            sub_ids: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// A click whose answer waits for a disk that fails, and one after it, are each counted as one thing.
+    async fn counted(when_full: WhenFull) -> (u64, u64, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(SpoolSettings {
+            folder: folder.path().to_owned(),
+            segment_bytes: 4_096,
+            limit_bytes: 1_024 * 1_024,
+            retained_bytes: 0,
+            retained_for: Duration::ZERO,
+            sync_every: Duration::from_secs(3_600),
+        });
+        let (spool, metrics) = (spool.unwrap(), Metrics::new().0);
+        let recorder = Recorder::new(spool.clone(), metrics.clone(), when_full, AnswerAfter::Sync);
+        let pending = recorder.keep(recorder.note(None, click).unwrap()).unwrap().unwrap();
+        spool.fail();
+        let refused = when_full == WhenFull::Refuse;
+        assert_eq!(pending.confirmed().await.is_err(), refused);
+        assert_eq!(recorder.keep(recorder.note(None, click).unwrap()).is_err(), refused);
+        (metrics.clicks_recorded.get(), metrics.clicks_unrecorded.get(), metrics.clicks_refused.get())
+    }
+
+    #[tokio::test]
+    async fn click_that_the_disk_does_not_confirm_is_not_recorded() {
+        assert_eq!(counted(WhenFull::Answer).await, (0, 2, 0));
+        assert_eq!(counted(WhenFull::Refuse).await, (0, 0, 2));
     }
 }

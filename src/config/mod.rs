@@ -7,6 +7,7 @@ use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 pub mod clicks;
 pub mod dev;
+pub mod doctor;
 pub mod gateway;
 pub mod migrate;
 pub mod proxies;

@@ -1,10 +1,12 @@
 //! A server: store, feed, index, services, health and metrics, wired together and started and stopped as one.
 
 mod clicks;
+mod doctor;
 mod geo;
 mod health;
 
 pub use clicks::ship;
+pub use doctor::doctor;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 

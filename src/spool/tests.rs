@@ -1,5 +1,6 @@
 //! Folders of every kind, cut, spoilt, shared and full.
 
+mod faults;
 mod laws;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment, sync};
+use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment};
 
 fn settings(folder: &Path) -> SpoolSettings {
     SpoolSettings {
@@ -395,7 +396,7 @@ async fn whoever_waits_for_the_disk_is_told_that_it_failed() {
     });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
-    sync::fail(spool.inner(), &SpoolError::Closed);
+    spool.fail();
     assert!(matches!(waiting.await.unwrap(), Err(SpoolError::Unconfirmed { confirmed: 0 })));
     assert!(matches!(spool.append(b"click"), Err(SpoolError::Unconfirmed { confirmed: 0 })));
 }

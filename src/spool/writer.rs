@@ -187,9 +187,13 @@ impl Spool {
 
     /// Notes that PostgreSQL has every frame up to this one, and none after it.
     pub fn set_shipped(&self, shipped: Sequence) {
-        let mut writing = self.inner.lock();
-        writing.shipped = shipped;
-        writing.shelf.mark(shipped, SystemTime::now());
+        let before = self.inner.mark(shipped);
+        // After a restore of PostgreSQL: what it lost must not count as shipped after a crash of ours.
+        if shipped < before
+            && let Err(error) = self.inner.note_shipped()
+        {
+            tracing::warn!(%error, "cannot note what PostgreSQL lost of the log of clicks");
+        }
         self.inner.wake.notify_one();
     }
 
@@ -201,12 +205,11 @@ impl Spool {
     /// Gives the log another id: PostgreSQL knows frames under the old one that are not those in this folder.
     pub fn renew_source(&self) -> Result<SourceId, SpoolError> {
         let source = SourceId::random();
+        // First this, so that nothing ever counts as shipped under an id that PostgreSQL does not know.
+        self.inner.mark(0);
+        self.inner.note_shipped()?;
         self.inner.folder.set_source(source)?;
-        let mut writing = self.inner.lock();
-        let writing = &mut *writing;
-        writing.source = source;
-        writing.shipped = 0;
-        writing.shelf.mark(0, SystemTime::now());
+        self.inner.lock().source = source;
         Ok(source)
     }
 
@@ -230,6 +233,12 @@ impl Spool {
 
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
+    }
+
+    /// Fails as when the disk does not confirm what was written.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        sync::fail(&self.inner, &SpoolError::Closed);
     }
 }
 
@@ -324,8 +333,9 @@ impl Inner {
             };
             match made {
                 Err(error) if !fits || error.is_no_space() => {
-                    let Some(oldest) = writing.shelf.take_shipped() else { return Err(self.full()) };
-                    self.remove(writing, oldest)?;
+                    let Some(oldest) = writing.shelf.shipped() else { return Err(error) };
+                    self.discard(oldest.first, writing.shipped)?;
+                    writing.shelf.take(oldest.first);
                 }
                 made => return made,
             }
@@ -333,13 +343,32 @@ impl Inner {
     }
 
     /// Removes a segment that PostgreSQL has. That it does is on the disk first, for the numbers to go on from.
-    pub(super) fn remove(&self, writing: &mut Writing, segment: Sealed) -> Result<(), SpoolError> {
-        let removed =
-            self.folder.set_shipped(writing.shipped).and_then(|()| self.folder.remove_segment(segment.first));
-        if removed.is_err() {
-            writing.shelf.put_back(segment);
+    pub(super) fn discard(&self, first: Sequence, shipped: Sequence) -> Result<(), SpoolError> {
+        match self.folder.set_shipped(shipped) {
+            // A full disk has no room for the note either. The name of the newest segment says as well where to go on.
+            Err(error) if error.is_no_space() => {}
+            noted => noted?,
         }
-        removed
+        self.folder.remove_segment(first)
+    }
+
+    /// Notes in memory what PostgreSQL has. Returns what was noted before.
+    fn mark(&self, shipped: Sequence) -> Sequence {
+        let mut writing = self.lock();
+        writing.shelf.mark(shipped, SystemTime::now());
+        mem::replace(&mut writing.shipped, shipped)
+    }
+
+    /// Notes on the disk what PostgreSQL has, or less, without keeping anybody from writing.
+    pub(super) fn note_shipped(&self) -> Result<(), SpoolError> {
+        loop {
+            let shipped = self.lock().shipped;
+            self.folder.set_shipped(shipped)?;
+            if self.lock().shipped >= shipped {
+                return Ok(());
+            }
+            // Taken back meanwhile.
+        }
     }
 
     fn full(&self) -> SpoolError {

@@ -124,9 +124,7 @@ impl Ingestor {
 
     /// Returns the last number of a local log that is in; `None` if nothing of it ever was.
     pub async fn progress(&self, source: Uuid) -> Result<Option<u64>, StoreError> {
-        let statement = "SELECT sequence FROM clicks.progress WHERE source = $1";
-        let row = self.client.query_opt(statement, &[&source]).await.map_err(sql_error)?;
-        Ok(row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+        ledger::progress(&self.client, source).await
     }
 
     /// Returns the last click that a local log brought here, with its number there; `None` if its last entry added none,
@@ -314,7 +312,12 @@ impl Piece<'_> {
             Ingested { position: 0, applied, duplicates: delivered - applied, rejected, times };
         let last = first + number(self.part.len() as u64) - 1;
         let origin = Origin { source: self.delivery.source, first, last, lost: first - 1 - after };
-        ingested.position = ledger::enter(&transaction, batch, &origin, &ingested).await?;
+        let Some(position) = ledger::enter(&transaction, batch, &origin, &ingested).await? else {
+            // Of a log that was not known there was no row yet that would have kept the other one waiting.
+            self.check(&transaction, after).await?;
+            return Err(StoreError::Conflict("a local log was brought further by two at once".into()).into());
+        };
+        ingested.position = position;
         transaction.commit().await.map_err(sql_error)?;
         Ok(ingested)
     }

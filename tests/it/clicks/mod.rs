@@ -2,7 +2,9 @@
 
 mod conversions;
 mod counters;
+mod doctor;
 mod erasure;
+mod faults;
 mod figures;
 mod ledger;
 mod orders;

@@ -99,6 +99,11 @@ pub(super) async fn figures_equal_the_log(client: &Client) {
     check_same(client, &SAME[..6]).await;
 }
 
+/// Checks that the clicks that are counted are those in the log, and that there are some.
+pub(super) async fn clicks_equal_the_log(client: &Client) {
+    check_same(client, &SAME[..5]).await;
+}
+
 async fn check_same(client: &Client, same: &[(&str, &str)]) {
     for (counted, log) in same {
         let wrong = format!(
