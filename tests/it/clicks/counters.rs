@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    io::Write,
     path::Path,
     time::{Duration, Instant},
 };
@@ -238,10 +239,10 @@ async fn clicks_of_another_server_come_a_little_later() {
         reaches(&one.resolver(), "own", "", round + 1).await;
     }
     lags.sort_unstable();
-    println!(
-        "a click was seen by the other server after {:?} to {:?}, half of them {:?}",
-        lags[0], lags[9], lags[5]
-    );
+    let (least, half, most) = (lags[0], lags[5], lags[9]);
+    let told =
+        format!("a click was seen by the other server after {least:?} to {most:?}, half of them {half:?}");
+    writeln!(std::io::stdout(), "{told}").unwrap();
     // Both at once: each sees its own at once, and both all of them in the end.
     let both = [&one, &other].map(|server| {
         let mut resolver = server.resolver();
