@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    io::Write,
     path::Path,
     time::{Duration, Instant},
 };
@@ -238,10 +239,10 @@ async fn clicks_of_another_server_come_a_little_later() {
         reaches(&one.resolver(), "own", "", round + 1).await;
     }
     lags.sort_unstable();
-    println!(
-        "a click was seen by the other server after {:?} to {:?}, half of them {:?}",
-        lags[0], lags[9], lags[5]
-    );
+    let (least, half, most) = (lags[0], lags[5], lags[9]);
+    let told =
+        format!("a click was seen by the other server after {least:?} to {most:?}, half of them {half:?}");
+    writeln!(std::io::stdout(), "{told}").unwrap();
     // Both at once: each sees its own at once, and both all of them in the end.
     let both = [&one, &other].map(|server| {
         let mut resolver = server.resolver();
@@ -372,13 +373,13 @@ async fn click_that_is_refused_gives_its_number_back() {
             ..RecordSettings::within(folder.path())
         });
         let server = world.serve(ServeSettings { clicks, ..recording(proxy.url(), folder.path()) }).await;
-        let slug = if refuse_when_full { "own" } else { "partners" };
-        let begun = known(&server.resolver(), slug, "bert").await;
+        let (slug, partner) = if refuse_when_full { ("own", "bert") } else { ("partners", "anna") };
+        let begun = known(&server.resolver(), slug, partner).await;
         proxy.cut();
         let (mut kept, mut last) = (0, begun - 1);
         // Until one is not kept: it is refused, or the next sees the same number.
         for _ in 0..MOST {
-            let answer = server.resolver().resolve(of(slug, "bert", Purpose::Click)).await;
+            let answer = server.resolver().resolve(of(slug, partner, Purpose::Click)).await;
             let Ok(answer) = answer else { break };
             let number: i64 = answer.into_inner().rule_id[1..].parse().unwrap();
             if number == last {
@@ -389,7 +390,7 @@ async fn click_that_is_refused_gives_its_number_back() {
         }
         assert!(kept > 10 && kept < MOST - 1, "{kept}");
         let next_number = if refuse_when_full { last + 1 } else { last };
-        assert_eq!(next(&mut server.resolver(), slug, "bert").await, Some(next_number));
+        assert_eq!(next(&mut server.resolver(), slug, partner).await, Some(next_number));
         proxy.mend();
         let recorded = if refuse_when_full { kept } else { kept - 1 };
         eventually("what was kept", || async {
@@ -398,7 +399,7 @@ async fn click_that_is_refused_gives_its_number_back() {
             (world.number(&counted).await == recorded).then_some(())
         })
         .await;
-        reaches(&server.resolver(), slug, "bert", next_number).await;
+        reaches(&server.resolver(), slug, partner, next_number).await;
         server.stop().await;
     }
 }

@@ -1,6 +1,7 @@
 //! The index from outside: records in, answers out.
 
 mod conditions;
+mod counted;
 mod credit;
 mod feeding;
 mod laws;

@@ -25,7 +25,7 @@ use smartlinks::{
         },
         visitor::{KnownVisitor, VisitorMode},
     },
-    index::{PartnerState, Record, Snapshot, Writer},
+    index::{Asked, PartnerState, Record, Snapshot, Writer},
 };
 
 /// The time of every click unless a test says otherwise.
@@ -272,7 +272,16 @@ impl Ask {
 
     /// All that comes of it, whether it goes anywhere or not.
     pub(super) fn resolution(&self, snapshot: &Snapshot) -> Result<Resolution, NoShop> {
-        snapshot.resolve(&Visit {
+        snapshot.resolve(&self.visit())
+    }
+
+    /// What is known before the rules are asked.
+    pub(super) fn asked<T>(&self, snapshot: &Snapshot, see: impl FnOnce(Asked<'_>) -> T) -> T {
+        see(snapshot.ask(&self.visit()).unwrap_or_else(|NoShop| panic!("there is no shop")))
+    }
+
+    fn visit(&self) -> Visit<'_> {
+        Visit {
             site: self.host.as_deref().map_or(Site::Shop("acme"), Site::Host),
             slug: &self.slug,
             partner: &self.partner,
@@ -298,7 +307,7 @@ impl Ask {
             }),
             opted_out: self.opted_out,
             totals: self.totals,
-        })
+        }
     }
 }
 
