@@ -54,6 +54,7 @@ const SAME: [(&str, &str); 9] = [
          FROM clicks.click CROSS JOIN LATERAL (VALUES
             ('program', coalesce(program, '')),
             ('rule', CASE WHEN rule IS NULL THEN '' ELSE concat(slug, '/', rule) END),
+            ('variant', CASE WHEN variant IS NULL THEN '' ELSE concat(slug, '/', rule, '/', variant) END),
             ('country', coalesce(country, '?')), ('device', coalesce(device, '?')), ('os', coalesce(os, '?')),
             ('browser', coalesce(browser, '?')), ('language', coalesce(language, '?')),
             ('referrer', coalesce(referrer, '?')), ('channel', channel)) AS single (dimension, value)

@@ -110,14 +110,17 @@ impl Crowd {
         };
         let is_rule = reason == ResolveReason::Rule;
         let partner = one(random, &["anna", "ben", "c.d"], 3);
-        let rule = if is_rule { name(random, &["phones", "fr"], 0) } else { None };
         Click {
             shop: name(random, &["acme", "other"], 0).unwrap(),
             slug: name(random, &["home", "sale", "x"], u32::from(!is_rule)),
             channel: if random.random_ratio(1, 4) { Channel::Qr } else { Channel::Link },
             reason,
-            variant: rule.as_ref().and_then(|_| name(random, &["blue", "red"], 1)),
-            rule,
+            rule: if is_rule { name(random, &["phones", "fr"], 0) } else { None },
+            variant: match bits[0] % 3 {
+                0 if is_rule => Some("blue".to_owned().try_into().unwrap()),
+                1 if is_rule => Some("red".to_owned().try_into().unwrap()),
+                _ => None,
+            },
             program: partner.and_then(|_| name(random, &["gold", "silver"], 2)),
             partner: partner.map(|code| code.to_owned().try_into().unwrap()),
             attribution: if partner.is_some() { Attribution::Credited } else { Attribution::NoPartner },
