@@ -12,6 +12,7 @@ mod retention;
 mod revenue;
 mod rolling;
 mod shipping;
+mod shop_retention;
 mod soak;
 mod starts;
 mod stream;
