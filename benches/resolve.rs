@@ -235,6 +235,8 @@ fn settings() -> ShopSettings {
         internal_addresses: Vec::new(),
         visitor_mode: VisitorMode::default(),
         sub_id_params: Vec::new(),
+        time_zone: None,
+        click_retention_days: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Keeps each click in the local log before its answer leaves.
 
+mod age;
+
 use std::{
     fmt,
     sync::{
@@ -9,12 +11,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{MissedTickBehavior, interval};
+use jiff::Timestamp;
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
 
+use self::age::Notes;
 use crate::{
     counters::Ticket,
     domain::click::Click,
-    spool::{self, Sequence, Spool, SpoolError},
+    spool::{self, Batch, Reader, Sequence, Spool, SpoolError},
     telemetry::metrics::Metrics,
 };
 
@@ -188,15 +195,34 @@ impl Book {
     }
 }
 
+/// Returns the time of the first click that was left in a local log when it was opened, if it can be read.
+async fn left_since(spool: &Spool) -> Option<Timestamp> {
+    let depth = spool.depth();
+    if depth.written <= depth.shipped {
+        return None;
+    }
+    let mut reader = Reader::new(spool.clone(), depth.shipped + 1);
+    match spawn_blocking(move || reader.batch(1, 1)).await.ok()?.ok()? {
+        Batch::Frames { contents, .. } => Some(spool::decode(contents.first()?).ok()?.id.time()),
+        Batch::Missing { .. } | Batch::UpToDate => None,
+    }
+}
+
 /// Tells metrics how much is in a local log, until `stop` resolves.
 pub async fn measure(spool: Spool, metrics: Metrics, stop: impl Future<Output = ()>) {
     let mut ticks = interval(MEASURE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let ticking = async {
+        let mut notes = Notes::default();
+        if let Some(at) = left_since(&spool).await {
+            notes.add(spool.depth().written, at);
+        }
         loop {
             ticks.tick().await;
-            let depth = spool.depth();
+            let (depth, now) = (spool.depth(), Timestamp::now());
+            notes.add(depth.written, now);
+            metrics.spool_oldest.set(notes.waited(depth.shipped, now).as_secs_f64());
             metrics.spool_clicks.set(number(depth.written.saturating_sub(depth.shipped)));
             metrics.spool_bytes.set(number(depth.bytes));
         }

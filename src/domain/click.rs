@@ -81,3 +81,62 @@ pub struct Counters {
     /// Of the partner.
     pub partner: Option<u64>,
 }
+
+/// A click as the log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedClick {
+    /// The id, which holds the time.
+    pub id: ClickId,
+    /// The shop.
+    pub shop: ShopId,
+    /// What conversions hold of it too.
+    pub facts: ClickFacts,
+    /// What decided on the class.
+    pub traffic_why: String,
+    /// Which visitor it was, if the shop remembers visitors.
+    pub visitor: Option<VisitorKey>,
+    /// The counters that rules looked at.
+    pub counters: Counters,
+}
+
+/// What the log and conversions hold of a click. A member of a closed list that a newer version wrote, and that this one
+/// does not know, is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClickFacts {
+    /// The slug that was asked for, if there could be such a link.
+    pub slug: Option<Slug>,
+    /// The revision of the index that decided.
+    pub revision: Revision,
+    /// How the visitor came.
+    pub channel: Option<Channel>,
+    /// Why the visitor went where it went.
+    pub reason: Option<ResolveReason>,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// The variant that the visitor got.
+    pub variant: Option<VariantId>,
+    /// The destination or fallback that was chosen.
+    pub destination: String,
+    /// The credited partner.
+    pub partner: Option<PartnerCode>,
+    /// The program that the partner was in.
+    pub program: Option<ProgramId>,
+    /// Who is credited, or why nobody is.
+    pub attribution: Option<Attribution>,
+    /// The class of traffic.
+    pub traffic: Option<TrafficClass>,
+    /// The country, if known.
+    pub country: Option<Country>,
+    /// The kind of device, if known.
+    pub device: Option<DeviceClass>,
+    /// The operating system, if known.
+    pub os: Option<Os>,
+    /// The browser or app, if known.
+    pub browser: Option<Browser>,
+    /// The language, if known.
+    pub language: Option<String>,
+    /// The host of the referring page.
+    pub referrer: Fact<String>,
+    /// The query parameters that the shop keeps, with their values.
+    pub sub_ids: Vec<(String, String)>,
+}

@@ -26,6 +26,10 @@ pub const ACCEPTED_PARTNER_PARAMS: usize = 20;
 pub const SUB_ID_PARAMS: usize = 20;
 /// Bytes of such a parameter's value; a longer one is cut.
 pub const SUB_ID_BYTES: usize = 256;
+/// Days after which the ledger forgets the key of a visitor that was erased.
+pub const ERASED_VISITOR_DAYS: i32 = 30;
+/// The most days for which clicks are kept.
+pub const CLICK_RETENTION_DAYS: i32 = 36_500;
 /// Address blocks of a shop's own people.
 pub const INTERNAL_ADDRESSES: usize = 100;
 /// Listed parameters of a query policy.

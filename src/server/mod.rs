@@ -203,7 +203,12 @@ impl Server {
         if let Some(listener) = metrics_listener {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
-        let stats = ClickStatsService::server(store.clone(), StreamLimits::default(), stopping.clone());
+        let stats = ClickStatsService::server(
+            store.clone(),
+            StreamLimits::default(),
+            metrics.clone(),
+            stopping.clone(),
+        );
         let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))

@@ -105,7 +105,7 @@ async fn count(
     let mut plans = vec![Plan::of_clicks(query)];
     plans.extend(query.visitors.then(|| Plan::of_visitors(query)));
     let open = if plans.iter().any(|plan| plan.rest.ends().is_some()) {
-        let open = open_days(connection).await?;
+        let open = open_days(connection, query.shop.as_str()).await?;
         check_single_clicks(connection, query, &plans, &open, most_megabytes).await?;
         open
     } else {
@@ -163,12 +163,16 @@ struct Missing {
     day: Option<jiff_diesel::Date>,
 }
 
-/// Returns the days of which there are single clicks, with how many bytes they are.
-async fn open_days(connection: &mut AsyncPgConnection) -> Result<BTreeMap<Date, u64>, NotCounted> {
+/// Returns the days of which all single clicks of the shop are there, with how many bytes they are.
+async fn open_days(
+    connection: &mut AsyncPgConnection,
+    shop: &str,
+) -> Result<BTreeMap<Date, u64>, NotCounted> {
     let statement = "SELECT relname::text AS name, pg_table_size(pg_class.oid) AS bytes
         FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-        WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending";
-    let partitions: Vec<Partition> = sql_query(statement).load(connection).await?;
+        WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending AND relname::text >= coalesce(
+            (SELECT to_char(gone_before, '\"click_\"YYYYMMDD') FROM clicks.shop_expiry WHERE shop = $1), '')";
+    let partitions: Vec<Partition> = sql_query(statement).bind::<Text, _>(shop).load(connection).await?;
     let day = |partition: Partition| {
         let day = Date::strptime("click_%Y%m%d", partition.name).ok()?;
         Some((day, u64::try_from(partition.bytes).unwrap_or_default()))

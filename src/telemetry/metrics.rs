@@ -56,6 +56,8 @@ pub struct Metrics {
     pub clicks_refused: Counter,
     /// Clicks of the local log that PostgreSQL does not have yet.
     pub spool_clicks: Gauge<i64, AtomicI64>,
+    /// How long the oldest click of the local log has waited that PostgreSQL does not have yet, in seconds.
+    pub spool_oldest: Gauge<f64, AtomicU64>,
     /// Bytes of the local log.
     pub spool_bytes: Gauge<i64, AtomicI64>,
     /// Clicks that were added to PostgreSQL.
@@ -70,6 +72,10 @@ pub struct Metrics {
     pub ship_failures: Counter,
     /// Days of clicks that were too old and were removed.
     pub click_days_dropped: Counter,
+    /// Names of closed lists in clicks and conversions that were streamed, and that this version does not know.
+    pub unknown_names: Counter,
+    /// Clicks that were removed because their shop keeps them for a shorter time.
+    pub shop_clicks_expired: Counter,
     /// Looks after the days of clicks that failed.
     pub click_days_failures: Counter,
     /// Looks after the keys of visitors that failed.
@@ -110,6 +116,7 @@ impl Metrics {
             clicks_unrecorded: Counter::default(),
             clicks_refused: Counter::default(),
             spool_clicks: Gauge::default(),
+            spool_oldest: Gauge::default(),
             spool_bytes: Gauge::default(),
             clicks_shipped: Counter::default(),
             clicks_duplicate: Counter::default(),
@@ -117,6 +124,8 @@ impl Metrics {
             clicks_lost: Counter::default(),
             ship_failures: Counter::default(),
             click_days_dropped: Counter::default(),
+            unknown_names: Counter::default(),
+            shop_clicks_expired: Counter::default(),
             click_days_failures: Counter::default(),
             visitor_key_failures: Counter::default(),
             rolled_position: Gauge::default(),
@@ -164,6 +173,8 @@ impl Metrics {
         to.register("clicks_refused", "Clicks refused because they could not be written", refused);
         let waiting = self.spool_clicks.clone();
         to.register("spool_clicks", "Clicks of the local log that PostgreSQL does not have yet", waiting);
+        let help = "How long the oldest click has waited that PostgreSQL does not have yet";
+        to.register_with_unit("spool_oldest", help, Unit::Seconds, self.spool_oldest.clone());
         to.register_with_unit("spool", "How much the local log takes", Unit::Bytes, self.spool_bytes.clone());
         to.register("clicks_shipped", "Clicks that were added to PostgreSQL", self.clicks_shipped.clone());
         let duplicate = self.clicks_duplicate.clone();
@@ -175,6 +186,14 @@ impl Metrics {
         to.register("ship_failures", "Tries to ship clicks that failed", self.ship_failures.clone());
         let dropped = self.click_days_dropped.clone();
         to.register("click_days_dropped", "Days of clicks that were too old and were removed", dropped);
+        let unknown = self.unknown_names.clone();
+        to.register("unknown_names", "Names in streamed clicks that a newer version wrote", unknown);
+        let expired = self.shop_clicks_expired.clone();
+        to.register(
+            "shop_clicks_expired",
+            "Clicks removed because their shop keeps them for less long",
+            expired,
+        );
         let failures = self.click_days_failures.clone();
         to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
         let failures = self.visitor_key_failures.clone();
@@ -222,6 +241,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 31);
+        assert_eq!(text.matches("# HELP").count(), 34);
     }
 }

@@ -33,6 +33,7 @@ use crate::{
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
+    telemetry::metrics::Metrics,
 };
 
 /// The service.
@@ -40,6 +41,7 @@ use crate::{
 pub struct ClickStatsService {
     store: Store,
     limits: StreamLimits,
+    metrics: Metrics,
     /// One permit for each stream that may be open.
     streams: Arc<Semaphore>,
     /// Checks read much: one at a time.
@@ -50,9 +52,15 @@ pub struct ClickStatsService {
 
 impl ClickStatsService {
     /// Makes the service. When `stop` becomes true, or its sender is gone, streams end.
-    pub fn server(store: Store, limits: StreamLimits, stop: watch::Receiver<bool>) -> ClickStatsServer<Self> {
+    pub fn server(
+        store: Store,
+        limits: StreamLimits,
+        metrics: Metrics,
+        stop: watch::Receiver<bool>,
+    ) -> ClickStatsServer<Self> {
         let streams = Arc::new(Semaphore::new(limits.streams));
-        ClickStatsServer::new(Self { store, limits, streams, checks: Arc::new(Semaphore::new(1)), stop })
+        let checks = Arc::new(Semaphore::new(1));
+        ClickStatsServer::new(Self { store, limits, metrics, streams, checks, stop })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 }

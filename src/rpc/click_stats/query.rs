@@ -29,6 +29,9 @@ use crate::{
     },
 };
 
+/// The zone of shops that name none.
+pub(super) const ZONE: &str = "UTC";
+
 /// What is counted besides clicks.
 #[derive(Clone, Copy)]
 pub(in crate::rpc) struct Measures {
@@ -49,14 +52,14 @@ pub(super) struct Question {
     pub(super) page: Page<String>,
 }
 
-/// Reads a request, with every fault.
-pub(super) fn read(request: &proto::QueryStatsRequest) -> Result<Question, Failure> {
+/// Reads a request, with every fault. Unless it names a zone, this one counts.
+pub(super) fn read(request: &proto::QueryStatsRequest, zone: &str) -> Result<Question, Failure> {
     let mut faults = Faults::new();
-    let question = question(request, &mut faults);
+    let question = question(request, zone, &mut faults);
     faults.finish(question).map_err(Failure::from)
 }
 
-fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Question> {
+fn question(request: &proto::QueryStatsRequest, zone: &str, faults: &mut Faults) -> Option<Question> {
     let fields: fn(&mut proto::QueryStatsRequest) -> (&mut i32, &mut String) =
         |request| (&mut request.page_size, &mut request.page_token);
     let page = Page::read("stats", request, fields, faults);
@@ -64,7 +67,7 @@ fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Q
     let granularity = Granularity::of(request.granularity);
     let granularity = take(granularity, &Path::root("granularity"), faults)
         .map(|chosen| chosen.unwrap_or(Granularity::Total));
-    let pieces = pieces(request, granularity, faults);
+    let pieces = pieces(request, zone, granularity, faults);
     let dimension = take(Dimension::of(request.dimension), &Path::root("dimension"), faults);
     let filters = filters(request, dimension.flatten(), faults);
     let measures = measures(&request.measures, faults);
@@ -92,6 +95,7 @@ fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Q
 /// Divides the time.
 fn pieces(
     request: &proto::QueryStatsRequest,
+    zone: &str,
     granularity: Option<Granularity>,
     faults: &mut Faults,
 ) -> Option<Pieces> {
@@ -100,7 +104,7 @@ fn pieces(
         time::read(convert::required(wire.as_ref(), "the time", &path, faults)?, &path, faults)
     };
     let (start, end) = (at(&request.start_time, "start_time"), at(&request.end_time, "end_time"));
-    let zone = if request.time_zone.is_empty() { "UTC" } else { &request.time_zone };
+    let zone = if request.time_zone.is_empty() { zone } else { &request.time_zone };
     let zone = take(ZoneName::parse(zone), &Path::root("time_zone"), faults);
     let pieces = Pieces::divide(start?, end?, granularity?, zone?.zone());
     take(pieces, &Path::root("end_time"), faults)

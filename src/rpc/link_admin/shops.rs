@@ -50,6 +50,7 @@ pub(super) async fn create(
     let ((shop, link), comment) = sound(new.zip(comment), faults)?;
     may(caller, &shop.id)?;
 
+    let warnings = warnings::of_retention(store, &shop.settings).await?;
     let answer = write(&shop, &link.slug);
     let created_at = async { Ok(store.get_shop(&shop.id).await?.map(|shop| shop.stored.create_time)) };
     let puts = [Put::Shop(new_put(shop.clone())), Put::Link(new_put(link))];
@@ -57,7 +58,7 @@ pub(super) async fn create(
     let place = Place::Shop("shop", &wire);
     let done = writer.create(async { Ok(puts.into()) }, created_at, &[place, place]).await?;
     let shop = Some(answer.stamped(Stamp::new(done)));
-    Ok(proto::CreateShopResponse { shop, revision: revision_of(done), warnings: Vec::new() })
+    Ok(proto::CreateShopResponse { shop, revision: revision_of(done), warnings })
 }
 
 pub(super) async fn get(
@@ -149,7 +150,8 @@ async fn write_edit(
     let mut faults = Faults::new();
     Path::root("shop").adopt(shop.settings.check(), &mut faults);
     sound(Some(()), faults)?;
-    let warnings = warnings::of_shop(store, id, &stored.value.settings, &shop.settings).await?;
+    let mut warnings = warnings::of_shop(store, id, &stored.value.settings, &shop.settings).await?;
+    warnings.extend(warnings::of_retention(store, &shop.settings).await?);
     let answer = write(&shop, &default_link);
     let put = Write { value: shop, expect: Expect::Revision(stored.revision), deleted: false };
     let done = writer.commit(vec![Put::Shop(put)], References::Live, &[Place::Shop("shop", wire)]).await?;

@@ -77,18 +77,24 @@ pub(super) async fn enter(
     Ok(row.map_err(sql_error)?.map(|row| row.get(0)))
 }
 
-/// Takes the next position and writes at it that a day was removed because it was too old. The last statement of its
-/// transaction, as that of [`enter`].
+/// Takes the next position and writes at it that a day was removed because it was too old, or what one shop had of it, with
+/// the times of the earliest and the latest click. The last statement of its transaction, as that of [`enter`].
 pub(super) async fn enter_expiry(
     transaction: &Transaction<'_>,
     day: Date,
+    shop: Option<(&str, Option<(Timestamp, Timestamp)>)>,
     removed: i64,
 ) -> Result<(), StoreError> {
     let statement = "
         WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
-        INSERT INTO clicks.ledger (position, batch, kind, removed, scope)
-        SELECT position, nextval('clicks.batch'), 'expiry', $1, jsonb_build_object('day', $2::text) FROM head";
-    transaction.execute(statement, &[&removed, &day.to_string()]).await.map_err(sql_error)?;
+        INSERT INTO clicks.ledger (position, batch, kind, removed, scope, min_at, max_at)
+        SELECT position, nextval('clicks.batch'), 'expiry', $1,
+            jsonb_strip_nulls(jsonb_build_object('day', $2::text, 'shop', $3::text)), $4, $5 FROM head";
+    let times = shop.and_then(|(_, times)| times);
+    let (earliest, latest) = (times.map(|(earliest, _)| earliest), times.map(|(_, latest)| latest));
+    let values: [&(dyn ToSql + Sync); 5] =
+        [&removed, &day.to_string(), &shop.map(|(shop, _)| shop), &earliest, &latest];
+    transaction.execute(statement, &values).await.map_err(sql_error)?;
     Ok(())
 }
 

@@ -18,6 +18,7 @@ mod retention;
 mod roll;
 mod rollups;
 mod row;
+mod shop_retention;
 mod waiting;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
@@ -33,6 +34,7 @@ pub(super) use readers::Readers;
 pub use retention::DaysKept;
 pub use roll::{Behind, Rolled, Rollups};
 pub(super) use rollups::column;
+pub use shop_retention::ShopExpiry;
 
 use tokio_postgres::{Error, error::SqlState};
 

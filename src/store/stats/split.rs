@@ -82,7 +82,7 @@ async fn count(
     let since_at = since.at.to_jiff();
     let start = query.start.unwrap_or(since_at).min(query.end);
     let spans = Spans::of(start, query.end);
-    let open = open_days(connection).await?;
+    let open = open_days(connection, query.shop.as_str()).await?;
     check_days(connection, query.shop.as_str(), &spans, &open, most_megabytes).await?;
     let mut split = Split { since: Revision(since.revision), since_at, earlier: 0, drawn: BTreeMap::new() };
     for Counted { variant, clicks, draws, earlier } in

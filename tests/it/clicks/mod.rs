@@ -15,6 +15,7 @@ mod retention;
 mod revenue;
 mod rolling;
 mod shipping;
+mod shop_retention;
 mod soak;
 mod splits;
 mod starts;

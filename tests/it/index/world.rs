@@ -59,6 +59,8 @@ impl World {
                 internal_addresses: Vec::new(),
                 visitor_mode: VisitorMode::default(),
                 sub_id_params: Vec::new(),
+                time_zone: None,
+                click_retention_days: None,
             },
             partners: vec![
                 partner("anna", &["annie"], Some("gold"), &["vip"], true),

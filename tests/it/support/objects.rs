@@ -66,6 +66,8 @@ pub(crate) fn shop(id: &str) -> Shop {
             internal_addresses: Vec::new(),
             visitor_mode: VisitorMode::default(),
             sub_id_params: Vec::new(),
+            time_zone: None,
+            click_retention_days: None,
         },
     }
 }
