@@ -8,6 +8,7 @@ mod conversions;
 mod days;
 mod entry;
 mod erase;
+mod filter;
 mod ingest;
 mod ledger;
 mod read;
@@ -23,12 +24,13 @@ pub use conversions::Recording;
 pub use days::Days;
 pub use entry::Erasure;
 pub use erase::{Erased, Eraser};
+pub use filter::ClickFilter;
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
-pub use read::{ClickFilter, Head, Item, Page, Place};
+pub use read::{Head, Item, Page, Place};
 pub(super) use readers::Readers;
 pub use retention::DaysKept;
 pub use roll::{Behind, Rolled, Rollups};
-pub(super) use rollups::column;
+pub(super) use rollups::{column, nullable_column};
 
 use tokio_postgres::{Error, error::SqlState};
 

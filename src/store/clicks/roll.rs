@@ -13,7 +13,7 @@ use crate::{
     store::{Store, errors::StoreError},
 };
 
-/// How long a piece may take: beyond it the database hangs rather than works.
+/// How long a piece may take: beyond it the database hangs, or the piece is too great for it.
 const ROLL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Entries of the ledger that are read at once.
 const ENTRIES: i64 = 1_000;
@@ -76,7 +76,7 @@ impl Rollups {
     /// Counts the next entries of the ledger, one at least, and no more clicks than `most` if there are more than one.
     pub async fn roll(&mut self, most: u64) -> Result<Rolled, StoreError> {
         let rolling = roll(&mut self.client, most);
-        timeout(ROLL_TIMEOUT, rolling).await.map_err(|late| StoreError::Unavailable(late.into()))?
+        timeout(ROLL_TIMEOUT, rolling).await.map_err(|late| StoreError::TooSlow(late.into()))?
     }
 
     /// Counts a UTC day of a shop anew from its clicks, as far as the ledger is counted. Says no, and changes nothing, if

@@ -4,7 +4,10 @@ use jiff::civil::Date;
 use tokio_postgres::{Transaction, types::ToSql};
 
 use super::sql_error;
-use crate::{domain::stats::Dimension, store::errors::StoreError};
+use crate::{
+    domain::stats::{Dimension, NONE, UNKNOWN},
+    store::errors::StoreError,
+};
 
 /// The clicks of a transaction that are to be counted, with what they are counted by.
 pub(super) const FRESH: &str = r#"
@@ -19,23 +22,40 @@ const DAY: &str = "(click.at AT TIME ZONE 'UTC')::date";
 /// The clicks of which totals are made.
 const COUNTED: &str = "traffic = 'human' AND reason IN ('rule', 'default')";
 
-/// Writes how a click's value of a dimension is read: never null, empty if there is none, `?` if it is unknown.
-pub(in crate::store) const fn column(dimension: Dimension) -> &'static str {
+/// Writes how a click's value of a dimension is read; null if there is none or it is unknown.
+pub(in crate::store) const fn nullable_column(dimension: Dimension) -> &'static str {
     match dimension {
-        Dimension::Link => "coalesce(click.slug, '')",
-        Dimension::Partner => "coalesce(click.partner, '')",
-        Dimension::Program => "coalesce(click.program, '')",
-        Dimension::Rule => "coalesce(click.slug || '/' || click.rule, '')",
-        Dimension::Country => "coalesce(click.country, '?')",
-        Dimension::Device => "coalesce(click.device, '?')",
-        Dimension::Os => "coalesce(click.os, '?')",
-        Dimension::Browser => "coalesce(click.browser, '?')",
-        Dimension::Language => "coalesce(lower(click.language), '?')",
-        Dimension::Referrer => "coalesce(click.referrer, '?')",
+        Dimension::Link => "click.slug",
+        Dimension::Partner => "click.partner",
+        Dimension::Program => "click.program",
+        Dimension::Rule => "click.slug || '/' || click.rule",
+        Dimension::Country => "click.country",
+        Dimension::Device => "click.device",
+        Dimension::Os => "click.os",
+        Dimension::Browser => "click.browser",
+        Dimension::Language => "lower(click.language)",
+        Dimension::Referrer => "click.referrer",
         Dimension::Channel => "click.channel",
         Dimension::Class => "click.traffic",
         Dimension::Reason => "click.reason",
     }
+}
+
+/// The same, never null: empty if there is none, `?` if it is unknown.
+pub(in crate::store) fn column(dimension: Dimension) -> String {
+    let null = match dimension {
+        Dimension::Link | Dimension::Partner | Dimension::Program | Dimension::Rule => NONE,
+        Dimension::Country
+        | Dimension::Device
+        | Dimension::Os
+        | Dimension::Browser
+        | Dimension::Language
+        | Dimension::Referrer => UNKNOWN,
+        Dimension::Channel | Dimension::Class | Dimension::Reason => {
+            return nullable_column(dimension).to_owned();
+        }
+    };
+    format!("coalesce({}, '{null}')", nullable_column(dimension))
 }
 
 /// Dimensions that are counted one at a time.
@@ -51,11 +71,11 @@ const SINGLE: [Dimension; 9] = [
     Dimension::Channel,
 ];
 
-/// Tables of clicks with their keys, which are columns of `fresh` too.
+/// Tables of clicks with their keys, which are columns of `fresh` too, in the order of the index.
 const TABLES: [(&str, &str); 4] = [
-    ("stats_shop_quarter", "shop, at, traffic, reason"),
-    ("stats_link_day", "shop, day, slug, traffic, reason"),
-    ("stats_partner_day", "shop, day, partner, traffic, reason"),
+    ("stats_shop_quarter", "shop, traffic, reason, at"),
+    ("stats_link_day", "shop, traffic, reason, day, slug"),
+    ("stats_partner_day", "shop, traffic, reason, day, partner"),
     ("stats_link_partner_day", "shop, day, partner, slug, traffic, reason"),
 ];
 const DIM_KEY: &str = "shop, dimension, day, value, traffic, reason";

@@ -15,6 +15,8 @@ use crate::{
         click::{Click, Counters, VisitorKey},
         click_id::ClickId,
         fact::Fact,
+        fault::Problem,
+        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
         revision::Revision,
     },
     store::errors::{Cause, StoreError},
@@ -132,15 +134,15 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
     };
     Ok(Click {
         id: ClickId::from_uuid(id).ok_or("it is no UUID of version 7")?,
-        shop: text(4)?.try_into()?,
-        slug: name(row, 5)?,
+        shop: ShopId::parse(row.try_get(4)?)?,
+        slug: name(row, 5, Slug::parse)?,
         revision: Revision(row.try_get(6)?),
         channel: one_of(row, 7)?,
         reason: one_of(row, 8)?,
-        rule: name(row, 9)?,
+        rule: name(row, 9, RuleId::parse)?,
         destination: text(10)?,
-        partner: name(row, 11)?,
-        program: name(row, 12)?,
+        partner: name(row, 11, PartnerCode::parse)?,
+        program: name(row, 12, ProgramId::parse)?,
         attribution: one_of(row, 13)?,
         traffic: one_of(row, 14)?,
         traffic_why: text(15)?,
@@ -157,12 +159,12 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
 }
 
 /// Reads a name that may be missing.
-pub(super) fn name<T: TryFrom<String, Error: Into<Cause>>>(
+pub(super) fn name<T>(
     row: &Row,
     column: usize,
+    parse: fn(&str) -> Result<T, Problem>,
 ) -> Result<Option<T>, Cause> {
-    let text: Option<String> = row.try_get(column)?;
-    text.map(T::try_from).transpose().map_err(Into::into)
+    Ok(row.try_get::<_, Option<&str>>(column)?.map(parse).transpose()?)
 }
 
 /// Reads a member of a closed list.
