@@ -1,4 +1,5 @@
-//! Clicks into PostgreSQL and out of it, against COPY of the same rows: `cargo bench --bench clicks`.
+//! Clicks into PostgreSQL and out of it, against COPY of the same rows: `cargo bench --bench clicks`, with `-- in` or
+//! `-- out` one of both.
 //!
 //! PostgreSQL is a real one that forces what it writes to the disk. Both sides of a row use the same rows in turns.
 
@@ -14,6 +15,7 @@ mod log;
 mod rates;
 
 use std::{
+    env,
     pin::pin,
     thread,
     time::{Duration, Instant},
@@ -45,9 +47,14 @@ const COLUMNS: &str = "at, batch, sequence, id, shop, slug, revision, channel, r
     visitor_total, link_total, partner_total";
 
 fn main() {
+    let asked = |way: &str| env::args().any(|given| given == way);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(ingest());
-    runtime.block_on(backfill());
+    if asked("in") || !asked("out") {
+        runtime.block_on(ingest());
+    }
+    if asked("out") || !asked("in") {
+        runtime.block_on(backfill());
+    }
 }
 
 /// Clicks go in, with and without being counted beside.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 pub(crate) const SHOP: &str = "shop";
 pub(crate) const LINKS: usize = 2_000;
 pub(crate) const PARTNERS: usize = 500;
+const LINKS_OF_A_PARTNER: usize = 40;
 /// Clicks of a batch at most, as of the shipper.
 pub(crate) const BATCH: usize = 10_000;
 
@@ -66,7 +67,9 @@ impl Iterator for Crowd {
         let random = &mut self.random;
         let mut bits = [0; 10];
         random.fill_bytes(&mut bits);
-        let (link, partner) = (few(random, LINKS), few(random, PARTNERS));
+        let partner = few(random, PARTNERS);
+        // A partner has some links of its own choice, and shares few of them often.
+        let link = (partner * 37 + few(random, LINKS_OF_A_PARTNER)) % LINKS;
         let is_credited = random.random_ratio(4, 5);
         let reason = match random.random_range(0..100) {
             0..2 => ResolveReason::Missed(Miss::Expired),

@@ -11,7 +11,6 @@ use crate::{
     domain::{
         conversion::{Amount, Credit, Credited, OrderId},
         currency::Currency,
-        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
         revision::Revision,
     },
     store::errors::{Cause, StoreError},
@@ -37,7 +36,7 @@ fn parse(row: &Row) -> Result<Credited, Cause> {
     let text = |column: usize| row.try_get::<_, String>(column);
     let refund = text(4)?;
     Ok(Credited {
-        shop: ShopId::parse(row.try_get(2)?)?,
+        shop: text(2)?.try_into()?,
         order: text(3)?.try_into()?,
         refund: if refund.is_empty() { None } else { Some(OrderId::parse(&refund)?) },
         at: row.try_get(5)?,
@@ -50,14 +49,14 @@ fn parse(row: &Row) -> Result<Credited, Cause> {
         click_id: row.try_get::<_, Option<Uuid>>(9)?.map(click_id).transpose()?,
         click_at: row.try_get(10)?,
         credit: Credit {
-            slug: name(row, 11, Slug::parse)?,
+            slug: name(row, 11)?,
             revision: Revision(row.try_get(12)?),
             channel: one_of(row, 13)?,
             reason: one_of(row, 14)?,
-            rule: name(row, 15, RuleId::parse)?,
+            rule: name(row, 15)?,
             destination: text(16)?,
-            partner: name(row, 17, PartnerCode::parse)?,
-            program: name(row, 18, ProgramId::parse)?,
+            partner: name(row, 17)?,
+            program: name(row, 18)?,
             attribution: one_of(row, 19)?,
             traffic: one_of(row, 20)?,
             country: maybe(row, 21)?,

@@ -5,6 +5,7 @@
 mod check;
 mod conversion_row;
 mod conversions;
+mod counts;
 mod days;
 mod entry;
 mod erase;

@@ -15,8 +15,6 @@ use crate::{
         click::{Click, Counters, VisitorKey},
         click_id::ClickId,
         fact::Fact,
-        fault::Problem,
-        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
         revision::Revision,
     },
     store::errors::{Cause, StoreError},
@@ -134,15 +132,15 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
     };
     Ok(Click {
         id: ClickId::from_uuid(id).ok_or("it is no UUID of version 7")?,
-        shop: ShopId::parse(row.try_get(4)?)?,
-        slug: name(row, 5, Slug::parse)?,
+        shop: text(4)?.try_into()?,
+        slug: name(row, 5)?,
         revision: Revision(row.try_get(6)?),
         channel: one_of(row, 7)?,
         reason: one_of(row, 8)?,
-        rule: name(row, 9, RuleId::parse)?,
+        rule: name(row, 9)?,
         destination: text(10)?,
-        partner: name(row, 11, PartnerCode::parse)?,
-        program: name(row, 12, ProgramId::parse)?,
+        partner: name(row, 11)?,
+        program: name(row, 12)?,
         attribution: one_of(row, 13)?,
         traffic: one_of(row, 14)?,
         traffic_why: text(15)?,
@@ -159,12 +157,12 @@ fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
 }
 
 /// Reads a name that may be missing.
-pub(super) fn name<T>(
+pub(super) fn name<T: TryFrom<String, Error: Into<Cause>>>(
     row: &Row,
     column: usize,
-    parse: fn(&str) -> Result<T, Problem>,
 ) -> Result<Option<T>, Cause> {
-    Ok(row.try_get::<_, Option<&str>>(column)?.map(parse).transpose()?)
+    let text: Option<String> = row.try_get(column)?;
+    text.map(T::try_from).transpose().map_err(Into::into)
 }
 
 /// Reads a member of a closed list.
