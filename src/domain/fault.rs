@@ -35,6 +35,10 @@ pub enum Reason {
     RequestIdReused,
     /// A stream token is garbled or foreign.
     InvalidStreamToken,
+    /// No visit can make a rule's condition true.
+    RuleContradictory,
+    /// Earlier rules take every visit that a rule is true for.
+    RuleShadowed,
 }
 
 /// What is wrong with one value, without saying where it stands.

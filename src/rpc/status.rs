@@ -262,6 +262,8 @@ impl From<Reason> for ErrorReason {
             Reason::UnknownReference => Self::UnknownReference,
             Reason::RequestIdReused => Self::RequestIdReused,
             Reason::InvalidStreamToken => Self::InvalidStreamToken,
+            Reason::RuleContradictory => Self::RuleContradictory,
+            Reason::RuleShadowed => Self::RuleShadowed,
         }
     }
 }
@@ -289,7 +291,9 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::InvalidPageToken
         | ErrorReason::UnknownReference
         | ErrorReason::RequestIdReused
-        | ErrorReason::InvalidStreamToken => Code::InvalidArgument,
+        | ErrorReason::InvalidStreamToken
+        | ErrorReason::RuleContradictory
+        | ErrorReason::RuleShadowed => Code::InvalidArgument,
         ErrorReason::ShopNotFound
         | ErrorReason::ProgramNotFound
         | ErrorReason::PartnerNotFound

@@ -1,0 +1,1 @@
+//! Findings of small links.
