@@ -21,7 +21,7 @@ use jiff::Timestamp;
 pub use sample::{SampleVisit, VisitFact};
 
 use self::{
-    judge::{Court, Undecided, Verdict},
+    judge::{Court, Verdict},
     model::Model,
     steps::Steps,
 };

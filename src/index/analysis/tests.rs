@@ -1,1 +1,475 @@
-//! Findings of small links.
+//! Findings of small links, and of all links of a small world against every visit there.
+
+use std::sync::LazyLock;
+
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::Config};
+use serde_json::{Value as Json, json};
+
+use super::{sample::Value, *};
+use crate::{
+    domain::{
+        client::DeviceClass,
+        condition::{Attribute, Condition, CountTest, Group, Needle, ParameterName, Predicate, QueryTest},
+        destination::Destination,
+        fact::Fact,
+        geo::{Continent, Country},
+        language::LanguageRange,
+        link::{Outcome, Routing, Rule},
+        name::{DisplayName, RuleId},
+        one_of::OneOf,
+        utm::Utm,
+    },
+    index::matcher::{Truth, evaluate},
+};
+
+const NOW: &str = "2026-06-01T12:00:00Z";
+const STEPS: u64 = 5_000_000;
+
+fn shop() -> ShopSettings {
+    serde_json::from_value(json!({
+        "base_url": "https://shop.example",
+        "link_hosts": ["go.shop.example"],
+        "public_url": "https://go.shop.example",
+        "partner_param": "ref",
+        "click_id_param": "click_id",
+        "internal_addresses": ["192.0.2.0/24"],
+    }))
+    .unwrap()
+}
+
+fn rule(id: &str, when: Condition) -> Rule {
+    Rule {
+        id: RuleId::parse(id).unwrap(),
+        display_name: None,
+        when,
+        then: Outcome::Destination(Destination::parse(id).unwrap()),
+        utm: Utm::default(),
+        enabled: true,
+    }
+}
+
+fn link(rules: Vec<Rule>) -> Link {
+    Link {
+        shop: "acme".to_owned().try_into().unwrap(),
+        slug: "sale".to_owned().try_into().unwrap(),
+        is_default: false,
+        display_name: DisplayName::parse("Sale").unwrap(),
+        description: crate::domain::link::Description::default(),
+        tags: Vec::new(),
+        state: LinkState::Active,
+        sharing: Sharing::Everyone,
+        routing: Routing { rules, ..Routing::to(Destination::parse("").unwrap()) },
+    }
+}
+
+/// The rules `a`, `b`, `c`, … with these conditions.
+fn of(conditions: &[Json]) -> Link {
+    let named = ('a'..).zip(conditions);
+    let read = |when: &Json| serde_json::from_value(when.clone()).unwrap();
+    link(named.map(|(id, when)| rule(&id.to_string(), read(when))).collect())
+}
+
+fn ask<'a>(link: &'a Link, shop: &'a ShopSettings) -> Analysis<'a> {
+    Analysis { link, shop, countries: true, now: NOW.parse().unwrap(), steps: STEPS, thorough: false }
+}
+
+/// What was found, in short: kind, rule, those responsible.
+fn told(link: &Link, report: &Report) -> Vec<String> {
+    let id = |at: &usize| link.routing.rules[*at].id.to_string();
+    let told = report.findings.iter().map(|finding| {
+        let rule = finding.rule.as_ref().map_or_else(|| "default".to_owned(), id);
+        let by: Vec<String> = finding.by.iter().map(id).collect();
+        format!("{:?} {rule} {}", finding.kind, by.join(",")).trim_end().to_owned()
+    });
+    told.collect()
+}
+
+fn findings(conditions: &[Json]) -> Vec<String> {
+    let link = of(conditions);
+    told(&link, &analyse(&ask(&link, &shop())))
+}
+
+fn country(codes: &[&str]) -> Json {
+    json!({"is": {"country": codes}})
+}
+
+fn device(class: &str) -> Json {
+    json!({"is": {"device": [class]}})
+}
+
+fn all(members: &[Json]) -> Json {
+    json!({"all": members})
+}
+
+fn not(member: &Json) -> Json {
+    json!({"not": member})
+}
+
+fn parameter(test: Json) -> Json {
+    json!({"is": {"query": {"name": "a", "test": test}}})
+}
+
+fn tier(test: Json) -> Json {
+    json!({"is": {"caller": {"name": "tier", "test": test}}})
+}
+
+fn time(from: Option<&str>, below: Option<&str>) -> Json {
+    json!({"is": {"time": {"from": from, "below": below}}})
+}
+
+fn weekly(weekdays: &[i8], start: i32, end: i32, zone: &str) -> Json {
+    json!({"is": {"weekly": {"weekdays": weekdays, "start_hour": start, "end_hour": end, "time_zone": zone}}})
+}
+
+#[test]
+fn mobile_visitor_of_unknown_country_reaches_the_third_rule() {
+    let germany = country(&["DE"]);
+    assert_eq!(findings(&[germany.clone(), not(&germany), device("mobile")]), [""; 0]);
+    let known = json!({"is_known": "country"});
+    let asked = [germany.clone(), not(&germany), not(&known), device("mobile")];
+    assert_eq!(findings(&asked), ["ShadowedTogether d a,b,c"]);
+}
+
+#[test]
+fn default_destination_is_what_those_of_unknown_country_get() {
+    let germany = country(&["DE"]);
+    let link = of(&[germany.clone(), not(&germany)]);
+    let report = analyse(&Analysis { thorough: true, ..ask(&link, &shop()) });
+    assert_eq!(told(&link, &report), ["FallsToDefault default"]);
+    assert_eq!(
+        report.findings[0].text,
+        "every visit with the country (unknown) goes to the default destination"
+    );
+    let witness = report.findings[0].witness.as_ref().unwrap();
+    assert_eq!(witness.facts, [VisitFact { attribute: "country".into(), value: Fact::Unknown }]);
+    assert_eq!(witness.decided_by, None);
+}
+
+#[test]
+fn witness_of_a_shadowed_rule_goes_to_the_rule_before() {
+    let link = of(&[device("mobile"), country(&["US"]), all(&[country(&["DE"]), device("mobile")])]);
+    let report = analyse(&ask(&link, &shop()));
+    assert_eq!(told(&link, &report), ["Shadowed c a"]);
+    let finding = &report.findings[0];
+    assert_eq!(finding.path(), "rules[2].when");
+    assert_eq!(
+        finding.text,
+        "rule `c` is never reached: rule `a` before it takes every visit that it is true for"
+    );
+    let witness = finding.witness.as_ref().unwrap();
+    let facts: Vec<_> = witness.facts.iter().map(|fact| (fact.attribute.as_str(), said(&fact.value))).collect();
+    assert_eq!(facts, [("country", "DE"), ("device", "mobile")]);
+    assert_eq!(witness.decided_by, Some(0));
+}
+
+fn said(fact: &Fact<String>) -> &str {
+    fact.as_ref().known().map_or("", String::as_str)
+}
+
+#[test]
+fn contradictions_are_found_in_every_attribute() {
+    let os = |families: &[&str], from: Option<&str>, below: Option<&str>| {
+        json!({"is": {"os": {"families": families, "versions": {"from": from, "below": below}}}})
+    };
+    let language = |ranges: &[&str]| json!({"is": {"language": ranges}});
+    let referrer = |host: &str, below: bool| {
+        json!({"is": {"referrer_host": {"hosts": [host], "include_subdomains": below}}})
+    };
+    let address = |block: &str| json!({"is": {"client_address": [block]}});
+    let traffic = |class: &str| json!({"is": {"traffic": [class]}});
+    let total = |test: Json| json!({"is": {"visitor_total_visits": test}});
+    for contradiction in [
+        all(&[country(&["DE"]), not(&json!({"is": {"in_eu": {}}}))]),
+        all(&[country(&["DE"]), json!({"is": {"continent": ["africa", "asia"]}})]),
+        all(&[country(&["DE"]), not(&json!({"is_known": "country"}))]),
+        all(&[device("mobile"), device("desktop")]),
+        all(&[os(&["ios"], None, None), os(&["android"], None, None)]),
+        all(&[os(&["ios"], Some("17"), None), os(&["ios"], None, Some("17"))]),
+        all(&[os(&["ios"], Some("17"), None), not(&json!({"is_known": "os_version"}))]),
+        // Of an unknown family one cannot say that it is another.
+        all(&[not(&os(&["ios"], Some("17"), None)), not(&json!({"is_known": "os"}))]),
+        all(&[language(&["de"]), language(&["de-AT"])]),
+        all(&[language(&["de"]), not(&json!({"is_known": "referrer_host"}))]),
+        all(&[referrer("www.news.example", false), not(&referrer("news.example", true))]),
+        all(&[address("198.51.100.0/24"), not(&address("198.51.0.0/16"))]),
+        all(&[address("::ffff:198.51.100.7/128"), not(&address("198.51.100.7/32"))]),
+        // The shop's own people come from there.
+        all(&[address("192.0.2.7/32"), traffic("human")]),
+        all(&[traffic("bot"), traffic("human")]),
+        all(&[json!({"is": {"new_visitor": {}}}), total(json!({"at_least": 2}))]),
+        total(json!({"less_than": 1})),
+        all(&[total(json!({"greater_than": 2})), total(json!({"less_than": 3}))]),
+        all(&[parameter(json!({"equals": ["1"]})), not(&parameter(json!("present")))]),
+        all(&[parameter(json!({"starts_with": "ab"})), not(&parameter(json!({"contains": "b"})))]),
+        all(&[json!({"is": {"program": ["gold"]}}), not(&json!({"is_known": "partner"}))]),
+        all(&[json!({"is": {"partner": ["anna"]}}), json!({"is": {"partner": ["ben"]}})]),
+        all(&[tier(json!({"equals": ["gold"]})), tier(json!({"equals": ["silver"]}))]),
+        all(&[tier(json!({"equals": ["7"]})), tier(json!({"less_than": "7"}))]),
+        all(&[tier(json!({"less_than": "1"})), tier(json!({"greater_than": "1"}))]),
+        all(&[tier(json!({"equals": ["gold"]})), not(&tier(json!({"starts_with": "go"})))]),
+        all(&[
+            tier(json!({"less_than": "0.000000000000000002"})),
+            tier(json!({"greater_than": "0.000000000000000001"})),
+        ]),
+        all(&[time(None, Some("2026-01-01T00:00:00Z")), time(Some("2026-01-01T00:00:00Z"), None)]),
+        all(&[weekly(&[1], 9, 17, "Europe/Berlin"), weekly(&[2], 9, 17, "Europe/Berlin")]),
+        // A Monday.
+        all(&[
+            time(Some("2026-06-01T00:00:00Z"), Some("2026-06-02T00:00:00Z")),
+            weekly(&[3], 0, 24, "Europe/Berlin"),
+        ]),
+    ] {
+        assert_eq!(findings(&[contradiction.clone()]), ["Contradictory a"], "{contradiction}");
+    }
+}
+
+#[test]
+fn what_only_seems_impossible_is_left_alone() {
+    let address = |block: &str| json!({"is": {"client_address": [block]}});
+    let ios = json!({"is": {"os": {"families": ["ios"], "versions": {"from": "17", "below": null}}}});
+    for possible in [
+        // A parameter may be sent twice.
+        all(&[parameter(json!({"equals": ["1"]})), parameter(json!({"equals": ["2"]}))]),
+        all(&[parameter(json!("without_value")), parameter(json!({"contains": "x"}))]),
+        all(&[parameter(json!({"starts_with": "a"})), parameter(json!({"starts_with": "b"}))]),
+        // A partner is moved between programs and may have many tags.
+        all(&[json!({"is": {"partner": ["anna"]}}), json!({"is": {"program": ["gold"]}})]),
+        all(&[json!({"is": {"partner_tag": ["vip"]}}), json!({"is": {"partner_tag": ["new"]}})]),
+        // Nobody is credited.
+        not(&json!({"is": {"program": ["gold"]}})),
+        // Texts that hold one another.
+        all(&[tier(json!({"contains": "ab"})), tier(json!({"contains": "bc"}))]),
+        all(&[tier(json!({"greater_than": "1"})), tier(json!({"less_than": "1.000000000000000002"}))]),
+        // A caller may say the country of any address.
+        all(&[address("10.0.0.0/8"), country(&["DE"])]),
+        // Of another family, whatever its version.
+        all(&[not(&ios), not(&json!({"is_known": "os_version"}))]),
+        all(&[weekly(&[1], 9, 17, "Europe/Berlin"), weekly(&[1], 4, 11, "America/New_York")]),
+        // Half past: the clock of India shows another hour than that of Berlin.
+        all(&[weekly(&[1], 9, 10, "UTC"), weekly(&[1], 14, 15, "Asia/Kolkata")]),
+    ] {
+        assert_eq!(findings(&[possible.clone()]), [""; 0], "{possible}");
+    }
+}
+
+#[test]
+fn rule_outside_of_the_links_own_time_is_never_true() {
+    let mut link = of(&[time(None, Some("2026-01-01T00:00:00Z")), country(&["DE"])]);
+    link.routing.start_time = Some("2026-01-01T00:00:00Z".parse().unwrap());
+    let report = analyse(&ask(&link, &shop()));
+    assert_eq!(told(&link, &report), ["Contradictory a"]);
+    assert!(report.findings[0].text.contains("while the link works"), "{}", report.findings[0].text);
+}
+
+#[test]
+fn passed_windows_are_told_and_those_to_come_are_not() {
+    let passed = time(None, Some("2026-06-01T00:00:00Z"));
+    assert_eq!(findings(&[passed]), ["PassedWindow a"]);
+    assert_eq!(findings(&[time(None, Some("2026-07-01T00:00:00Z"))]), [""; 0]);
+    assert_eq!(findings(&[time(Some("2027-07-01T00:00:00Z"), None)]), [""; 0]);
+    let either = json!({"any": [time(None, Some("2026-06-01T00:00:00Z")), country(&["DE"])]});
+    assert_eq!(findings(&[either]), [""; 0]);
+}
+
+#[test]
+fn what_a_rule_needs_and_nobody_has_is_told() {
+    let new = json!({"is": {"new_visitor": {}}});
+    let link = of(&[new.clone(), json!({"any": [new, country(&["DE"])]}), not(&country(&["US"])), device("tv")]);
+    let (mut settings, nobody) = (shop(), Sharing::selected(Vec::new(), Vec::new()));
+    let report = analyse(&ask(&link, &settings));
+    assert_eq!(told(&link, &report), ["NeedsData a"]);
+    assert!(report.findings[0].text.contains("visitor mode is `daily`"), "{}", report.findings[0].text);
+    let report = analyse(&Analysis { countries: false, ..ask(&link, &settings) });
+    assert_eq!(told(&link, &report), ["NeedsData a", "NeedsData b", "NeedsData c"]);
+    settings.visitor_mode = crate::domain::visitor::VisitorMode::Cookie;
+    assert_eq!(told(&link, &analyse(&ask(&link, &settings))), [""; 0]);
+    let mut link = of(&[json!({"is": {"partner": ["anna"]}}), not(&json!({"is": {"partner": ["anna"]}}))]);
+    link.sharing = nobody;
+    assert_eq!(told(&link, &analyse(&ask(&link, &settings))), ["NeedsData a"]);
+}
+
+#[test]
+fn disabled_rules_take_nothing_and_are_not_judged() {
+    let mut link = of(&[device("mobile"), device("mobile"), all(&[device("mobile"), device("tv")])]);
+    link.routing.rules[0].enabled = false;
+    link.routing.rules[2].enabled = false;
+    assert_eq!(told(&link, &analyse(&ask(&link, &shop()))), [""; 0]);
+}
+
+#[test]
+fn repeated_destinations_are_told_together() {
+    let mut link = of(&[device("mobile"), device("tv"), device("tablet"), device("console")]);
+    let to = |text: &str| Outcome::Destination(Destination::parse(text).unwrap());
+    link.routing.rules[0].then = to("x");
+    link.routing.rules[2].then = to("x");
+    link.routing.rules[3].then = to("");
+    let report = analyse(&Analysis { thorough: true, ..ask(&link, &shop()) });
+    let told = told(&link, &report);
+    assert_eq!(told[..2], ["RepeatedDestination a c", "RepeatedDestination d"]);
+}
+
+#[test]
+fn no_visit_is_left_to_the_default_destination() {
+    let known = json!({"is_known": "device"});
+    let link = of(&[known.clone(), not(&known), device("tv")]);
+    let report = analyse(&Analysis { thorough: true, ..ask(&link, &shop()) });
+    assert_eq!(told(&link, &report), ["Shadowed c a", "DefaultUnreachable default a,b"]);
+}
+
+#[test]
+fn without_steps_nothing_is_decided_and_that_is_said() {
+    let link = of(&[country(&["DE"]), country(&["DE"])]);
+    let report = analyse(&Analysis { steps: 3, ..ask(&link, &shop()) });
+    assert_eq!(told(&link, &report), ["Undecided a", "Undecided b"]);
+    assert!(!report.is_decided());
+}
+
+#[test]
+fn thousand_rules_are_decided_within_the_steps_of_a_write() {
+    let codes: Vec<&str> = Country::ALL.iter().map(|country| country.as_str()).collect();
+    let conditions: Vec<Json> = (0..1_000)
+        .map(|at| {
+            let campaign = parameter(json!({"equals": [format!("c{}", at / 200)]}));
+            all(&[country(&[codes[at % 200]]), campaign])
+        })
+        .collect();
+    let mut link = of(&[]);
+    link.routing.rules = (0..)
+        .zip(&conditions)
+        .map(|(at, when)| rule(&format!("r{at}"), serde_json::from_value(when.clone()).unwrap()))
+        .collect();
+    // The last of them says again what two before it say together.
+    let both = all(&[country(&["AD", "AE"]), parameter(json!({"equals": ["c0"]}))]);
+    link.routing.rules.push(rule("last", serde_json::from_value(both).unwrap()));
+    let report = analyse(&Analysis { steps: crate::domain::limits::WRITE_STEPS, ..ask(&link, &shop()) });
+    assert_eq!(told(&link, &report), ["ShadowedTogether last r0,r1"]);
+    assert!(report.steps < crate::domain::limits::WRITE_STEPS / 2, "{}", report.steps);
+}
+
+/// Every visit of the small world.
+static VISITS: LazyLock<Vec<SampleVisit>> = LazyLock::new(|| {
+    let countries = ["DE", "FR", "AT", "CH", "RE", "US"].map(|code| Fact::Known(Country::parse(code).unwrap()));
+    let devices = [DeviceClass::Mobile, DeviceClass::Desktop, DeviceClass::Tablet].map(Fact::Known);
+    let totals = [1, 2, 3, 4].map(Fact::Known);
+    let values = [None, Some("x"), Some("y"), Some("ax"), Some("yb")];
+    let mut visits = Vec::new();
+    for country in countries.into_iter().chain([Fact::Unknown]) {
+        for device in devices.into_iter().chain([Fact::Unknown]) {
+            for total in totals.into_iter().chain([Fact::Unknown]) {
+                for set in 0..1 << values.len() {
+                    let sent = values.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+                    let start = SampleVisit::at(NOW.parse().unwrap())
+                        .with(&Value::Country(country))
+                        .with(&Value::Device(device))
+                        .with(&Value::VisitorTotal(total));
+                    visits.push(sent.fold(start, |visit, (_, value)| {
+                        visit.with(&Value::Parameter("a".into(), Some(value.map(Into::into))))
+                    }));
+                }
+            }
+        }
+    }
+    visits
+});
+
+fn predicate() -> impl Strategy<Value = Predicate> {
+    let countries = vec(select(vec!["DE", "FR"]), 1..3).prop_map(|codes| {
+        OneOf::new(codes.iter().map(|code| Country::parse(code).unwrap()).collect()).unwrap()
+    });
+    let devices = vec(select(vec![DeviceClass::Mobile, DeviceClass::Desktop]), 1..3);
+    let count = (1_u64..4, 0..4).prop_map(|(bound, kind)| match kind {
+        0 => CountTest::Equals(bound),
+        1 => CountTest::LessThan(bound),
+        2 => CountTest::AtMost(bound),
+        _ => CountTest::AtLeast(bound),
+    });
+    let needle = |text: &str| Needle::parse(text).unwrap();
+    let equals = |text: &str| {
+        QueryTest::Equals(OneOf::new(vec![crate::domain::condition::Value::parse(text).unwrap()]).unwrap())
+    };
+    let query = select(vec![
+        QueryTest::Present,
+        QueryTest::WithoutValue,
+        equals("x"),
+        equals("y"),
+        QueryTest::Contains(needle("x")),
+        QueryTest::StartsWith(needle("y")),
+    ]);
+    let name = || ParameterName::parse("a").unwrap();
+    prop_oneof![
+        3 => countries.prop_map(Predicate::Country),
+        1 => Just(Predicate::InEu {}),
+        1 => Just(Predicate::Continent(OneOf::new(vec![Continent::Europe]).unwrap())),
+        3 => devices.prop_map(|classes| Predicate::Device(OneOf::new(classes).unwrap())),
+        2 => count.prop_map(Predicate::VisitorTotalVisits),
+        3 => query.prop_map(move |test| Predicate::Query { name: name(), test }),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let known = select(vec![Attribute::Country, Attribute::Device, Attribute::VisitorTotalVisits]);
+    let leaf = prop_oneof![6 => predicate().prop_map(Condition::Is), 1 => known.prop_map(Condition::IsKnown)];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        let group = || vec(inner.clone(), 1..4).prop_map(|members| Group::new(members).unwrap());
+        prop_oneof![
+            group().prop_map(Condition::All),
+            group().prop_map(Condition::Any),
+            inner.clone().prop_map(|member| Condition::Not(Box::new(member))),
+        ]
+    })
+}
+
+/// Returns which rules are true of each visit, as bits, and of which visits each rule is the first.
+fn tried(link: &Link, shop: &ShopSettings) -> Vec<u32> {
+    let languages: &[LanguageRange] = &[];
+    let fits = |visit: &SampleVisit, rule: &Rule| {
+        visit.ask(&rule.when, languages, shop, evaluate) == Truth::True
+    };
+    let rules = |visit: &SampleVisit| {
+        (0..).zip(&link.routing.rules).fold(0, |bits, (at, rule)| bits | u32::from(fits(visit, rule)) << at)
+    };
+    VISITS.iter().map(rules).collect()
+}
+
+proptest! {
+    #![proptest_config(Config::with_cases(if cfg!(debug_assertions) { 40 } else { 400 }))]
+
+    /// In a world that is small enough to try every visit, everything is decided, and rightly.
+    #[test]
+    fn verdicts_are_those_of_every_visit(conditions in vec(condition(), 1..6)) {
+        let rules = conditions.into_iter().enumerate().map(|(at, when)| rule(&format!("r{at}"), when));
+        let (link, shop) = (link(rules.collect()), shop());
+        let report = analyse(&Analysis { thorough: true, ..ask(&link, &shop) });
+        let tried = tried(&link, &shop);
+        let takes_all = |by: &[usize], bits: u32| by.iter().any(|at| bits >> at & 1 == 1);
+        prop_assert!(report.is_decided(), "{:?}", told(&link, &report));
+        for at in 0..link.routing.rules.len() {
+            let is_first = |bits: &u32| bits >> at & 1 == 1 && bits & ((1 << at) - 1) == 0;
+            let is_true: Vec<u32> = tried.iter().copied().filter(|bits| bits >> at & 1 == 1).collect();
+            let refused = report.findings.iter().find(|finding| {
+                finding.rule == Some(at) && finding.kind.refuses().is_some()
+            });
+            prop_assert_eq!(refused.is_some(), !tried.iter().any(is_first), "rule {}", at);
+            let Some(finding) = refused else { continue };
+            // Those responsible take all of it, and none of them is named for nothing.
+            prop_assert!(is_true.iter().all(|bits| takes_all(&finding.by, *bits)));
+            for needless in 0..finding.by.len() {
+                let mut fewer = finding.by.clone();
+                fewer.remove(needless);
+                prop_assert!(!is_true.iter().all(|bits| takes_all(&fewer, *bits)), "{:?}", finding.by);
+            }
+            let alone = (0..at).any(|before| is_true.iter().all(|bits| bits >> before & 1 == 1));
+            let kind = match (is_true.is_empty(), alone) {
+                (true, _) => FindingKind::Contradictory,
+                (false, true) => FindingKind::Shadowed,
+                (false, false) => FindingKind::ShadowedTogether,
+            };
+            prop_assert_eq!(finding.kind, kind);
+            let witness = finding.witness.as_ref().map(|witness| witness.decided_by);
+            prop_assert_eq!(witness.is_some(), kind != FindingKind::Contradictory);
+            prop_assert!(witness.flatten().is_none_or(|decides| decides < at));
+        }
+        let unreachable = report.findings.iter().any(|it| it.kind == FindingKind::DefaultUnreachable);
+        prop_assert_eq!(unreachable, tried.iter().all(|bits| *bits != 0));
+    }
+}
