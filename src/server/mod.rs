@@ -161,7 +161,7 @@ impl Server {
             );
         }
         let resolver =
-            Resolver::new(live.clone(), classifier, recorder, visitor_keys, &metrics, stopping.clone());
+            Resolver::new(live.clone(), Arc::clone(&classifier), recorder, visitor_keys, &metrics, stopping.clone());
         let described = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -197,7 +197,7 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection)
             .add_service(old_reflection)
-            .add_service(LinkAdminService::server(store))
+            .add_service(LinkAdminService::server(store, classifier))
             .add_service(LinkResolverServer::new(resolver))
             .add_service(stats)
             .serve_with_incoming_shutdown(

@@ -5,6 +5,7 @@
 
 pub mod choice;
 pub mod condition;
+pub mod finding;
 pub mod link;
 pub mod mask;
 pub mod net;

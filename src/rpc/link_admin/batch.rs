@@ -35,7 +35,7 @@ pub(super) async fn create(
     let (shop, new) = read;
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, validate_only).repeatable(key);
-    let written = link_writes::create(store, &writer, &shop, new).await?;
+    let written = link_writes::create(store, &writer, &shop, new, rest.allow_warnings).await?;
     Ok(proto::BatchCreateLinksResponse {
         links: written.links,
         revision: revision_of(written.done),
@@ -48,12 +48,12 @@ pub(super) async fn update(
     caller: Caller,
     request: proto::BatchUpdateLinksRequest,
 ) -> Result<proto::BatchUpdateLinksResponse, Failure> {
-    let validate_only = request.validate_only;
+    let (validate_only, allow) = (request.validate_only, request.allow_warnings);
     let read = read_blocking(move |faults| read_changes(request, faults), Faults::new()).await?;
     let (shop, changes) = read;
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, validate_only);
-    let written = link_writes::update(store, &writer, &shop, changes).await?;
+    let written = link_writes::update(store, &writer, &shop, changes, allow).await?;
     Ok(proto::BatchUpdateLinksResponse {
         links: written.links,
         revision: revision_of(written.done),

@@ -1,12 +1,16 @@
 //! Creates and updates of links, one or many under one revision.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
 use prost_types::FieldMask;
 
 use super::{
     Faults, Path, Problem, Reason, check_etag,
+    findings::Review,
     links::{deleted, no_link},
     live_shop,
     refusals::Place,
@@ -105,6 +109,11 @@ impl Change {
         super::immutable_if_named(mask, "slug", &wire.slug, slug.as_str(), &root, faults);
         Some(Self { path, wire, slug, fields, edit })
     }
+
+    /// Makes the change.
+    pub(super) fn apply(&self, link: &mut Link) {
+        self.edit.apply(link);
+    }
 }
 
 /// Checks that a link of a batch is of its shop, if it says one.
@@ -122,19 +131,26 @@ pub(super) fn same_shop(
     Some(shop.clone())
 }
 
-/// Makes new links: all of them or none.
+/// Makes new links: all of them or none. Rules that never decide are no reason against it if they are `allowed`.
 pub(super) async fn create(
     store: &Store,
     writer: &Writer<'_>,
     shop: &ShopId,
     new: Vec<NewLink>,
+    allowed: bool,
 ) -> Result<Written, Failure> {
     let new: Arc<[NewLink]> = new.into();
+    let now = Timestamp::now();
+    let look = |settings: ShopSettings| {
+        let checked = Arc::clone(&new);
+        blocking(move || check_new(&checked, &settings, allowed, now))
+    };
+    let seen = OnceLock::new();
     let prepare = async {
         let settings = live_shop(store, shop).await?.stored.value.settings;
-        let checked = Arc::clone(&new);
-        let faults = blocking(move || check_new(&checked, &settings)).await?;
+        let (faults, warnings) = look(settings).await?;
         sound(Some(()), faults)?;
+        seen.get_or_init(|| warnings);
         Ok(new.iter().map(|new| Put::Link(new_put(new.link.clone()))).collect())
     };
     let created_at = async {
@@ -143,18 +159,35 @@ pub(super) async fn create(
     };
     let places: Vec<_> = new.iter().map(|new| Place::Link(&new.path, &new.wire)).collect();
     let done = writer.create(prepare, created_at, &places).await?;
-    let now = Timestamp::now();
-    let warnings = new.iter().flat_map(|new| warnings::of_link(&new.link, &new.path, now)).collect();
+    let warnings = match seen.into_inner() {
+        Some(warnings) => warnings,
+        // A repetition is answered like the first request, which was looked at.
+        None => match store.get_shop(shop).await? {
+            Some(shop) => look(shop.stored.value.settings).await?.1,
+            None => Vec::new(),
+        },
+    };
     let links = new.iter().map(|new| write(&new.link).stamped(Stamp::new(done))).collect();
     Ok(Written { links, done, warnings })
 }
 
-fn check_new(new: &[NewLink], settings: &ShopSettings) -> Faults {
-    let mut faults = Faults::new();
-    for new in new {
-        Path::root(&new.path).adopt(new.link.check(settings), &mut faults);
+fn check_new(
+    new: &[NewLink],
+    settings: &ShopSettings,
+    allowed: bool,
+    now: Timestamp,
+) -> (Faults, Vec<Warning>) {
+    let (mut faults, mut warnings) = (Faults::new(), Vec::new());
+    let mut review = Review::new(settings, allowed, now);
+    for NewLink { path, link, .. } in new {
+        warnings.extend(warnings::of_link(link, path, now));
+        let mut found = link.check(settings);
+        if found.is_empty() {
+            review.of(path, None, link, &mut found, &mut warnings);
+        }
+        Path::root(path).adopt(found, &mut faults);
     }
-    faults
+    (faults, warnings)
 }
 
 /// Changes links: all of them or none.
@@ -163,9 +196,10 @@ pub(super) async fn update(
     writer: &Writer<'_>,
     shop: &ShopId,
     changes: Vec<Change>,
+    allowed: bool,
 ) -> Result<Written, Failure> {
     let changes: Arc<[Change]> = changes.into();
-    retrying(|| update_once(store, writer, shop, &changes)).await
+    retrying(|| update_once(store, writer, shop, &changes, allowed)).await
 }
 
 async fn update_once(
@@ -173,11 +207,12 @@ async fn update_once(
     writer: &Writer<'_>,
     shop: &ShopId,
     changes: &Arc<[Change]>,
+    allowed: bool,
 ) -> Result<Written, Failure> {
     let settings = live_shop(store, shop).await?.stored.value.settings;
     let stored = read_all(store, shop, changes).await?;
     let edit = Arc::clone(changes);
-    let edited = blocking(move || edit_all(stored, &edit, &settings)).await?;
+    let edited = blocking(move || edit_all(stored, &edit, &settings, allowed)).await?;
     let Edited { links, faults, warnings } = edited;
     sound(Some(()), faults)?;
 
@@ -215,15 +250,24 @@ struct Edited {
     warnings: Vec<Warning>,
 }
 
-fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettings) -> Edited {
+fn edit_all(
+    stored: Vec<Stored<Link>>,
+    changes: &[Change],
+    settings: &ShopSettings,
+    allowed: bool,
+) -> Edited {
     let mut edited = Edited { links: stored, faults: Faults::new(), warnings: Vec::new() };
     let now = Timestamp::now();
+    let mut review = Review::new(settings, allowed, now);
     for (link, change) in edited.links.iter_mut().zip(changes) {
         let before = link.value.clone();
         change.edit.apply(&mut link.value);
         edited.warnings.extend(warnings::of_link(&link.value, &change.path, now));
         let found = link.value.check(settings);
         if found.is_empty() {
+            let mut found = Faults::new();
+            review.of(&change.path, Some(&before), &link.value, &mut found, &mut edited.warnings);
+            Path::root(&change.path).adopt(found, &mut edited.faults);
             continue;
         }
         // A shop's change may have left destinations behind: a write of other fields is not at fault.

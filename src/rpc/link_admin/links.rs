@@ -42,7 +42,7 @@ pub(super) async fn create(
     let shop = new.link.shop.clone();
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, validate_only).repeatable(key);
-    let written = link_writes::create(store, &writer, &shop, vec![new]).await?;
+    let written = link_writes::create(store, &writer, &shop, vec![new], rest.allow_warnings).await?;
     Ok(proto::CreateLinkResponse {
         link: written.links.into_iter().next(),
         revision: revision_of(written.done),
@@ -103,7 +103,8 @@ pub(super) async fn update(
     let (shop, change) = sound(shop.zip(change), faults)?;
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, request.validate_only);
-    let written = link_writes::update(store, &writer, &shop, vec![change]).await?;
+    let allow = request.allow_warnings;
+    let written = link_writes::update(store, &writer, &shop, vec![change], allow).await?;
     Ok(proto::UpdateLinkResponse {
         link: written.links.into_iter().next(),
         revision: revision_of(written.done),

@@ -228,6 +228,7 @@ async fn trial_run_writes_nothing_and_finds_what_a_write_would() {
         link: Some(wire),
         validate_only: true,
         request_id: uuid::Uuid::new_v4().to_string(),
+        ..Default::default()
     };
     let answer = client.create_link(trial(link("sale"))).await.unwrap().into_inner();
     assert_eq!((answer.revision, answer.link.unwrap().etag), (0, String::new()));

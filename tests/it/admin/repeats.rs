@@ -69,6 +69,7 @@ async fn trial_run_does_not_use_its_request_id_up() {
         link: Some(link("sale")),
         request_id: Uuid::new_v4().to_string(),
         validate_only: true,
+        ..Default::default()
     };
     client.create_link(request.clone()).await.unwrap();
     let in_earnest = CreateLinkRequest { validate_only: false, ..request };

@@ -271,5 +271,7 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::UnknownReference => "UNKNOWN_REFERENCE",
         Reason::RequestIdReused => "REQUEST_ID_REUSED",
         Reason::InvalidStreamToken => "INVALID_STREAM_TOKEN",
+        Reason::RuleContradictory => "RULE_CONTRADICTORY",
+        Reason::RuleShadowed => "RULE_SHADOWED",
     }
 }
