@@ -160,8 +160,14 @@ impl Server {
                 "SMARTLINKS_VISITOR_KEY_FILE is not set: visitors of shops with the mode DAILY are unknown",
             );
         }
-        let resolver =
-            Resolver::new(live.clone(), Arc::clone(&classifier), recorder, visitor_keys, &metrics, stopping.clone());
+        let resolver = Resolver::new(
+            live.clone(),
+            Arc::clone(&classifier),
+            recorder,
+            visitor_keys,
+            &metrics,
+            stopping.clone(),
+        );
         let described = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)

@@ -170,7 +170,8 @@ fn lacking(ask: &Analysis<'_>, model: &Model<'_>) -> Vec<Lack> {
 fn why_lacking(subject: Subject<'_>, ask: &Analysis<'_>) -> Option<String> {
     match subject {
         Subject::Country if !ask.countries => Some(
-            "the country, and this server has no country database: it is known only of callers that say it".into(),
+            "the country, and this server has no country database: it is known only of callers that say it"
+                .into(),
         ),
         Subject::VisitorTotal => match ask.shop.visitor_mode {
             VisitorMode::Cookie => None,

@@ -208,21 +208,13 @@ impl<'m, 'a> Court<'m, 'a> {
 }
 
 /// Returns the goals, and that some rules are not true.
-fn past<'m>(
-    entries: &'m [Entry],
-    goal: &[&'m Formula],
-    by: &[usize],
-) -> impl Iterator<Item = &'m Formula> {
+fn past<'m>(entries: &'m [Entry], goal: &[&'m Formula], by: &[usize]) -> impl Iterator<Item = &'m Formula> {
     let past = by.iter().map(|place| &entries[*place].is_not).collect::<Vec<_>>();
     goal.to_vec().into_iter().chain(past)
 }
 
 /// Makes the entries of the enabled rules.
-pub(super) fn entries<'a>(
-    model: &Model<'a>,
-    routing: &'a Routing,
-    steps: &mut Steps,
-) -> Vec<Entry> {
+pub(super) fn entries<'a>(model: &Model<'a>, routing: &'a Routing, steps: &mut Steps) -> Vec<Entry> {
     let enabled = routing.rules.iter().enumerate().filter(|(_, rule)| rule.enabled);
     let entry = |(at, rule): (usize, &'a crate::domain::link::Rule)| Entry {
         at,

@@ -28,6 +28,8 @@ use crate::{
 const TOLD: usize = 5;
 /// Shares of the steps that one subject may use to find its cells.
 const SHARES: u64 = 8;
+/// What it costs to ask the evaluator once, in the steps of a search.
+const ANSWER_STEPS: usize = 4;
 
 /// What a rule set looks at.
 #[derive(Debug)]
@@ -155,7 +157,7 @@ impl<'a> Model<'a> {
             let mut at: HashMap<(Vec<Answers>, Loose), usize> = HashMap::new();
             let mut is_cut = false;
             for candidate in candidates {
-                if is_cut || steps.take(tests.len() + 1).is_err() {
+                if is_cut || steps.take(ANSWER_STEPS * (tests.len() + 1)).is_err() {
                     is_cut = true;
                     // What is not looked at any more may be anything.
                     let rest = Candidate { loose: Loose::All, ..candidate };
@@ -231,7 +233,9 @@ impl<'a> Model<'a> {
 
     /// Adds: where the one test is true, the other is within a bound.
     fn add_law(&mut self, test: Test<'a>, other: Test<'a>, bound: Bound) {
-        let (Some(parts), true) = (self.answers.get(&test), self.answers.contains_key(&other)) else { return };
+        let (Some(parts), true) = (self.answers.get(&test), self.answers.contains_key(&other)) else {
+            return;
+        };
         for part in parts.clone() {
             let then = self.ask(other, bound);
             let law = Formula::any(vec![part.literal(Bound::NotTrue), then]);
@@ -242,7 +246,9 @@ impl<'a> Model<'a> {
     /// Adds: where the test is not true, there is a partner.
     fn add_law_against(&mut self, test: Test<'a>) {
         let partner = Test::Missing(Subject::Partner);
-        let (Some(parts), true) = (self.answers.get(&test), self.answers.contains_key(&partner)) else { return };
+        let (Some(parts), true) = (self.answers.get(&test), self.answers.contains_key(&partner)) else {
+            return;
+        };
         for part in parts.clone() {
             let then = self.ask(partner, Bound::NotTrue);
             let law = Formula::any(vec![part.literal(Bound::True), then]);
@@ -262,7 +268,8 @@ impl<'a> Model<'a> {
 
     /// Returns when a condition is within a bound.
     pub(super) fn formula(&self, condition: &'a Condition, bound: Bound) -> Formula {
-        let each = |members: &'a [Condition]| members.iter().map(|member| self.formula(member, bound)).collect();
+        let each =
+            |members: &'a [Condition]| members.iter().map(|member| self.formula(member, bound)).collect();
         match (condition, bound) {
             (Condition::All(group), Bound::True | Bound::NotFalse)
             | (Condition::Any(group), Bound::NotTrue | Bound::False) => Formula::all(each(group.members())),
@@ -343,7 +350,9 @@ impl Asker<'_> {
                 Loose::Hours if is_weekly(question) => FALSE | TRUE,
                 Loose::Hours | Loose::No => match question {
                     Question::Condition(condition) => evaluate(condition, facts).into(),
-                    Question::Version(range) => value.version().map_or(UNKNOWN, |it| either(range.contains(it))),
+                    Question::Version(range) => {
+                        value.version().map_or(UNKNOWN, |it| either(range.contains(it)))
+                    }
                     Question::IsMissing => either(value.is_missing()),
                     Question::IsInternal => either(facts.traffic == TrafficClass::Internal),
                     Question::HasNotPassed => either(facts.visit.time >= self.now),

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::{
-        client::{
-            Automation, AutomationKind, Browser, DeviceClass, Os, TrafficClass, UserAgent, Version,
-        },
+        client::{Automation, AutomationKind, Browser, DeviceClass, Os, TrafficClass, UserAgent, Version},
         fact::Fact,
         geo::Country,
         language::LanguageRange,
@@ -280,8 +278,10 @@ impl SampleVisit {
         answer: impl for<'f> FnOnce(&'f Q, &Facts<'f>) -> A,
     ) -> A {
         let visit = self.visit(Site::Shop(""), "");
-        let partner = self.partner().map(|(code, state)| {
-            PartnerEntry { code, revision: Revision::default(), state: Some(state) }
+        let partner = self.partner().map(|(code, state)| PartnerEntry {
+            code,
+            revision: Revision::default(),
+            state: Some(state),
         });
         let (traffic, _) = facts::traffic(&visit, &shop.internal_addresses);
         let facts = Facts::new(&visit, partner.as_ref(), traffic, languages, shop.visitor_mode);

@@ -12,6 +12,8 @@ use super::{
 
 /// Guesses on guesses; beyond them a question counts as not decided.
 const DEEPEST: usize = 400;
+/// Words that are read through in one step.
+const WORDS_READ: usize = 8;
 
 /// The cells that are left of every choice.
 pub(super) struct Search<'m, 'a> {
@@ -60,6 +62,7 @@ impl<'m, 'a> Search<'m, 'a> {
         goals: impl IntoIterator<Item = &'m Formula>,
         steps: &mut Steps,
     ) -> Result<Option<Vec<usize>>, Spent> {
+        steps.take(1 + self.whole.len() / WORDS_READ)?;
         let found = self.settle(goals.into_iter().collect(), 0, steps);
         let cells = found.map(|found| found.then(|| self.plainest()).flatten());
         self.back_to(0);
@@ -76,12 +79,7 @@ impl<'m, 'a> Search<'m, 'a> {
         self.model.choices.iter().map(first).collect()
     }
 
-    fn settle(
-        &mut self,
-        mut open: Vec<&'m Formula>,
-        depth: usize,
-        steps: &mut Steps,
-    ) -> Result<bool, Spent> {
+    fn settle(&mut self, mut open: Vec<&'m Formula>, depth: usize, steps: &mut Steps) -> Result<bool, Spent> {
         loop {
             let mut changed = false;
             let mut rest = Vec::new();
@@ -112,12 +110,7 @@ impl<'m, 'a> Search<'m, 'a> {
     }
 
     /// Tries the members of the group with the fewest of them.
-    fn branch(
-        &mut self,
-        mut open: Vec<&'m Formula>,
-        depth: usize,
-        steps: &mut Steps,
-    ) -> Result<bool, Spent> {
+    fn branch(&mut self, mut open: Vec<&'m Formula>, depth: usize, steps: &mut Steps) -> Result<bool, Spent> {
         if depth > DEEPEST {
             return Err(Spent);
         }

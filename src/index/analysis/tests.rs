@@ -157,7 +157,8 @@ fn witness_of_a_shadowed_rule_goes_to_the_rule_before() {
         "rule `c` is never reached: rule `a` before it takes every visit that it is true for"
     );
     let witness = finding.witness.as_ref().unwrap();
-    let facts: Vec<_> = witness.facts.iter().map(|fact| (fact.attribute.as_str(), said(&fact.value))).collect();
+    let facts: Vec<_> =
+        witness.facts.iter().map(|fact| (fact.attribute.as_str(), said(&fact.value))).collect();
     assert_eq!(facts, [("country", "DE"), ("device", "mobile")]);
     assert_eq!(witness.decided_by, Some(0));
 }
@@ -168,13 +169,9 @@ fn said(fact: &Fact<String>) -> &str {
 
 #[test]
 fn contradictions_are_found_in_every_attribute() {
-    let os = |families: &[&str], from: Option<&str>, below: Option<&str>| {
-        json!({"is": {"os": {"families": families, "versions": {"from": from, "below": below}}}})
-    };
+    let os = |families: &[&str], from: Option<&str>, below: Option<&str>| json!({"is": {"os": {"families": families, "versions": {"from": from, "below": below}}}});
     let language = |ranges: &[&str]| json!({"is": {"language": ranges}});
-    let referrer = |host: &str, below: bool| {
-        json!({"is": {"referrer_host": {"hosts": [host], "include_subdomains": below}}})
-    };
+    let referrer = |host: &str, below: bool| json!({"is": {"referrer_host": {"hosts": [host], "include_subdomains": below}}});
     let address = |block: &str| json!({"is": {"client_address": [block]}});
     let traffic = |class: &str| json!({"is": {"traffic": [class]}});
     let total = |test: Json| json!({"is": {"visitor_total_visits": test}});
@@ -274,7 +271,8 @@ fn passed_windows_are_told_and_those_to_come_are_not() {
 #[test]
 fn what_a_rule_needs_and_nobody_has_is_told() {
     let new = json!({"is": {"new_visitor": {}}});
-    let link = of(&[new.clone(), json!({"any": [new, country(&["DE"])]}), not(&country(&["US"])), device("tv")]);
+    let link =
+        of(&[new.clone(), json!({"any": [new, country(&["DE"])]}), not(&country(&["US"])), device("tv")]);
     let (mut settings, nobody) = (shop(), Sharing::selected(Vec::new(), Vec::new()));
     let report = analyse(&ask(&link, &settings));
     assert_eq!(told(&link, &report), ["NeedsData a"]);
@@ -348,7 +346,8 @@ fn thousand_rules_are_decided_within_the_steps_of_a_write() {
 
 /// Every visit of the small world.
 static VISITS: LazyLock<Vec<SampleVisit>> = LazyLock::new(|| {
-    let countries = ["DE", "FR", "AT", "CH", "RE", "US"].map(|code| Fact::Known(Country::parse(code).unwrap()));
+    let countries =
+        ["DE", "FR", "AT", "CH", "RE", "US"].map(|code| Fact::Known(Country::parse(code).unwrap()));
     let devices = [DeviceClass::Mobile, DeviceClass::Desktop, DeviceClass::Tablet].map(Fact::Known);
     let totals = [1, 2, 3, 4].map(Fact::Known);
     let values = [None, Some("x"), Some("y"), Some("ax"), Some("yb")];
@@ -422,9 +421,8 @@ fn condition() -> impl Strategy<Value = Condition> {
 /// Returns which rules are true of each visit, as bits, and of which visits each rule is the first.
 fn tried(link: &Link, shop: &ShopSettings) -> Vec<u32> {
     let languages: &[LanguageRange] = &[];
-    let fits = |visit: &SampleVisit, rule: &Rule| {
-        visit.ask(&rule.when, languages, shop, evaluate) == Truth::True
-    };
+    let fits =
+        |visit: &SampleVisit, rule: &Rule| visit.ask(&rule.when, languages, shop, evaluate) == Truth::True;
     let rules = |visit: &SampleVisit| {
         (0..).zip(&link.routing.rules).fold(0, |bits, (at, rule)| bits | u32::from(fits(visit, rule)) << at)
     };

@@ -31,15 +31,23 @@ impl Texts<'_> {
             ),
             [] => (
                 FindingKind::Contradictory,
-                format!("{name} is never true while the link works: its condition contradicts itself or the link's own times"),
+                format!(
+                    "{name} is never true while the link works: its condition contradicts itself or the link's own times"
+                ),
             ),
             [one] => (
                 FindingKind::Shadowed,
-                format!("{name} is never reached: {} before it takes every visit that it is true for", self.named(&[*one])),
+                format!(
+                    "{name} is never reached: {} before it takes every visit that it is true for",
+                    self.named(&[*one])
+                ),
             ),
             _ => (
                 FindingKind::ShadowedTogether,
-                format!("{name} is never reached: {} before it together take every visit that it is true for", self.named(by)),
+                format!(
+                    "{name} is never reached: {} before it together take every visit that it is true for",
+                    self.named(by)
+                ),
             ),
         };
         self.finding(kind, place, by, text, witness)
@@ -59,7 +67,10 @@ impl Texts<'_> {
 
     /// Says that a rule is of the past.
     pub(super) fn passed(&self, place: usize) -> Finding {
-        let text = format!("{} is never true any more: the times that it asks for have passed", self.named(&[place]));
+        let text = format!(
+            "{} is never true any more: the times that it asks for have passed",
+            self.named(&[place])
+        );
         self.finding(FindingKind::PassedWindow, place, &[], text, None)
     }
 
@@ -104,8 +115,13 @@ impl Texts<'_> {
     /// Says that no visit is left to the default destination.
     pub(super) fn default_unreachable(&self, by: &[usize]) -> Finding {
         let text = match by {
-            [one] => format!("no visit goes to the default destination: {} takes every one", self.named(&[*one])),
-            _ => format!("no visit goes to the default destination: {} together take every one", self.named(by)),
+            [one] => {
+                format!("no visit goes to the default destination: {} takes every one", self.named(&[*one]))
+            }
+            _ => format!(
+                "no visit goes to the default destination: {} together take every one",
+                self.named(by)
+            ),
         };
         let by = by.iter().map(|place| self.entries[*place].at).collect();
         Finding { kind: FindingKind::DefaultUnreachable, rule: None, by, text, witness: None }

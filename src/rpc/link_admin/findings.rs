@@ -56,12 +56,16 @@ impl<'a> Review<'a> {
             if let Some((reason, rule)) = reason.filter(|_| !self.allow).zip(rule)
                 && self.is_news(before, after, rule, reason, &mut earlier)
             {
-                let text = format!("{}{}; change it, or set `allow_warnings`", finding.text, shown(&finding, rules));
+                let text =
+                    format!("{}{}; change it, or set `allow_warnings`", finding.text, shown(&finding, rules));
                 faults.add(field, Problem::new(reason, text));
             } else if finding.kind == FindingKind::Undecided {
                 undecided.extend(rule.map(|rule| format!("`{}`", rule.id)));
             } else {
-                warnings.push(warning(format!("{path}.{field}"), format!("{}{}", finding.text, shown(&finding, rules))));
+                warnings.push(warning(
+                    format!("{path}.{field}"),
+                    format!("{}{}", finding.text, shown(&finding, rules)),
+                ));
             }
         }
         if !undecided.is_empty() {

@@ -250,12 +250,7 @@ struct Edited {
     warnings: Vec<Warning>,
 }
 
-fn edit_all(
-    stored: Vec<Stored<Link>>,
-    changes: &[Change],
-    settings: &ShopSettings,
-    allowed: bool,
-) -> Edited {
+fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettings, allowed: bool) -> Edited {
     let mut edited = Edited { links: stored, faults: Faults::new(), warnings: Vec::new() };
     let now = Timestamp::now();
     let mut review = Review::new(settings, allowed, now);

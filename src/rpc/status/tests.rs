@@ -95,6 +95,8 @@ fn every_error_of_the_rooms_below_has_its_reason() {
         Reason::UnknownReference,
         Reason::RequestIdReused,
         Reason::InvalidStreamToken,
+        Reason::RuleContradictory,
+        Reason::RuleShadowed,
     ];
     let faults = faults.map(|reason| Failure::from(Problem::new(reason, "x").at("link")));
     let store = [

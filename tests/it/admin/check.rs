@@ -14,7 +14,8 @@ fn when(kind: Kind) -> Option<proto::Condition> {
 
 fn not(rule: proto::Rule, id: &str) -> proto::Rule {
     let member = Box::new(rule.when.clone().unwrap());
-    proto::Rule { id: id.to_owned(), when: when(Kind::Not(member)), ..rule }
+    let then = Some(proto::rule::Then::Destination(format!("land/{id}")));
+    proto::Rule { id: id.to_owned(), when: when(Kind::Not(member)), then, ..rule }
 }
 
 fn mobile() -> proto::Rule {
@@ -58,8 +59,7 @@ async fn check(client: &mut Client, slug: &str, draft: Option<proto::Link>) -> p
 /// The findings about rules in short: kind, rule, those responsible.
 fn told(answer: &proto::CheckLinkResponse) -> Vec<String> {
     let of_rules = answer.findings.iter().filter(|finding| !finding.rule.is_empty());
-    let told =
-        of_rules.map(|it| format!("{:?} {} {}", it.kind(), it.rule, it.responsible_rules.join(",")));
+    let told = of_rules.map(|it| format!("{:?} {} {}", it.kind(), it.rule, it.responsible_rules.join(",")));
     told.collect()
 }
 
@@ -76,7 +76,12 @@ async fn shadowed_rule_is_refused_with_its_witness_and_mended() {
     let (code, reason, field) = refusal(&status);
     assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "RULE_SHADOWED"));
     assert_eq!(field, "link.rules[1].when");
-    for part in ["rule `known` before it takes every visit", "country = `DE`", "goes to rule `known`", "allow_warnings"] {
+    for part in [
+        "rule `known` before it takes every visit",
+        "country = `DE`",
+        "goes to rule `known`",
+        "allow_warnings",
+    ] {
         assert!(status.message().contains(part), "{part} in {}", status.message());
     }
     let mended = with(vec![germany, known()]);
@@ -94,7 +99,8 @@ async fn third_rule_of_germany_not_germany_and_mobile_is_not_shadowed() {
     assert!(answer.decided);
     // The server of the test has no country database.
     assert_eq!(told(&answer), ["NeedsData germany ", "NeedsData elsewhere "]);
-    let default = answer.findings.iter().find(|finding| finding.kind() == FindingKind::FallsToDefault).unwrap();
+    let default =
+        answer.findings.iter().find(|finding| finding.kind() == FindingKind::FallsToDefault).unwrap();
     let witness = default.witness.as_ref().unwrap();
     assert_eq!(witness.decided_by, "");
     let country = witness.facts.iter().find(|fact| fact.attribute == "country").unwrap();

@@ -38,7 +38,14 @@ fn link(world: &World) -> Link {
 
 fn report(world: &World, now: Timestamp) -> Report {
     let link = link(world);
-    analyse(&Analysis { link: &link, shop: &world.shop, countries: true, now, steps: 10_000_000, thorough: true })
+    analyse(&Analysis {
+        link: &link,
+        shop: &world.shop,
+        countries: true,
+        now,
+        steps: 10_000_000,
+        thorough: true,
+    })
 }
 
 /// A fact that is never known to be absent, as classification never finds it.

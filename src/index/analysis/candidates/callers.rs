@@ -1,10 +1,6 @@
 //! Facts of callers: one text, compared as text and as a number.
 
-use super::{
-    super::sample::Value,
-    Candidate, Test, predicates, sorted,
-    texts::unused,
-};
+use super::{super::sample::Value, Candidate, Test, predicates, sorted, texts::unused};
 use crate::domain::{
     condition::{CallerTest, Predicate},
     decimal::Decimal,

@@ -1,9 +1,7 @@
 //! Countries, languages, referring hosts.
 
 use super::{super::sample::Value, Test, predicates, sorted};
-use crate::domain::{
-    condition::Predicate, fact::Fact, geo::Country, host::Host, language::LanguageRange,
-};
+use crate::domain::{condition::Predicate, fact::Fact, geo::Country, host::Host, language::LanguageRange};
 
 /// Countries that everybody knows; examples are made of these first.
 const WELL_KNOWN: [&str; 8] = ["US", "GB", "FR", "DE", "IN", "JP", "BR", "AU"];
@@ -30,9 +28,8 @@ pub(super) fn languages(named: &[LanguageRange]) -> Vec<Value> {
     let is_free = |tag: &&str| named.iter().all(|range| range.language() != *tag);
     let other = spare.into_iter().find(is_free);
     let other = other.map(|tag| Value::Language(Some(tag.into()), Fact::Absent));
-    let named = named.iter().map(|range| {
-        Value::Language(Some(range.to_string().into()), Fact::Known(*range))
-    });
+    let named =
+        named.iter().map(|range| Value::Language(Some(range.to_string().into()), Fact::Known(*range)));
     other.into_iter().chain([Value::Language(None, Fact::Unknown)]).chain(named).collect()
 }
 
@@ -45,7 +42,8 @@ pub(super) fn referrers(tests: &[Test<'_>]) -> Vec<Value> {
     let listed: Vec<&str> = sorted(listed.flatten());
     let is_free = |host: &String| listed.binary_search(&host.as_str()).is_err();
     // The shortest label that is free: the longer the host, the less fits below it.
-    let labels = || (b'a'..=b'z').map(char::from).map(String::from).chain((0..).map(|at: u32| format!("x{at}")));
+    let labels =
+        || (b'a'..=b'z').map(char::from).map(String::from).chain((0..).map(|at: u32| format!("x{at}")));
     let below = |host: &&str| labels().map(|label| format!("{label}.{host}")).find(is_free);
     let other = labels().map(|label| format!("other-{label}")).find(is_free);
     let hosts = other.into_iter().chain(listed.iter().filter_map(below));

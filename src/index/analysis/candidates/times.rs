@@ -19,7 +19,8 @@ pub(super) fn times(tests: &[Test<'_>], frame: Frame<'_>) -> Vec<Candidate> {
     let zones = zones(tests);
     let mut found = Vec::new();
     for (begin, end) in spans(tests, frame) {
-        let first = begin.unwrap_or_else(|| end.map_or(frame.now, |end| before(end, SignedDuration::from_secs(1))));
+        let first =
+            begin.unwrap_or_else(|| end.map_or(frame.now, |end| before(end, SignedDuration::from_secs(1))));
         if zones.is_empty() {
             found.push(Candidate::exact(Value::Time(first)));
             continue;
