@@ -210,7 +210,7 @@ impl<'m, 'a> Court<'m, 'a> {
 /// Returns the goals, and that some rules are not true.
 fn past<'m>(entries: &'m [Entry], goal: &[&'m Formula], by: &[usize]) -> impl Iterator<Item = &'m Formula> {
     let past = by.iter().map(|place| &entries[*place].is_not).collect::<Vec<_>>();
-    goal.to_vec().into_iter().chain(past)
+    goal.iter().copied().chain(past)
 }
 
 /// Makes the entries of the enabled rules.

@@ -4,6 +4,7 @@
 //! included. Not everything is found: what was not decided is said. Every visit that is shown was run through the link.
 
 mod candidates;
+mod collect;
 mod formula;
 mod hints;
 mod judge;

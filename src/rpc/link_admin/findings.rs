@@ -15,7 +15,7 @@ use crate::{
     proto::Warning,
 };
 
-/// Facts of a visit that a refusal tells of; CheckLink tells all.
+/// Facts of a visit that a refusal tells of; `CheckLink` tells all.
 const TOLD_FACTS: usize = 12;
 /// Rules that are named when they were not decided.
 const NAMED_RULES: usize = 10;

@@ -1,4 +1,4 @@
-//! Rules that never decide are found, by CheckLink and by every write.
+//! Rules that never decide are found, by `CheckLink` and by every write.
 
 use smartlinks::proto::{
     self, BatchCreateLinksRequest, BatchUpdateLinksRequest, CheckLinkRequest, CreateLinkRequest, FindingKind,
