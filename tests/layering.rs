@@ -229,7 +229,7 @@ fn named<'a>(file: &'a str, lines: &'a [(usize, String)]) -> Vec<Named<'a>> {
     let tokens: Vec<&str> = lines.iter().map(|(_, token)| token.as_str()).collect();
     let mut module: Vec<&str> = file.split('/').filter(|part| *part != "mod").collect();
     // The blocks around a token: how deep the module outside of each is, and whether it is compiled for tests only.
-    let mut blocks = vec![(0, file.ends_with("/tests"))];
+    let mut blocks = vec![(0, file.ends_with("/tests") || file.contains("/tests/"))];
     let (mut found, mut at, mut marked) = (Vec::new(), 0, false);
     while at < tokens.len() {
         let in_test = marked || blocks.last().unwrap().1;
