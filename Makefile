@@ -1,6 +1,6 @@
 # Smart Links: what there is to do here. Everything fetched or made lies in ./.smartlinks/ and ./target/.
 
-.PHONY: help run test lint bench image proto-landed clean
+.PHONY: help run test soak lint bench image proto-landed clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.* ## /make \1 \t/p' Makefile | expand -t 20
@@ -12,6 +12,10 @@ run: ## Start everything with sample links to click: PostgreSQL, server, gateway
 test: ## Run every test, with a real PostgreSQL and a real browser (one of them: make test ARGS=name)
 	@scripts/setup test
 	@scripts/test $(ARGS)
+
+soak: ## Click a million times while everything is killed and restored, and count (make soak CLICKS=100000 SEED=1)
+	@scripts/setup soak
+	@CLICKS="$(CLICKS)" SEED="$(SEED)" scripts/soak
 
 lint: ## Check form, code, documentation and contracts
 	@scripts/setup lint

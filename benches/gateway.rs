@@ -9,6 +9,8 @@
 mod browser;
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/world.rs"]
 mod world;
 
@@ -26,35 +28,45 @@ use std::{
 use browser::{Browser, Click, Protocol};
 use clap::Parser;
 use figures::{Clock, ROUND, ROUNDS, Round, Row};
+use log::Log;
 use smartlinks::{config::gateway::GatewayArgs, gateway::Gateway};
 use tokio::{runtime, sync::watch, task::LocalSet};
 use world::VISITS;
 
 fn main() {
     let clicks = Rc::new((0..VISITS).map(Click::numbered).collect::<Vec<_>>());
-    let gateway = gateway(world::serve_whole("127.0.0.1:0", world::resolver()));
-    wait_for(gateway);
+    let log = Log::open();
+    let [gateway, forgetful] = [log.resolver(), world::resolver()].map(|resolver| {
+        let door = gateway(world::serve_whole("127.0.0.1:0", resolver));
+        wait_for(door);
+        door
+    });
     for (protocol, name) in [(Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2 without TLS")] {
         let Some(nginx) = Nginx::start(protocol) else {
             println!("nginx is neither in PATH nor in .smartlinks/tools; run scripts/setup bench");
             return;
         };
         for connections in [32, 128] {
-            let mut rows = [Row::new("nginx, return 302"), Row::new("gateway")];
+            let mut rows =
+                [Row::new("nginx, return 302"), Row::new("gateway"), Row::new("gateway, nothing kept")];
             for round in 0..=ROUNDS {
-                let measured =
-                    [nginx.address, gateway].map(|door| measure(&clicks, door, protocol, connections));
+                let doors = [nginx.address, gateway, forgetful];
+                let measured = doors.map(|door| measure(&clicks, door, protocol, connections));
+                log.forget();
                 if round > 0 {
                     rows.iter_mut().zip(measured).for_each(|(row, figures)| row.rounds.push(figures));
                 }
             }
-            let title = format!("{name}, {connections} connections, links with ten rules, nothing recorded");
+            let title =
+                format!("{name}, {connections} connections, links with ten rules, clicks in the local log");
             figures::print(&title, &rows);
             println!();
             let wanted = if connections == 32 { "≥ 0.3 ×" } else { "≥ 0.4 ×, p99 ≤ 5 ms" };
             figures::compare(&rows[1], &rows[0], wanted);
+            figures::compare(&rows[2], &rows[0], "no target");
         }
     }
+    log.assert_complete();
 }
 
 #[derive(Parser)]

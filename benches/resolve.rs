@@ -30,7 +30,7 @@ use smartlinks::{
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
-        visit::{Channel, Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Totals, Visit},
         visitor::VisitorMode,
         window::{TimeWindow, WeeklyHours, ZoneName},
     },
@@ -163,6 +163,7 @@ impl Visitor {
             attributes: &self.attributes,
             visitor: None,
             opted_out: false,
+            totals: Totals::default(),
         }
     }
 }
@@ -234,6 +235,8 @@ fn settings() -> ShopSettings {
         internal_addresses: Vec::new(),
         visitor_mode: VisitorMode::default(),
         sub_id_params: Vec::new(),
+        time_zone: None,
+        click_retention_days: None,
     }
 }
 
@@ -248,6 +251,7 @@ fn rule_of(link: usize, number: usize, is_last: bool) -> Rule {
         then: Outcome::Destination(
             Destination::parse(&format!("/landing/{link}/{number}?view=list#top")).unwrap(),
         ),
+        retired_variants: Vec::new(),
         utm: Utm::default(),
         enabled: true,
     }

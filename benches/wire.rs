@@ -4,8 +4,12 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+#[path = "support/database.rs"]
+mod database;
 #[path = "support/figures.rs"]
 mod figures;
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/world.rs"]
 mod world;
 
@@ -14,10 +18,13 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     rc::Rc,
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
+use database::Database;
 use figures::{Clock, ROUND, ROUNDS, Round, Row};
+use log::Log;
 use smartlinks::{
     proto::{
         GetIndexStatusRequest, GetIndexStatusResponse, Purpose, RequestHeaders, ResolveRequest,
@@ -29,24 +36,40 @@ use smartlinks::{
     },
     rpc::caller::Caller,
 };
-use tokio::{runtime, sync::mpsc, task::LocalSet};
+use tokio::{runtime, sync::mpsc, task::LocalSet, time::sleep_until};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Channel, Endpoint, Server},
 };
 
+/// How long the database is to keep up, once everything runs.
+const KEEPING_UP: Duration = Duration::from_secs(60);
+const WARMING_UP: Duration = Duration::from_secs(10);
+/// The share of the empty calls that it is to keep up with.
+const SHARE: f64 = 0.4;
+/// How often the depth of the log is looked at, and over how many looks it is averaged: clicks go in batches.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS: usize = 50;
+
 fn main() {
-    let visits = Rc::new(visits());
-    let resolver = world::serve_whole("127.0.0.1:0", world::resolver());
+    // All but every twentieth of the hot ones go to one link.
+    let hot = Rc::new(visits(|number| if number % 20 == 0 { number } else { 0 }));
+    let visits = Rc::new(visits(|number| number));
     let bare = serve_bare(world::resolver());
+    let forgetful = world::serve_whole("127.0.0.1:0", world::resolver());
+    let log = Log::open();
+    let resolver = world::serve_whole("127.0.0.1:0", log.resolver());
     let constant = one_answer(bare, &visits[0]);
     let empty = serve_bare(Empty(constant));
     let mut rows = [
         Row::new("empty unary call, 8 × 32"),
-        Row::new("Resolve, no layers, 8 × 32"),
+        Row::new("Resolve, no layers, nothing kept, 8 × 32"),
+        Row::new("Resolve, nothing kept, 8 × 32"),
         Row::new("Resolve, 8 × 32"),
+        Row::new("Resolve, one link gets 95 %, 8 × 32"),
         Row::new("empty stream, 4 × 64"),
+        Row::new("ResolveStream, nothing kept, 4 × 64"),
         Row::new("ResolveStream, 4 × 64"),
     ];
     // The first round of each warms up and does not count.
@@ -54,21 +77,85 @@ fn main() {
         let measured = [
             measure(&visits, |run| unary(run, empty, 8, 32)),
             measure(&visits, |run| unary(run, bare, 8, 32)),
+            measure(&visits, |run| unary(run, forgetful, 8, 32)),
             measure(&visits, |run| unary(run, resolver, 8, 32)),
+            measure(&hot, |run| unary(run, resolver, 8, 32)),
             measure(&visits, |run| stream(run, empty, 4, 64)),
+            measure(&visits, |run| stream(run, forgetful, 4, 64)),
             measure(&visits, |run| stream(run, resolver, 4, 64)),
         ];
+        log.forget();
         if round > 0 {
             rows.iter_mut().zip(measured).for_each(|(row, figures)| row.rounds.push(figures));
         }
     }
-    figures::print("links with ten rules, clicks, nothing recorded", &rows);
-    let [empty_unary, no_layers, unary, empty_stream, stream] = &rows;
+    log.assert_complete();
+    let title = "links with ten rules, clicks, each in the local log before its answer, which nobody ships";
+    figures::print(title, &rows);
+    let [empty_unary, no_layers, nothing_kept, unary, hot_link, empty_stream, stream_nothing_kept, stream] =
+        &rows;
     println!();
     figures::compare(unary, empty_unary, "≥ 0.75 ×, p99 ≤ 2 ×");
-    figures::compare(no_layers, empty_unary, "no target: what the layers cost");
     figures::compare(stream, unary, "≥ 4 ×");
+    figures::compare(hot_link, unary, "≥ 0.95 ×");
+    figures::compare(nothing_kept, empty_unary, "no target");
+    figures::compare(no_layers, nothing_kept, "no target: what the layers cost");
+    figures::compare(unary, nothing_kept, "no target: what keeping costs");
+    figures::compare(stream, stream_nothing_kept, "no target: what keeping costs");
     figures::compare(stream, empty_stream, "no target");
+    keep_up(&visits, empty_unary);
+}
+
+/// Sends clicks at a share of the rate of empty calls, with PostgreSQL and all that brings clicks there on the same
+/// processors, and says whether the log gets deeper.
+fn keep_up(visits: &Rc<Vec<ResolveRequest>>, empty: &Row) {
+    let runtime = world::runtime();
+    let Some(database) = Database::start(runtime) else {
+        println!("\nno PostgreSQL on this machine; run scripts/setup postgres");
+        return;
+    };
+    let log = Log::open();
+    let resolver = world::serve_whole_on(runtime, "127.0.0.1:0", log.resolver());
+    let _following = database.follow(&log, runtime);
+    let rate = empty.per_second() * SHARE;
+    let paced = |time| measure(visits, async |run| at_rate(run, resolver, 8, 32, rate, time).await);
+    paced(WARMING_UP);
+    let looking = {
+        let spool = log.spool.clone();
+        thread::spawn(move || {
+            let look = |_| {
+                thread::sleep(LOOK_EVERY);
+                let depth = spool.depth();
+                (depth.written - depth.shipped) as f64
+            };
+            let looks = KEEPING_UP.as_millis() / LOOK_EVERY.as_millis();
+            (0..looks).map(look).collect::<Vec<_>>()
+        })
+    };
+    let (shipped, rolled) = (log.spool.depth().shipped, log.metrics.clicks_rolled.get());
+    let round = paced(KEEPING_UP);
+    let (shipped, rolled) = (log.spool.depth().shipped - shipped, log.metrics.clicks_rolled.get() - rolled);
+    let depths = looking.join().expect("no panic");
+    log.assert_complete();
+    let mean = |depths: &[f64]| depths.iter().sum::<f64>() / depths.len() as f64;
+    let each = |count: u64| count as f64 / KEEPING_UP.as_secs_f64();
+    println!("\nResolve, 8 × 32, with PostgreSQL, shipper and roller; {KEEPING_UP:?} at {rate:.0} clicks/s");
+    println!(
+        "answered {:.0}/s ({:.2} × the empty call; wanted: ≥ {SHARE} ×), p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs",
+        round.per_second,
+        round.per_second / empty.per_second(),
+        round.latency[0].as_secs_f64() * 1e6,
+        round.latency[1].as_secs_f64() * 1e6,
+        round.latency[2].as_secs_f64() * 1e6,
+    );
+    println!(
+        "shipped {:.0}/s, counted {:.0}/s; clicks that waited in the log: {:.0} in the first seconds, {:.0} in the last, \
+         wanted: no more",
+        each(shipped),
+        each(rolled),
+        mean(&depths[..LOOKS]),
+        mean(&depths[depths.len() - LOOKS..]),
+    );
 }
 
 /// Serves with nothing around the service.
@@ -77,7 +164,7 @@ fn serve_bare(service: impl LinkResolver) -> SocketAddr {
         request.extensions_mut().insert(Caller::Local);
         Ok(request)
     });
-    world::listen("127.0.0.1:0", |incoming| {
+    world::listen(world::runtime(), "127.0.0.1:0", |incoming| {
         Server::builder().add_service(service).serve_with_incoming(incoming)
     })
 }
@@ -85,10 +172,11 @@ fn serve_bare(service: impl LinkResolver) -> SocketAddr {
 /// Different addresses of visitors; a prime too.
 const ADDRESSES: usize = 1_013;
 
-/// Returns the visits that a generator sends in turn.
-fn visits() -> Vec<ResolveRequest> {
+/// Returns the visits that a generator sends in turn; `link` says which link the visit with this number goes to.
+fn visits(link: impl Fn(usize) -> usize) -> Vec<ResolveRequest> {
     let visit = |number: usize| {
-        let (slug, partner, query) = world::target(number);
+        let (_, partner, query) = world::target(number);
+        let (slug, ..) = world::target(link(number));
         let address = number % ADDRESSES;
         ResolveRequest {
             purpose: Purpose::Click.into(),
@@ -161,6 +249,42 @@ async fn unary(run: Rc<Run>, address: SocketAddr, connections: usize, in_flight:
                 while !run.is_over() {
                     let sent = Instant::now();
                     client.resolve(run.visit()).await.expect("an answer");
+                    run.answered(sent);
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+/// Sends each visit at its time, whether or not the ones before were answered, as long as a call is free for it.
+async fn at_rate(
+    run: Rc<Run>,
+    address: SocketAddr,
+    connections: usize,
+    in_flight: usize,
+    rate: f64,
+    time: Duration,
+) {
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let client = connect(address).await;
+        for _ in 0..in_flight {
+            let (run, mut client) = (Rc::clone(&run), client.clone());
+            tasks.push(tokio::task::spawn_local(async move {
+                loop {
+                    let after = Duration::from_secs_f64(run.next.get() as f64 / rate);
+                    if after >= time || run.begun.elapsed() >= time {
+                        return;
+                    }
+                    let (visit, due) = (run.visit(), run.begun + after);
+                    if Instant::now() < due {
+                        sleep_until(due.into()).await;
+                    }
+                    let sent = Instant::now();
+                    client.resolve(visit).await.expect("an answer");
                     run.answered(sent);
                 }
             }));

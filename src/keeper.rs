@@ -3,10 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::{
-    store::Store,
+    store::{Store, clicks::ShopExpiry},
     telemetry::{log::Causes, metrics::Metrics},
     visitors::VisitorKeys,
 };
@@ -57,13 +58,30 @@ pub async fn keep_visitor_keys(
 
 /// Looks once, and returns when to look again.
 async fn look(store: &Store, metrics: &Metrics, retention_days: u16) -> Duration {
-    match store.keep_click_days(retention_days).await {
+    match store.keep_click_days(Timestamp::now(), retention_days).await {
         Ok(kept) => {
-            for (day, clicks) in kept.unwrap_or_default().dropped {
+            let kept = kept.unwrap_or_default();
+            for (day, clicks) in kept.dropped {
                 metrics.click_days_dropped.inc();
                 tracing::info!(%day, clicks, "a day of clicks was older than their retention and was removed");
             }
-            EVERY
+            for day in kept.returned {
+                tracing::warn!(%day, "a day of clicks that was put away is younger than the retention and is back");
+            }
+            if let Some(others) = kept.otherwise {
+                tracing::warn!(
+                    days = retention_days,
+                    others,
+                    "SMARTLINKS_CLICK_RETENTION_DAYS is not what it was; if servers differ, the shortest time counts"
+                );
+            }
+            let is_unfinished =
+                kept.shops.iter().any(|expiry| expiry.is_unfinished) || !kept.waiting.is_empty();
+            for ShopExpiry { shop, first, clicks, .. } in kept.shops {
+                metrics.shop_clicks_expired.inc_by(u64::try_from(clicks).unwrap_or_default());
+                tracing::info!(%shop, %first, clicks, "clicks that the shop does not keep any more were removed");
+            }
+            if is_unfinished { AGAIN } else { EVERY }
         }
         Err(error) => {
             metrics.click_days_failures.inc();

@@ -12,6 +12,7 @@
 //!
 //! - [`store`] – PostgreSQL
 //! - [`live`] – the index in use
+//! - [`counters`] – how often links were clicked on, as rules may look at it
 //! - [`spool`] – the local log of clicks
 //! - [`proto`] – the contracts
 //! - [`rpc`] – gRPC
@@ -26,6 +27,7 @@
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
 //! - [`keeper`] – makes the days of clicks and the keys of visitors in PostgreSQL, and removes those that are too old
 //! - [`roller`] – counts the clicks that arrived there
+//! - [`counter_feed`] – brings what was counted to the rules that look at it
 //! - [`server`] – a whole server
 //! - [`dev`] – everything on one machine
 //! - [`cli`] – verbs for a terminal
@@ -33,6 +35,8 @@
 pub mod classify;
 pub mod cli;
 pub mod config;
+pub mod counter_feed;
+pub mod counters;
 pub mod dev;
 pub mod domain;
 pub mod feed;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::allow_attributes, clippy::doc_markdown, unreachable_pub)]
 
+pub mod diff;
 pub mod json;
 
 tonic::include_proto!("smartlinks.v1");

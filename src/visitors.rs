@@ -82,6 +82,11 @@ impl VisitorKeys {
         !self.ciphers.is_empty()
     }
 
+    /// Returns whether a key was sealed with a secret of ours.
+    pub fn opens(&self, sealed: &SealedKey) -> bool {
+        self.open(sealed).is_some()
+    }
+
     /// Returns what tells a visitor of a shop from others on the day of the key; `None` if it cannot be opened.
     pub fn of_day(
         &self,

@@ -19,21 +19,24 @@ const ROOMS: &[(&str, &str)] = &[
     ("telemetry", "config"),
     ("visitors", "domain"),
     ("live", "domain classify index telemetry"),
+    // In memory alone, so that the resolver may look: who reads PostgreSQL and the local log for it is `counter_feed`.
+    ("counters", "domain index"),
     ("store", "domain telemetry"),
     ("spool", "domain telemetry"),
     ("feed", "domain index live store telemetry"),
-    ("recorder", "domain spool telemetry"),
+    ("recorder", "domain counters spool telemetry"),
     ("shipper", "domain spool store telemetry"),
     ("keeper", "domain store telemetry visitors"),
     ("roller", "domain store telemetry"),
+    ("counter_feed", "domain index live counters spool store telemetry"),
     // Answers from memory: whether PostgreSQL is there must not matter.
-    ("rpc/link_resolver", "domain classify classify/language index live recorder proto telemetry visitors rpc"),
+    ("rpc/link_resolver", "domain classify classify/language index live counters recorder proto telemetry visitors rpc"),
     ("rpc", "domain classify index live store proto telemetry rpc/link_resolver"),
     ("gateway", "domain classify/language proto config telemetry"),
     (
         "server",
-        "domain classify index live store spool proto config telemetry feed recorder shipper keeper roller visitors rpc
-         rpc/link_resolver",
+        "domain classify index live store spool proto config telemetry feed recorder shipper keeper roller counters counter_feed
+         visitors rpc         rpc/link_resolver",
     ),
     ("dev", "config proto store server gateway telemetry"),
     ("cli", "proto config telemetry"),
@@ -62,10 +65,10 @@ const CRATES: &[(&str, &str)] = &[
 
 /// Rooms without I/O, clock, async or anything of the wire and the database → the only crates that they may name.
 const PURE: &[(&str, &str)] = &[
-    ("domain", "ipnet jiff md5 serde strsim uuid"),
+    ("domain", "ipnet jiff md5 serde sha2 strsim uuid"),
     ("classify", "arc_swap ipnet jiff maxminddb quick_cache sfv"),
     ("classify/language", ""),
-    ("index", "foldhash imbl ipnet jiff serde"),
+    ("index", "foldhash imbl ipnet jiff serde siphasher"),
 ];
 
 /// Crates that the tests inside of a pure room may name besides.

@@ -92,14 +92,14 @@ impl Row {
 pub(crate) fn print(title: &str, rows: &[Row]) {
     println!("\n{title}; median of {ROUNDS} rounds of {ROUND:?}, interleaved");
     println!(
-        "{:<34} {:>9} {:>19} {:>9} {:>9} {:>9} {:>10}",
+        "{:<42} {:>9} {:>19} {:>9} {:>9} {:>9} {:>10}",
         "", "per s", "least – most", "p50 µs", "p99 µs", "p99.9 µs", "generator"
     );
     for row in rows {
         let all = || row.rounds.iter().map(|round| round.per_second);
         let (least, most) = (all().fold(f64::MAX, f64::min), all().fold(0.0, f64::max));
         println!(
-            "{:<34} {:>9.0} {:>9.0} – {:<7.0} {:>9.0} {:>9.0} {:>9.0} {:>8.0} %",
+            "{:<42} {:>9.0} {:>9.0} – {:<7.0} {:>9.0} {:>9.0} {:>9.0} {:>8.0} %",
             row.name,
             row.per_second(),
             least,

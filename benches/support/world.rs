@@ -1,10 +1,12 @@
 //! An index and visits that differ, and servers on their own threads.
 
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{net::SocketAddr, sync::Arc};
 
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 use smartlinks::{
     classify::Classifier,
+    counters::Counters,
     domain::revision::Revision,
     index::{Record, Writer},
     live::{Live, Source},
@@ -21,8 +23,13 @@ use smartlinks::{
         link_resolver::Resolver,
     },
     telemetry::metrics::Metrics,
+    visitors::VisitorKeys,
 };
-use tokio::{net::TcpListener, runtime, sync::watch};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
 use tonic::transport::{Server, server::TcpIncoming};
 use tower::ServiceBuilder;
 
@@ -109,19 +116,37 @@ pub(crate) fn target(number: usize) -> (String, String, String) {
     )
 }
 
-/// Makes the resolver with its index.
+/// Makes a resolver with its index that keeps no clicks.
 pub(crate) fn resolver() -> Resolver {
+    resolver_with(Recorder::ignoring(), &Metrics::new().0)
+}
+
+/// Makes a resolver with its index. Visitors are told from each other by the day, as they are if nothing else is set.
+pub(crate) fn resolver_with(recorder: Recorder, metrics: &Metrics) -> Resolver {
+    let keys = VisitorKeys::new(["the secret of a benchmark"]);
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let sealed = [today, today.tomorrow().expect("a day")].map(|day| keys.make(day).expect("a secret"));
+    let records = records().into_iter().chain([Record::VisitorKeys(sealed.to_vec())]);
     let live = Live::new();
-    live.publish(Writer::new().apply(records(), Revision(1)), Source::Database);
+    live.publish(Writer::new().apply(records, Revision(1)), Source::Database);
     let (stop, stopped) = watch::channel(false);
     // The benchmark ends with the process.
     std::mem::forget(stop);
-    let (classifier, metrics) = (Arc::new(Classifier::default()), Metrics::new().0);
-    Resolver::new(live, classifier, Recorder::ignoring(), Arc::default(), &metrics, stopped)
+    let classifier = Arc::new(Classifier::default());
+    Resolver::new(live, classifier, recorder, Counters::default(), Arc::new(keys), metrics, stopped)
 }
 
 /// Serves with every layer that the server has around its services.
 pub(crate) fn serve_whole(address: &str, service: impl LinkResolver) -> SocketAddr {
+    serve_whole_on(runtime(), address, service)
+}
+
+/// The same on a runtime that has other work too.
+pub(crate) fn serve_whole_on(
+    runtime: &'static Runtime,
+    address: &str,
+    service: impl LinkResolver,
+) -> SocketAddr {
     let (_, mut registry) = Metrics::new();
     let layers = ServiceBuilder::new()
         .layer(RequestIdLayer)
@@ -131,20 +156,28 @@ pub(crate) fn serve_whole(address: &str, service: impl LinkResolver) -> SocketAd
         .layer(DeadlineLayer)
         .layer(AuthenticationLayer::open());
     let service = LinkResolverServer::new(service);
-    listen(address, |incoming| {
+    listen(runtime, address, |incoming| {
         Server::builder().layer(layers).add_service(service).serve_with_incoming(incoming)
     })
 }
 
-/// Listens on as many threads as there are processors, and returns where.
-pub(crate) fn listen<F>(address: &str, serve: impl FnOnce(TcpIncoming) -> F) -> SocketAddr
+/// Makes as many threads as there are processors; they end with the process.
+pub(crate) fn runtime() -> &'static Runtime {
+    Box::leak(Box::new(Builder::new_multi_thread().enable_all().build().expect("a runtime")))
+}
+
+/// Serves on a runtime and returns where.
+pub(crate) fn listen<F>(
+    runtime: &'static Runtime,
+    address: &str,
+    serve: impl FnOnce(TcpIncoming) -> F,
+) -> SocketAddr
 where
     F: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
 {
-    let runtime = runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let listener = runtime.block_on(TcpListener::bind(address)).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let serving = serve(TcpIncoming::from(listener).with_nodelay(Some(true)));
-    thread::spawn(move || runtime.block_on(serving));
+    let _inside = runtime.enter();
+    runtime.spawn(serve(TcpIncoming::from(listener).with_nodelay(Some(true))));
     address
 }

@@ -5,7 +5,7 @@ use std::{io::stdout, process::ExitCode};
 use clap::Parser;
 use smartlinks::{
     cli::call::{self, CallArgs},
-    config::{dev::DevArgs, migrate::MigrateArgs, serve::ServeArgs, ship::ShipArgs},
+    config::{dev::DevArgs, doctor::DoctorArgs, migrate::MigrateArgs, serve::ServeArgs, ship::ShipArgs},
     dev, server,
     telemetry::{log, signal::Signals},
 };
@@ -24,6 +24,8 @@ enum Command {
     Dev(DevArgs),
     /// Checks the settings of `serve` and prints those in effect.
     Check(ServeArgs),
+    /// Looks at PostgreSQL, the local log and the secrets, and says what is wrong; helps after a restore.
+    Doctor(DoctorArgs),
     /// Calls a running server: JSON in, JSON out.
     Call(CallArgs),
 }
@@ -57,6 +59,11 @@ async fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
             log::start(&args.log.log, settings.log_format)?;
             let mut signals = Signals::catch()?;
             dev::run(settings, signals.next(), &mut stdout()).await?;
+        }
+        Command::Doctor(args) => {
+            let settings = args.read()?;
+            log::start(&args.log.log, settings.log_format)?;
+            server::doctor(settings, &mut stdout()).await?;
         }
         Command::Check(args) => args.read()?.print_effective(&mut stdout())?,
         Command::Call(args) => call::run(args, &mut stdout()).await?,

@@ -7,6 +7,7 @@ use std::{fmt, fs, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 pub mod clicks;
 pub mod dev;
+pub mod doctor;
 pub mod gateway;
 pub mod migrate;
 pub mod proxies;
@@ -130,6 +131,22 @@ impl Reader {
         } else {
             return Some(Generations::new(lines));
         }
+        None
+    }
+
+    /// Reads a secret from a file that has no generations: it cannot be changed bit by bit.
+    pub fn lone_secret_file(&mut self, setting: &str, path: &Path) -> Option<Secret> {
+        let generations = self.generations_file(setting, path)?;
+        let mut secrets = generations.0.into_iter();
+        let secret = secrets.next();
+        if secrets.next().is_none() {
+            return secret;
+        }
+        let path = path.display();
+        self.fault(
+            setting,
+            format!("the file {path} has two lines, write one secret: with another one everything is new"),
+        );
         None
     }
 
@@ -306,6 +323,15 @@ mod tests {
             assert!(read(bad).unwrap_err().contains(says), "{bad}");
         }
         assert!(read(&format!("{new}\n{new}\n{new}")).unwrap_err().contains("at most 2"));
+        let lone = |text: &str| {
+            fs::write(&file, text).unwrap();
+            let mut reader = Reader::default();
+            let read = reader.lone_secret_file("X", &file);
+            reader.finish(read).map_err(|faults| faults.to_string())
+        };
+        assert_eq!(lone(&format!("{new}\n")), Ok(Secret::new(&new)));
+        assert!(lone(&format!("{new}\n{old}")).unwrap_err().contains("one secret"));
+        assert!(lone("short").unwrap_err().contains("shorter"));
         assert!(!format!("{:?}", Generations::new(["hidden"])).contains("hidden"));
     }
 

@@ -42,6 +42,10 @@ pub struct ServeArgs {
     /// visitors of shops with the mode DAILY are unknown.
     #[arg(long, env = "SMARTLINKS_VISITOR_KEY_FILE", value_name = "FILE")]
     pub visitor_key_file: Option<PathBuf>,
+    /// A file with the secret by which visitors are drawn to variants, the same for all servers; without it they are drawn
+    /// by the id of the installation. Another secret draws every visitor anew.
+    #[arg(long, env = "SMARTLINKS_SPLIT_KEY_FILE", value_name = "FILE")]
+    pub split_key_file: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print them")]
     pub clicks: ClickArgs,
@@ -124,6 +128,8 @@ pub struct ServeSettings {
     pub state_dir: Option<PathBuf>,
     /// The secret of visitors' keys.
     pub visitor_keys: Option<Generations>,
+    /// The secret by which visitors are drawn to variants.
+    pub split_secret: Option<Secret>,
     /// What is done with clicks.
     pub clicks: Clicks,
     /// How often the copy is written.
@@ -200,6 +206,10 @@ impl ServeArgs {
             Some(file) => reader.generations_file("SMARTLINKS_VISITOR_KEY_FILE", file).map(Some),
             None => Some(None),
         };
+        let split_secret = match &self.split_key_file {
+            Some(file) => reader.lone_secret_file("SMARTLINKS_SPLIT_KEY_FILE", file).map(Some),
+            None => Some(None),
+        };
         let clicks = self.clicks.read(self.state_dir.as_deref(), reader);
         let copy = reader.duration("SMARTLINKS_COPY_INTERVAL", &self.copy_interval, MILLISECOND, 24 * HOUR);
         let poll = reader.duration("SMARTLINKS_POLL_INTERVAL", &self.poll_interval, MILLISECOND, HOUR);
@@ -216,6 +226,7 @@ impl ServeArgs {
             geo_db: self.geo_db.clone(),
             state_dir: self.state_dir.clone(),
             visitor_keys: visitor_keys?,
+            split_secret: split_secret?,
             clicks: clicks?,
             copy_interval: copy?,
             poll_interval: poll?,
@@ -267,6 +278,13 @@ impl ServeSettings {
             (
                 "SMARTLINKS_VISITOR_KEY_FILE",
                 self.visitor_keys.as_ref().map_or("(none)", |_| "(a secret)").into(),
+            ),
+            (
+                "SMARTLINKS_SPLIT_KEY_FILE",
+                self.split_secret
+                    .as_ref()
+                    .map_or("(none: the id of the installation)", |_| "(a secret)")
+                    .into(),
             ),
             ("SMARTLINKS_COPY_INTERVAL", format!("{:?}", self.copy_interval)),
             ("SMARTLINKS_POLL_INTERVAL", format!("{:?}", self.poll_interval)),

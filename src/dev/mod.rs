@@ -4,6 +4,7 @@
 //! Everything lives under `.smartlinks/` in the working folder, except sockets, whose paths must be short.
 
 pub mod lock;
+mod past;
 pub mod postgres;
 mod run;
 pub mod sample;

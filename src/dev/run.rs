@@ -20,8 +20,10 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::{
     lock::FolderLock,
+    past,
     postgres::{Cluster, ClusterOptions, Programs},
-    sample, secrets, site,
+    sample::{self, Sample},
+    secrets, site,
 };
 use crate::{
     config::{
@@ -65,6 +67,7 @@ async fn with_database(
 ) -> Result<(), String> {
     let mut serve = serve_settings(settings, cluster.url());
     serve.visitor_keys = Some(secrets::kept(&settings.folder, "visitors")?);
+    serve.split_secret = secrets::kept(&settings.folder, "splits")?.iter().next().map(Secret::new);
     server::migrate(&serve.database).await.map_err(|error| error.to_string())?;
     let server = Server::start(serve).await.map_err(|error| error.to_string())?;
     let (stopper, stopping) = watch::channel(false);
@@ -97,7 +100,10 @@ async fn around(
         let _ = until.wait_for(|stop| *stop).await;
     }));
     let channel = connect(server.address()).await?;
-    sample::make(channel, settings.site_listen.port(), settings.gateway_listen.port()).await?;
+    let (site_port, gateway_port) = (settings.site_listen.port(), settings.gateway_listen.port());
+    if sample::make(channel.clone(), site_port, gateway_port).await? == Sample::New {
+        past::make(server, &channel, Timestamp::now()).await?;
+    }
     let mut beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
     beside.cookie_keys = Some(secrets::kept(&settings.folder, "cookies")?);
     let gateway = Gateway::bind(beside).map_err(|error| error.to_string())?;
@@ -161,6 +167,7 @@ fn serve_settings(settings: &DevSettings, url: String) -> ServeSettings {
         authentication: Authentication::Anyone,
         geo_db: settings.geo_db.clone(),
         visitor_keys: None,
+        split_secret: None,
         clicks: Clicks::Record(RecordSettings::within(&state_dir)),
         state_dir: Some(state_dir),
         copy_interval: Duration::from_secs(180),
@@ -186,7 +193,7 @@ fn tell(settings: &DevSettings, out: &mut impl Write) -> std::io::Result<()> {
     };
     let data = settings.folder.join("data");
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let tomorrow = today.saturating_add(1.day());
+    let (begin, tomorrow) = (today.saturating_sub(7.days()), today.saturating_add(1.day()));
     writeln!(
         out,
         r#"
@@ -196,6 +203,7 @@ Smart Links is running. Click, also in your browser's phone emulation:
   {door}/summer-sale/anna?early=1    early access, for the gold partners' visitors
   {door}/winter-coats/ben            by language: German, French, or the rest
   {door}/app/carla                   by operating system, version and browser
+  {door}/welcome-back/carla          three times: the first, second and third visit go to different pages
   {door}/insiders/anna               shared with gold partners and Ben only
   {door}/anniversary/ben             has expired, and says so
   {door}/?ref=anna                   the default partner link: the home page
@@ -209,7 +217,10 @@ Type, in another terminal:
   {program} call{server} Resolve '{{"purpose":"PURPOSE_LOOKUP","shop":"sample","slug":"europe","partner":"ben","client_address":"193.0.6.139"}}'
   {program} call{server} UpdateLink '{{"link":{{"shop":"sample","slug":"summer-sale","default_destination":"sale/autumn"}},"update_mask":"defaultDestination"}}'
   {program} call{server} StreamClicks '{{"now":{{}},"follow":true}}'      every click as it comes; then click
-  {program} call{server} QueryStats '{{"shop":"sample","dimension":"STATS_DIMENSION_PARTNER","start_time":"{today}T00:00:00Z","end_time":"{tomorrow}T00:00:00Z"}}'
+  {program} call{server} StreamClicks '{{}}'      every click since the beginning
+  {program} call{server} QueryStats '{{"shop":"sample","granularity":"STATS_GRANULARITY_DAY","dimension":"STATS_DIMENSION_PARTNER","measures":["STATS_MEASURE_CONVERSIONS","STATS_MEASURE_REVENUE"],"start_time":"{begin}T00:00:00Z","end_time":"{tomorrow}T00:00:00Z"}}'
+
+The sample shop has clicks and orders of two weeks; what you click is added to them.
 
 Sample shop http://localhost:{site}   gRPC {grpc}   metrics http://{metrics}/metrics
 Countries {countries}

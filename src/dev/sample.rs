@@ -16,25 +16,36 @@ const CALLS: &str = include_str!("sample.json");
 /// How long is waited before a server that has no index yet is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Whether the sample shop was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sample {
+    /// It was made just now, and has no clicks yet.
+    New,
+    /// It is from an earlier start.
+    Kept,
+}
+
 /// Makes what is missing of the sample; what is there stays as it is, with the changes of whoever tried things out.
-pub async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<(), String> {
+pub async fn make(channel: Channel, site_port: u16, gateway_port: u16) -> Result<Sample, String> {
     let text = CALLS
         .replace("{site_port}", &site_port.to_string())
         .replace("{gateway_port}", &gateway_port.to_string());
     let calls: Vec<(String, Value)> =
         serde_json::from_str(&text).map_err(|error| format!("sample data: {error}"))?;
-    let mut written = 0;
+    let (mut written, mut sample) = (0, Sample::New);
     for (name, request) in calls {
         match call(channel.clone(), &name, &request).await {
             Ok(answer) => written = revision(&answer),
             Err(status) if status.code() == Code::AlreadyExists && name == "CreateShop" => {
+                sample = Sample::Kept;
                 written = follow_ports(&channel, &request["shop"]).await?;
             }
             Err(status) if status.code() == Code::AlreadyExists => {}
             Err(status) => return Err(failed(&name, &status)),
         }
     }
-    arrive(&channel, written).await
+    arrive(&channel, written).await?;
+    Ok(sample)
 }
 
 /// Waits until clicks are answered from all that was written, so that what is told to be there is there.
@@ -79,7 +90,7 @@ fn failed(name: &str, status: &Status) -> String {
     format!("sample data: {name}: {}", status.message())
 }
 
-async fn call(channel: Channel, name: &str, request: &Value) -> Result<DynamicMessage, Status> {
+pub(super) async fn call(channel: Channel, name: &str, request: &Value) -> Result<DynamicMessage, Status> {
     let method = json::method(name).map_err(Status::internal)?;
     let message = json::parse(&method, &request.to_string()).map_err(Status::internal)?;
     let path =

@@ -5,7 +5,7 @@ use super::{
     client::{Browser, DeviceClass, Os, TrafficClass},
     fact::Fact,
     geo::Country,
-    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
     revision::Revision,
     visit::{Attribution, Channel, ResolveReason},
 };
@@ -30,6 +30,8 @@ pub struct Click {
     pub reason: ResolveReason,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// The variant that the visitor got.
+    pub variant: Option<VariantId>,
     /// The destination or fallback that was chosen, as it is written; the location may hold anything of the visitor's.
     pub destination: String,
     /// The credited partner.
@@ -62,6 +64,13 @@ pub struct Click {
     pub counters: Counters,
 }
 
+impl Click {
+    /// Returns whether it counts in totals: a person's, and the link itself decided.
+    pub fn counts(&self) -> bool {
+        self.traffic == TrafficClass::Human && self.reason.is_of_link()
+    }
+}
+
 /// Counts of human clicks, this one included, as they were when rules looked at them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -71,4 +80,63 @@ pub struct Counters {
     pub link: Option<u64>,
     /// Of the partner.
     pub partner: Option<u64>,
+}
+
+/// A click as the log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedClick {
+    /// The id, which holds the time.
+    pub id: ClickId,
+    /// The shop.
+    pub shop: ShopId,
+    /// What conversions hold of it too.
+    pub facts: ClickFacts,
+    /// What decided on the class.
+    pub traffic_why: String,
+    /// Which visitor it was, if the shop remembers visitors.
+    pub visitor: Option<VisitorKey>,
+    /// The counters that rules looked at.
+    pub counters: Counters,
+}
+
+/// What the log and conversions hold of a click. A member of a closed list that a newer version wrote, and that this one
+/// does not know, is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClickFacts {
+    /// The slug that was asked for, if there could be such a link.
+    pub slug: Option<Slug>,
+    /// The revision of the index that decided.
+    pub revision: Revision,
+    /// How the visitor came.
+    pub channel: Option<Channel>,
+    /// Why the visitor went where it went.
+    pub reason: Option<ResolveReason>,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// The variant that the visitor got.
+    pub variant: Option<VariantId>,
+    /// The destination or fallback that was chosen.
+    pub destination: String,
+    /// The credited partner.
+    pub partner: Option<PartnerCode>,
+    /// The program that the partner was in.
+    pub program: Option<ProgramId>,
+    /// Who is credited, or why nobody is.
+    pub attribution: Option<Attribution>,
+    /// The class of traffic.
+    pub traffic: Option<TrafficClass>,
+    /// The country, if known.
+    pub country: Option<Country>,
+    /// The kind of device, if known.
+    pub device: Option<DeviceClass>,
+    /// The operating system, if known.
+    pub os: Option<Os>,
+    /// The browser or app, if known.
+    pub browser: Option<Browser>,
+    /// The language, if known.
+    pub language: Option<String>,
+    /// The host of the referring page.
+    pub referrer: Fact<String>,
+    /// The query parameters that the shop keeps, with their values.
+    pub sub_ids: Vec<(String, String)>,
 }

@@ -138,6 +138,10 @@ pub enum Attribute {
     Partner,
     /// How often the visitor has come, and with it whether the visitor is new.
     VisitorTotalVisits,
+    /// How often people have clicked on the link.
+    LinkTotalVisits,
+    /// How often people have clicked on links of the shop by way of the credited partner.
+    PartnerTotalVisits,
     /// A fact of the caller.
     Caller(AttributeName),
 }
@@ -176,6 +180,11 @@ pub enum Predicate {
     NewVisitor {},
     /// How often the visitor has come, this visit included.
     VisitorTotalVisits(CountTest),
+    /// How often people have clicked on the link, this visit included.
+    LinkTotalVisits(CountTest),
+    /// How often people have clicked on links of the shop by way of the credited partner, this visit included; 0 if nobody
+    /// is credited.
+    PartnerTotalVisits(CountTest),
     /// The referring host is one of these, or below one of them.
     ReferrerHost {
         /// The hosts.

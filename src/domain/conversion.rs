@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
+    click::ClickFacts,
     click_id::ClickId,
-    client::{Browser, DeviceClass, Os, TrafficClass},
     currency::Currency,
-    fact::Fact,
     fault::{Problem, Reason},
-    geo::Country,
     limits,
-    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
-    revision::Revision,
+    name::ShopId,
     text::{checked_texts, length},
-    visit::{Attribution, Channel, ResolveReason},
 };
 
 checked_texts! {
@@ -135,47 +131,8 @@ pub struct Credited {
     pub click_id: Option<ClickId>,
     /// When the click was; the beginning of its UTC day if it is erased.
     pub click_at: Timestamp,
-    /// What it holds of the click.
-    pub credit: Credit,
-}
-
-/// What a conversion holds of its click. An erased one is unknown in all that tells one visitor from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credit {
-    /// The link.
-    pub slug: Option<Slug>,
-    /// The revision of the index that decided.
-    pub revision: Revision,
-    /// How the visitor came.
-    pub channel: Channel,
-    /// Why the visitor went where it went.
-    pub reason: ResolveReason,
-    /// The rule that decided.
-    pub rule: Option<RuleId>,
-    /// The destination that was chosen.
-    pub destination: String,
-    /// The credited partner.
-    pub partner: Option<PartnerCode>,
-    /// The program that the partner was in.
-    pub program: Option<ProgramId>,
-    /// Who is credited, or why nobody is.
-    pub attribution: Attribution,
-    /// The class of traffic.
-    pub traffic: TrafficClass,
-    /// The country, if known.
-    pub country: Option<Country>,
-    /// The kind of device, if known.
-    pub device: Option<DeviceClass>,
-    /// The operating system, if known.
-    pub os: Option<Os>,
-    /// The browser or app, if known.
-    pub browser: Option<Browser>,
-    /// The language, if known.
-    pub language: Option<String>,
-    /// The host of the referring page.
-    pub referrer: Fact<String>,
-    /// The query parameters that the shop keeps.
-    pub sub_ids: Vec<(String, String)>,
+    /// What it holds of the click. An erased one is unknown in all that tells one visitor from another.
+    pub credit: ClickFacts,
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ pub enum ErasureScope {
     Everything,
 }
 
+/// Stands for a visitor who was erased, and whose key is forgotten since. Nobody's hash or random id comes out like this.
+pub const FORGOTTEN_VISITOR: VisitorKey = [0; 16];
+
 /// Writes a visitor's key in hexadecimal.
 pub fn write_visitor(key: VisitorKey) -> String {
     format!("{:032x}", u128::from_be_bytes(key))

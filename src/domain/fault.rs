@@ -39,6 +39,8 @@ pub enum Reason {
     RuleContradictory,
     /// Earlier rules take every visit that a rule is true for.
     RuleShadowed,
+    /// A golden click would go elsewhere than it has to.
+    GoldenClickFailed,
 }
 
 /// What is wrong with one value, without saying where it stands.

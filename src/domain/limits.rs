@@ -4,6 +4,8 @@
 pub const DISPLAY_NAME_CHARS: usize = 120;
 /// Characters of a link's description.
 pub const DESCRIPTION_CHARS: usize = 1_000;
+/// Characters of a comment on a write.
+pub const COMMENT_CHARS: usize = 500;
 /// Bytes of a slug, id, code, alias or tag.
 pub const NAME_BYTES: usize = 64;
 /// Bytes of a destination, as written.
@@ -24,6 +26,10 @@ pub const ACCEPTED_PARTNER_PARAMS: usize = 20;
 pub const SUB_ID_PARAMS: usize = 20;
 /// Bytes of such a parameter's value; a longer one is cut.
 pub const SUB_ID_BYTES: usize = 256;
+/// Days after which the ledger forgets the key of a visitor that was erased.
+pub const ERASED_VISITOR_DAYS: i32 = 30;
+/// The most days for which clicks are kept.
+pub const CLICK_RETENTION_DAYS: i32 = 36_500;
 /// Address blocks of a shop's own people.
 pub const INTERNAL_ADDRESSES: usize = 100;
 /// Listed parameters of a query policy.
@@ -42,8 +48,16 @@ pub const SHARED_PARTNERS: usize = 10_000;
 pub const SHARED_PROGRAMS: usize = 500;
 /// Rules of a link.
 pub const RULES: usize = 1_000;
+/// Golden clicks of a link.
+pub const GOLDEN_CLICKS: usize = 50;
 /// Rules of a link that were taken away, whose ids stay used.
 pub const RETIRED_RULES: usize = 10_000;
+/// Variants of a rule.
+pub const VARIANTS: usize = 20;
+/// The weight of a variant.
+pub const VARIANT_WEIGHT: u16 = 10_000;
+/// Variants of a rule that were taken away, whose ids stay used.
+pub const RETIRED_VARIANTS: usize = 1_000;
 /// Levels of a condition.
 pub const CONDITION_DEPTH: usize = 8;
 /// Nodes of a condition, groups and `not` included.
@@ -66,6 +80,12 @@ pub const PAGE_SIZE: usize = 50;
 pub const MAX_PAGE_SIZE: usize = 1_000;
 /// Bytes of a page at which it ends early.
 pub const PAGE_BYTES: usize = 1_024 * 1_024;
+/// Changed fields of one revision that a list of revisions names.
+pub const REVISION_FIELDS: usize = 100;
+/// Fields that differ between two revisions that one answer tells of.
+pub const FIELD_CHANGES: usize = 1_000;
+/// Bytes of an old or new value of such a field; a longer one is cut.
+pub const CHANGED_VALUE_BYTES: usize = 2_000;
 /// Hours that a click id sent by a caller may be old.
 pub const CLICK_ID_AGE_HOURS: i64 = 24;
 /// Minutes that a click id sent by a caller may be ahead.

@@ -9,12 +9,14 @@ use super::{
     condition::Condition,
     destination::Destination,
     fault::{Faults, Problem, Reason},
+    golden::{self, GoldenClick},
     limits,
-    name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, check_text},
+    name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, VariantId, check_text},
     partner::check_tags,
     policy::QueryPolicy,
     shop::ShopSettings,
     utm::Utm,
+    variant::{Variant, Variants},
 };
 
 /// A Smart Link.
@@ -38,6 +40,9 @@ pub struct Link {
     pub sharing: Sharing,
     /// What decides where its clicks go.
     pub routing: Routing,
+    /// Visits that writes of it try out; no click looks at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub golden_clicks: Vec<GoldenClick>,
 }
 
 impl Link {
@@ -47,7 +52,26 @@ impl Link {
         check_tags(&self.tags, &mut faults);
         self.sharing.check(&mut faults);
         self.routing.check(shop, &mut faults);
+        golden::check(&self.golden_clicks, &mut faults);
         faults
+    }
+
+    /// Returns this link with all that an edit can write as it was in an older state of it; what is switched, its state,
+    /// stays. Rules that were taken away since come back under their ids, which mean what they meant; those that go stay
+    /// used.
+    pub fn rolled_back(&self, old: &Self) -> Self {
+        let Self { shop, slug, is_default, state, routing, .. } = self;
+        let back: HashSet<&RuleId> = old.routing.rules.iter().map(|rule| &rule.id).collect();
+        let used = routing.retired_rules.iter().chain(routing.rules.iter().map(|rule| &rule.id));
+        let retired_rules = used.filter(|id| !back.contains(id)).cloned().collect();
+        Self {
+            shop: shop.clone(),
+            slug: slug.clone(),
+            is_default: *is_default,
+            state: *state,
+            routing: Routing { retired_rules, ..old.routing.clone() },
+            ..old.clone()
+        }
     }
 }
 
@@ -212,8 +236,8 @@ impl Routing {
     pub fn destinations(&self) -> impl Iterator<Item = (String, &Destination)> {
         let default = ("default_destination".to_owned(), &self.default_destination);
         let expired = self.expired_destination.iter().map(|to| ("expired_destination".to_owned(), to));
-        let rules = self.rules.iter().enumerate().map(|(at, rule)| match &rule.then {
-            Outcome::Destination(to) => (format!("rules[{at}].destination"), to),
+        let rules = self.rules.iter().enumerate().flat_map(|(at, rule)| {
+            rule.then.destinations().map(move |(path, to)| (format!("rules[{at}].{path}"), to))
         });
         std::iter::once(default).chain(rules).chain(expired)
     }
@@ -249,6 +273,7 @@ impl Routing {
             if let Err(problem) = rule.when.check_size() {
                 faults.add(format!("rules[{at}].when"), problem);
             }
+            rule.check_variants(at, faults);
         }
         for (path, destination) in self.destinations() {
             if let Err(problem) = shop.check_destination(destination) {
@@ -279,12 +304,47 @@ pub struct Rule {
     pub when: Condition,
     /// Where a visit goes that fits.
     pub then: Outcome,
+    /// Ids of variants that were taken away: none comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_variants: Vec<VariantId>,
     /// Campaign parameters, field by field over the link's.
     #[serde(default)]
     pub utm: Utm,
     /// Whether it is asked at all.
     #[serde(default = "enabled")]
     pub enabled: bool,
+}
+
+impl Rule {
+    /// Checks that no variant has the id of one that was taken away.
+    fn check_variants(&self, at: usize, faults: &mut Faults) {
+        let most = limits::RETIRED_VARIANTS;
+        if self.retired_variants.len() > most {
+            let text = format!(
+                "more than {most} variants of this rule were taken away; change variants instead of replacing them"
+            );
+            faults.add(format!("rules[{at}].variants.items"), Problem::new(Reason::TooLong, text));
+        }
+        for (item, variant) in self.then.variants().iter().enumerate() {
+            if self.retired_variants.contains(&variant.id) {
+                let text = format!(
+                    "the variant id `{}` was used before and taken away, choose another one",
+                    variant.id
+                );
+                let path = format!("rules[{at}].variants.items[{item}].id");
+                faults.add(path, Problem::new(Reason::Duplicate, text));
+            }
+        }
+    }
+
+    /// Remembers the ids that the rule had before this write, of variants that it has no more.
+    pub fn retire_variants_of(&mut self, before: Rule) {
+        let mut retired = before.retired_variants;
+        let gone = before.then.variants().iter().map(|variant| &variant.id);
+        let has = |id: &VariantId| self.then.variants().iter().any(|variant| variant.id == *id);
+        retired.extend(gone.filter(|id| !has(id)).cloned());
+        self.retired_variants = retired;
+    }
 }
 
 /// Rules are asked unless they are told not to be.
@@ -298,4 +358,28 @@ fn enabled() -> bool {
 pub enum Outcome {
     /// To one destination.
     Destination(Destination),
+    /// To one of several, the same for the same visitor.
+    Variants(Variants),
+}
+
+impl Outcome {
+    /// Returns every destination with its path relative to the rule.
+    pub fn destinations(&self) -> impl Iterator<Item = (String, &Destination)> {
+        let one = match self {
+            Self::Destination(to) => Some(("destination".to_owned(), to)),
+            Self::Variants(_) => None,
+        };
+        let several = self.variants().iter().enumerate();
+        let several =
+            several.map(|(at, variant)| (format!("variants.items[{at}].destination"), &variant.destination));
+        one.into_iter().chain(several)
+    }
+
+    /// Returns the variants; none if there is one destination.
+    pub fn variants(&self) -> &[Variant] {
+        match self {
+            Self::Destination(_) => &[],
+            Self::Variants(variants) => variants.as_slice(),
+        }
+    }
 }

@@ -102,6 +102,8 @@ names! {
     PartnerCode, "the partner code", dots: true;
     /// The id of a rule.
     RuleId, "the rule id", dots: false;
+    /// The id of a variant of a rule.
+    VariantId, "the variant id", dots: false;
     /// A free word on a partner or link.
     Tag, "the tag", dots: false;
 }

@@ -12,6 +12,7 @@ use super::{
     param::OwnParam,
     policy::QueryPolicy,
     visitor::VisitorMode,
+    window::ZoneName,
 };
 
 /// A shop.
@@ -59,6 +60,45 @@ pub struct ShopSettings {
     /// The query parameters that are kept with each click.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sub_id_params: Vec<OwnParam>,
+    /// The zone of statistics that name none; UTC unless told otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<ZoneName>,
+    /// For how long its clicks are kept, if for a shorter time than those of the installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_retention_days: Option<RetentionDays>,
+}
+
+/// For how many days clicks are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "i32", into = "i32")]
+pub struct RetentionDays(i32);
+
+impl RetentionDays {
+    /// Returns the number.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl TryFrom<i32> for RetentionDays {
+    type Error = Problem;
+
+    fn try_from(days: i32) -> Result<Self, Problem> {
+        let most = limits::CLICK_RETENTION_DAYS;
+        if (1..=most).contains(&days) {
+            return Ok(Self(days));
+        }
+        let text = format!(
+            "clicks are kept for 1 to {most} days, not {days}; 0 is as long as the installation does"
+        );
+        Err(Problem::new(Reason::OutOfRange, text))
+    }
+}
+
+impl From<RetentionDays> for i32 {
+    fn from(days: RetentionDays) -> Self {
+        days.0
+    }
 }
 
 impl ShopSettings {

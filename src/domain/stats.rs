@@ -48,6 +48,8 @@ named_enum! {
         Class = "class",
         /// Why the visitor went where it went.
         Reason = "reason",
+        /// The variant that the visitor got, as `slug/rule/variant`.
+        Variant = "variant",
     }
 }
 
@@ -126,6 +128,13 @@ pub struct Spans {
 }
 
 impl Spans {
+    /// Takes one span; none if it ends before or when it begins.
+    pub fn of(start: Timestamp, end: Timestamp) -> Self {
+        let mut spans = Self::default();
+        spans.push(start, end);
+        spans
+    }
+
     /// Returns where they begin and end, in turn.
     pub fn edges(&self) -> &[Timestamp] {
         &self.edges
@@ -247,9 +256,7 @@ impl Pieces {
 
     /// Returns the whole time.
     pub fn all(&self) -> Spans {
-        let mut spans = Spans::default();
-        spans.push(self.bounds[0], self.bounds[self.count()]);
-        spans
+        Spans::of(self.bounds[0], self.bounds[self.count()])
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::IpAddr, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     click::Counters,
@@ -11,7 +12,7 @@ use super::{
     fact::Fact,
     geo::Country,
     link::RedirectKind,
-    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+    name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
     named::{UnknownName, named_enum},
     revision::Revision,
     visitor::{KnownVisitor, VisitorMode},
@@ -84,6 +85,18 @@ pub struct Visit<'a> {
     pub visitor: Option<KnownVisitor<'a>>,
     /// Whether the visitor asks not to be tracked.
     pub opted_out: bool,
+    /// How often links were visited.
+    pub totals: Totals,
+}
+
+/// How often people have clicked on what a visit is about, this visit included; `None` = not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// On the link.
+    pub link: Option<u64>,
+    /// On links of the shop by way of the credited partner; not looked at if nobody is credited.
+    pub partner: Option<u64>,
 }
 
 /// What the caller knows of the traffic; moves a click away from human, never to it.
@@ -107,6 +120,14 @@ pub enum ResolveReason {
 }
 
 impl ResolveReason {
+    /// Returns whether the link itself decided.
+    pub const fn is_of_link(self) -> bool {
+        match self {
+            Self::Rule | Self::Default => true,
+            Self::Missed(_) => false,
+        }
+    }
+
     /// Returns the name that the click log uses.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -168,6 +189,8 @@ pub struct Resolution {
     pub to: Result<Target, Miss>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// The variant of the rule that the visitor was drawn to, if the rule has variants.
+    pub variant: Option<VariantId>,
     /// The credited partner.
     pub partner: Option<PartnerCode>,
     /// Who is credited, or why nobody is.
@@ -200,11 +223,7 @@ impl Resolution {
 
     /// Returns whether a click that this answers counts in totals: a person's, and the link itself decided.
     pub fn counts(&self) -> bool {
-        let decided = match self.reason() {
-            ResolveReason::Rule | ResolveReason::Default => true,
-            ResolveReason::Missed(_) => false,
-        };
-        decided && self.traffic == TrafficClass::Human
+        self.reason().is_of_link() && self.traffic == TrafficClass::Human
     }
 }
 

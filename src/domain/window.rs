@@ -147,7 +147,8 @@ impl From<WeeklyHours> for WeeklyHoursParts {
 }
 
 /// A time zone by its name in the IANA time zone database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ZoneName {
     name: Box<str>,
     zone: TimeZone,
@@ -193,6 +194,20 @@ impl ZoneName {
     pub fn weekday_and_hour(&self, time: Timestamp) -> (Weekday, i8) {
         let local = self.zone.to_datetime(time);
         (local.weekday(), local.hour())
+    }
+}
+
+impl TryFrom<String> for ZoneName {
+    type Error = Problem;
+
+    fn try_from(text: String) -> Result<Self, Problem> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ZoneName> for String {
+    fn from(zone: ZoneName) -> Self {
+        zone.name.into()
     }
 }
 

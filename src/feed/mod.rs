@@ -20,7 +20,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    domain::{fingerprint::IndexedKind, revision::Revision, visitor::SealedKey},
+    domain::{fingerprint::IndexedKind, revision::Revision, split::SplitKey, visitor::SealedKey},
     index::{Record, Snapshot, Writer},
     live::{Live, Source},
     store::{Changes, FeedRow, Store, StoreError},
@@ -50,6 +50,8 @@ pub struct FeedSettings {
     pub copy_folder: Option<PathBuf>,
     /// How often the copy is written, if anything changed.
     pub copy_interval: Duration,
+    /// The key of splits; without one it is that of the installation.
+    pub split_key: Option<SplitKey>,
 }
 
 /// The feed. It alone writes the index.
@@ -253,7 +255,9 @@ impl Feed {
             block_in_place(|| writer.apply(piece.into_iter().filter_map(rows::record), Revision::default()));
         };
         let feed = in_time(EVERYTHING_TIMEOUT, self.store.head_and_changes(None, take)).await?;
-        let read = writer.apply([Record::VisitorKeys(feed.visitor_keys)], feed.head);
+        let split_key = self.settings.split_key.unwrap_or(SplitKey::of_installation(feed.installation));
+        let keys = [Record::VisitorKeys(feed.visitor_keys), Record::SplitKey(split_key)];
+        let read = writer.apply(keys, feed.head);
         // What cannot be read keeps the form that it had before.
         let old = self.writer.snapshot();
         let kept: Vec<_> =
@@ -283,6 +287,8 @@ impl Feed {
             Ok(copy::Loaded { writer, confirmed_at }) => {
                 self.writer = writer;
                 self.copied = Some(Held::by(self.writer.snapshot()));
+                // One that was made of a secret is not in the copy.
+                self.writer.apply(self.settings.split_key.map(Record::SplitKey), Revision::default());
                 if let Some(confirmed_at) = confirmed_at {
                     self.live.confirm(confirmed_at);
                     self.metrics.index_confirmed.set(confirmed_at.as_duration().as_secs_f64());

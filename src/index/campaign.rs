@@ -10,6 +10,7 @@ pub(super) struct Filling<'a> {
     pub(super) program: &'a str,
     pub(super) slug: &'a str,
     pub(super) rule: &'a str,
+    pub(super) variant: &'a str,
     pub(super) country: &'a str,
     pub(super) device: &'a str,
     pub(super) click_id: &'a str,
@@ -22,8 +23,7 @@ impl<'a> Filling<'a> {
             Placeholder::Program => self.program,
             Placeholder::Slug => self.slug,
             Placeholder::Rule => self.rule,
-            // A rule leads to one destination: there are no variants yet.
-            Placeholder::Variant => "",
+            Placeholder::Variant => self.variant,
             Placeholder::Country => self.country,
             Placeholder::Device => self.device,
             Placeholder::ClickId => self.click_id,

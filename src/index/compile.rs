@@ -5,17 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
+    counted::Uses,
     facts::Facts,
     intern::Interner,
     location::Place,
     matcher::{Truth, evaluate},
     record::Record,
     shortlist::Shortlist,
+    split::Then,
 };
 use crate::domain::{
     condition::{Condition, Predicate},
     language::LanguageRange,
-    link::{LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
+    link::{LinkState, RedirectKind, Routing, Rule, Sharing},
     name::{RuleId, ShopId, Slug},
     policy::{QueryPass, QueryPolicy},
     revision::Revision,
@@ -44,6 +46,8 @@ pub(super) struct CompiledLink {
     shortlist: Option<Box<Shortlist>>,
     /// What all language conditions of the enabled rules name together: which language a visitor has depends on it.
     languages: Option<Arc<Box<[LanguageRange]>>>,
+    /// Which counters the enabled rules look at.
+    pub(super) uses: Uses,
 }
 
 /// When a link works.
@@ -58,7 +62,7 @@ pub(super) struct Window {
 #[derive(Debug)]
 pub(super) struct CompiledRule {
     pub(super) id: Arc<RuleId>,
-    pub(super) then: Place,
+    pub(super) then: Then,
     pub(super) utm: Option<Arc<Utm>>,
 }
 
@@ -85,9 +89,7 @@ impl CompiledLink {
             conditions.push(interner.conditions.share(rule.when));
             rules.push(CompiledRule {
                 id: interner.rules.share(rule.id),
-                then: match rule.then {
-                    Outcome::Destination(to) => Place::new(to),
-                },
+                then: Then::new(rule.then),
                 utm: shared_utm(rule.utm, interner),
             });
         }
@@ -103,6 +105,7 @@ impl CompiledLink {
             policy: routing.query_policy.map(|policy| interner.policies.share(ordered(policy))),
             languages: (!languages.is_empty()).then(|| interner.languages.share(languages)),
             shortlist: Shortlist::new(&conditions),
+            uses: Uses::of(&conditions),
             conditions: conditions.into(),
             rules: rules.into(),
         }
@@ -161,7 +164,8 @@ impl CompiledLink {
                     id: (*rule.id).clone(),
                     display_name: None,
                     when: (**when).clone(),
-                    then: Outcome::Destination(rule.then.destination().clone()),
+                    then: rule.then.outcome(),
+                    retired_variants: Vec::new(),
                     utm: utm(&rule.utm),
                     enabled: true,
                 })

@@ -18,7 +18,7 @@ use crate::{
         client::TrafficClass,
         fact::Fact,
         language::LanguageRange,
-        visit::Visit,
+        visit::{Totals, Visit},
         visitor::{KnownVisitor, VisitorMode},
         window::ZoneName,
     },
@@ -35,8 +35,17 @@ pub(super) struct Facts<'a> {
     referrer_host: OnceCell<Fact<Cow<'a, str>>>,
     clocks: Cell<[Option<Clock<'a>>; ZONES]>,
     visitor: Option<KnownVisitor<'a>>,
-    /// Whether a rule looked at the visitor's total.
-    asked_total: Cell<bool>,
+    totals: Totals,
+    /// Whether a rule looked at the total of the visitor, of the link, of the partner.
+    asked: Asked,
+}
+
+/// Which totals were looked at.
+#[derive(Default)]
+struct Asked {
+    visitor: Cell<bool>,
+    link: Cell<bool>,
+    partner: Cell<bool>,
 }
 
 /// How many time zones a visit remembers the clock of; more of them in one link are rare.
@@ -53,10 +62,12 @@ impl<'a> Facts<'a> {
         traffic: TrafficClass,
         supported: &'a [LanguageRange],
         visitor_mode: VisitorMode,
+        totals: Totals,
     ) -> Self {
         Self {
             visitor: visit.visitor.filter(|visitor| visitor.counts_under(visitor_mode)),
-            asked_total: Cell::new(false),
+            totals,
+            asked: Asked::default(),
             visit,
             partner,
             traffic,
@@ -77,13 +88,45 @@ impl<'a> Facts<'a> {
 
     /// Returns how often the visitor has come, this visit included.
     pub(super) fn visitor_total(&self) -> Fact<u64> {
-        self.asked_total.set(true);
+        self.asked.visitor.set(true);
         Fact::or_unknown(self.visitor.and_then(|visitor| visitor.total_visits))
+    }
+
+    /// Returns what tells the visitor from others, if it is known and may be looked at.
+    pub(super) fn visitor_id(&self) -> Option<&'a str> {
+        self.visitor.map(|visitor| visitor.id).filter(|id| !id.is_empty())
     }
 
     /// Returns how often the visitor has come, if a rule looked at it.
     pub(super) fn visitor_total_asked(&self) -> Option<u64> {
-        self.visitor.filter(|_| self.asked_total.get())?.total_visits
+        self.visitor.filter(|_| self.asked.visitor.get())?.total_visits
+    }
+
+    /// Returns how often people have clicked on the link, this visit included.
+    pub(super) fn link_total(&self) -> Fact<u64> {
+        self.asked.link.set(true);
+        Fact::or_unknown(self.totals.link)
+    }
+
+    /// Returns that, if a rule looked at it.
+    pub(super) fn link_total_asked(&self) -> Option<u64> {
+        self.totals.link.filter(|_| self.asked.link.get())
+    }
+
+    /// Returns how often people have clicked by way of the credited partner, this visit included. By way of nobody,
+    /// nobody has: that is known.
+    pub(super) fn partner_total(&self) -> Fact<u64> {
+        self.asked.partner.set(true);
+        Fact::or_unknown(self.of_partner())
+    }
+
+    /// Returns that, if a rule looked at it.
+    pub(super) fn partner_total_asked(&self) -> Option<u64> {
+        self.of_partner().filter(|_| self.asked.partner.get())
+    }
+
+    fn of_partner(&self) -> Option<u64> {
+        self.partner.map_or(Some(0), |_| self.totals.partner)
     }
 
     /// Returns weekday and hour in a time zone; many rules ask for few zones.

@@ -92,6 +92,8 @@ fn is_known(attribute: &Attribute, facts: &Facts<'_>) -> bool {
         Attribute::ClientAddress => !facts.visit.address.is_unknown(),
         Attribute::Partner => true,
         Attribute::VisitorTotalVisits => !facts.visitor_total().is_unknown(),
+        Attribute::LinkTotalVisits => !facts.link_total().is_unknown(),
+        Attribute::PartnerTotalVisits => !facts.partner_total().is_unknown(),
         Attribute::Caller(name) => facts.visit.attributes.contains_key(name.as_str()),
     }
 }
@@ -114,6 +116,8 @@ fn holds<'a>(predicate: &'a Predicate, facts: &Facts<'a>) -> Truth {
         Predicate::InEu {} => Truth::of(visit.country, |country| country.in_eu()),
         Predicate::NewVisitor {} => Truth::of(facts.visitor_total(), |total| total <= 1),
         Predicate::VisitorTotalVisits(test) => Truth::of(facts.visitor_total(), |total| test.holds(total)),
+        Predicate::LinkTotalVisits(test) => Truth::of(facts.link_total(), |total| test.holds(total)),
+        Predicate::PartnerTotalVisits(test) => Truth::of(facts.partner_total(), |total| test.holds(total)),
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             Truth::of(facts.referrer_host(), |host| is_listed(host, hosts, *include_subdomains))
         }

@@ -7,6 +7,7 @@ use crate::domain::{
     name::{PartnerCode, ProgramId, ShopId, Slug, Tag},
     revision::Revision,
     shop::ShopSettings,
+    split::SplitKey,
     visitor::SealedKey,
 };
 
@@ -67,6 +68,8 @@ pub enum Record {
     /// The keys of the days whose visitors can still be told apart. They have no revision: the record that is applied last
     /// counts.
     VisitorKeys(Vec<SealedKey>),
+    /// The key of splits. It has no revision either.
+    SplitKey(SplitKey),
 }
 
 /// What rules and sharing look at of a partner.

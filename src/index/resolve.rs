@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use super::{
     campaign::{Campaign, Filling},
     compile::{CompiledLink, CompiledRule},
+    counted::Counting,
     credit::{credit, folded},
     facts::{self, Facts},
     location::{self, Ingredients, Place},
     snapshot::{OpenShop, PartnerEntry, ShopEntry, Snapshot},
+    split::{Drawn, Sign},
 };
 use crate::{
     classify::traffic::Why,
@@ -21,7 +23,8 @@ use crate::{
         link::{LinkState, RedirectKind},
         param::OwnParam,
         query::pieces,
-        visit::{Attribution, Kept, Miss, NoShop, Resolution, ResolveReason, Site, Target, Visit},
+        variant::Variant,
+        visit::{Attribution, Kept, Miss, NoShop, Resolution, ResolveReason, Site, Target, Totals, Visit},
         visitor::VisitorMode,
     },
 };
@@ -29,6 +32,12 @@ use crate::{
 impl Snapshot {
     /// Answers a visit. The same snapshot and visit give the same answer, byte for byte.
     pub fn resolve(&self, visit: &Visit<'_>) -> Result<Resolution, NoShop> {
+        Ok(self.ask(visit)?.answer())
+    }
+
+    /// Finds all that a visit is about, but does not ask the link's rules yet: what they look at may have to be counted
+    /// first, see [`Asked::counting`].
+    pub fn ask<'a>(&'a self, visit: &'a Visit<'a>) -> Result<Asked<'a>, NoShop> {
         let shop = self.shop(visit.site).ok_or(NoShop)?;
         let row = shop.row.as_ref().ok_or(NoShop)?;
         let open = row.open.as_ref().ok_or(NoShop)?;
@@ -37,14 +46,12 @@ impl Snapshot {
             slug => shop.link(&folded(slug)),
         };
         let traffic = facts::traffic(visit, &open.settings.internal_addresses);
-        let question = Question { snapshot: self, shop, open, visit, traffic };
-        Ok(match link {
-            None => question.fallback(None, Miss::NotFound),
-            Some(link) => match miss(link, visit) {
-                None => question.answer(link),
-                Some(miss) => question.missed(link, miss),
-            },
-        })
+        let to = match link {
+            None => Way::Nowhere,
+            Some(link) => miss(link, visit).map_or(Way::Open(link), |miss| Way::Missed(link, miss)),
+        };
+        let credited = credit(shop, &open.own, link.map(AsRef::as_ref), visit);
+        Ok(Asked { snapshot: self, shop, open, visit, traffic, to, credited, totals: visit.totals })
     }
 
     fn shop(&self, site: Site<'_>) -> Option<&ShopEntry> {
@@ -97,38 +104,94 @@ fn sub_ids(params: &[OwnParam], query: &str) -> Vec<(String, String)> {
     params.iter().filter_map(first).collect()
 }
 
-/// A visit to a shop.
-struct Question<'a> {
+/// A visit to a shop, of which everything is known but what the link's rules say.
+pub struct Asked<'a> {
     snapshot: &'a Snapshot,
     shop: &'a ShopEntry,
     open: &'a OpenShop,
     visit: &'a Visit<'a>,
     traffic: (TrafficClass, Why<'a>),
+    to: Way<'a>,
+    credited: (Option<&'a PartnerEntry>, Attribution),
+    totals: Totals,
 }
 
-impl Question<'_> {
+/// Who decides.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// The link.
+    Open(&'a CompiledLink),
+    /// The shop, or what the link says for this: it does not decide itself.
+    Missed(&'a CompiledLink, Miss),
+    /// The shop: there is no such link.
+    Nowhere,
+}
+
+impl<'a> Asked<'a> {
+    /// Returns which counters the visit moves or its rules look at; `None` = neither, as with most.
+    pub fn counting(&self) -> Option<Counting<'a>> {
+        let Way::Open(link) = self.to else { return None };
+        let of_partners = self.shop.counted.looks_at_partners();
+        if !link.uses.link && !of_partners {
+            return None;
+        }
+        let is_human = self.traffic.0 == TrafficClass::Human;
+        let partner = self.credited.0.filter(|_| of_partners);
+        Some(Counting {
+            shop: &self.shop.id,
+            link: link.uses.link.then_some(&link.slug),
+            partner: partner.map(|partner| &partner.code),
+            counts: is_human && self.visit.click_id.is_some(),
+        })
+    }
+
+    /// Says what the counters show; what the visit itself says of them counts no more.
+    pub fn counted(&mut self, totals: Totals) {
+        self.totals = totals;
+    }
+
+    /// Answers.
+    pub fn answer(&self) -> Resolution {
+        match self.to {
+            Way::Open(link) => self.decided(link),
+            Way::Missed(link, miss) => self.missed(link, miss),
+            Way::Nowhere => self.fallback(None, Miss::NotFound),
+        }
+    }
+
     /// Answers by the link's rules.
-    fn answer(&self, link: &CompiledLink) -> Resolution {
-        let (partner, attribution) = credit(self.shop, &self.open.own, Some(link), self.visit);
-        let mode = self.visitor_mode();
-        let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode);
+    fn decided(&self, link: &CompiledLink) -> Resolution {
+        let (partner, mode) = (self.credited.0, self.visitor_mode());
+        let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode, self.totals);
         let (rule, undecided_rules) = link.first_match(&facts);
-        let place = rule.map_or(&link.default, |rule| &rule.then);
+        let (place, variant) = match rule {
+            None => (&link.default, None),
+            Some(rule) => rule.then.choose(|| Drawn {
+                key: &self.snapshot.split_key,
+                shop: self.shop.id.as_str(),
+                slug: link.slug.as_str(),
+                rule: rule.id.as_str(),
+                visitor: Sign::of(&facts),
+            }),
+        };
         let reason = if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default };
-        let location = self.location(link, rule, place, partner);
+        let location = self.location(link, (rule, variant), place);
         let mut resolution = self.resolution(
             Ok(Target { location, redirect: link.redirect, reason }),
             Some(link),
-            (partner, attribution),
             place.destination().as_str(),
         );
         resolution.rule = rule.map(|rule| (*rule.id).clone());
+        resolution.variant = variant.map(|variant| variant.id.clone());
         resolution.undecided_rules = undecided_rules;
-        if let Some(kept) = &mut resolution.kept
-            && mode == VisitorMode::Cookie
-        {
+        if let Some(kept) = &mut resolution.kept {
             // What is kept of a visitor follows the mode, wherever rules had it from.
-            kept.counters.visitor = facts.visitor_total_asked();
+            let visitor = (mode == VisitorMode::Cookie).then(|| facts.visitor_total_asked());
+            kept.counters = Counters {
+                visitor: visitor.flatten(),
+                link: facts.link_total_asked(),
+                partner: facts.partner_total_asked(),
+            };
         }
         resolution
     }
@@ -137,23 +200,21 @@ impl Question<'_> {
     fn missed(&self, link: &CompiledLink, miss: Miss) -> Resolution {
         let expired = link.window.as_deref().and_then(|window| window.expired.as_ref());
         let (Miss::Expired, Some(place)) = (miss, expired) else { return self.fallback(Some(link), miss) };
-        let credited = credit(self.shop, &self.open.own, Some(link), self.visit);
-        let location = self.location(link, None, place, credited.0);
+        let location = self.location(link, (None, None), place);
         let target = Target { location, redirect: link.redirect, reason: ResolveReason::Missed(miss) };
-        self.resolution(Ok(target), Some(link), credited, place.destination().as_str())
+        self.resolution(Ok(target), Some(link), place.destination().as_str())
     }
 
     /// Answers with the shop's fallback as it stands, if there is one. Who sent the visitor is told all the same.
     fn fallback(&self, link: Option<&CompiledLink>, miss: Miss) -> Resolution {
-        let credited = credit(self.shop, &self.open.own, link, self.visit);
         let Some(fallback) = &self.open.settings.fallback_url else {
-            return self.resolution(Err(miss), link, credited, "");
+            return self.resolution(Err(miss), link, "");
         };
         let fallback = fallback.as_str();
         let mut location = String::with_capacity(fallback.len());
         location::push_ascii(&mut location, fallback, fallback.is_ascii());
         let (redirect, reason) = (RedirectKind::default(), ResolveReason::Missed(miss));
-        self.resolution(Ok(Target { location, redirect, reason }), link, credited, fallback)
+        self.resolution(Ok(Target { location, redirect, reason }), link, fallback)
     }
 
     /// Returns how the visitor may be told from others.
@@ -166,10 +227,10 @@ impl Question<'_> {
         &self,
         to: Result<Target, Miss>,
         link: Option<&CompiledLink>,
-        (partner, attribution): (Option<&PartnerEntry>, Attribution),
         destination: &str,
     ) -> Resolution {
         let (traffic, why) = &self.traffic;
+        let (partner, attribution) = self.credited;
         let kept = self.visit.click_id.map(|_| Kept {
             program: partner.and_then(PartnerEntry::program).cloned(),
             destination: destination.to_owned(),
@@ -180,6 +241,7 @@ impl Question<'_> {
         Resolution {
             to,
             rule: None,
+            variant: None,
             partner: partner.map(|partner| partner.code.clone()),
             attribution,
             shop: self.shop.id.clone(),
@@ -195,10 +257,10 @@ impl Question<'_> {
     fn location(
         &self,
         link: &CompiledLink,
-        rule: Option<&CompiledRule>,
+        (rule, variant): (Option<&CompiledRule>, Option<&Variant>),
         place: &Place,
-        partner: Option<&PartnerEntry>,
     ) -> String {
+        let partner = self.credited.0;
         let mut buffer = [0; ClickId::TEXT_BYTES];
         let click_id = self.visit.click_id.map_or("", |id| id.write(&mut buffer));
         let filling = Filling {
@@ -206,6 +268,7 @@ impl Question<'_> {
             program: partner.and_then(PartnerEntry::program).map_or("", |program| program.as_str()),
             slug: link.slug.as_str(),
             rule: rule.map_or("", |rule| rule.id.as_str()),
+            variant: variant.map_or("", |variant| variant.id.as_str()),
             country: self.visit.country.known().map_or("", |country| country.as_str()),
             device: self.visit.agent.device.known().map_or("", |device| device.as_str()),
             click_id,

@@ -115,6 +115,8 @@ impl Shortlist {
                         | Predicate::InEu {}
                         | Predicate::NewVisitor {}
                         | Predicate::VisitorTotalVisits(_)
+                        | Predicate::LinkTotalVisits(_)
+                        | Predicate::PartnerTotalVisits(_)
                         | Predicate::ReferrerHost { .. }
                         | Predicate::Query { .. }
                         | Predicate::ClientAddress(_)
@@ -295,7 +297,10 @@ fn clues_of(predicate: &Predicate) -> Option<Clues> {
         Predicate::Continent(continents) => Some(each(Kind::Continent, continents.iter())),
         Predicate::InEu {} => Some(each(Kind::InEu, std::iter::once(()))),
         // A count is no value to look up.
-        Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => None,
+        Predicate::NewVisitor {}
+        | Predicate::VisitorTotalVisits(_)
+        | Predicate::LinkTotalVisits(_)
+        | Predicate::PartnerTotalVisits(_) => None,
         Predicate::ReferrerHost { hosts, include_subdomains } => {
             let kind = if *include_subdomains { Kind::HostBelow } else { Kind::Host };
             Some(each(kind, hosts.iter().map(|host| host.as_str())))

@@ -11,6 +11,7 @@ use imbl::{GenericHashMap, shared_ptr::DefaultSharedPtr};
 
 use super::{
     compile::{CompiledLink, ordered},
+    counted::Counted,
     own::OwnNames,
     record::{Broken, Counts, PartnerState, Record},
 };
@@ -20,6 +21,7 @@ use crate::domain::{
     policy::QueryPolicy,
     revision::Revision,
     shop::ShopSettings,
+    split::SplitKey,
     visitor::SealedKey,
 };
 
@@ -34,6 +36,9 @@ pub struct Snapshot {
     pub(super) hosts: Map<Host, ShopId>,
     pub(super) broken: Map<(ShopId, Slug), Arc<Broken>>,
     pub(super) visitor_keys: Arc<[SealedKey]>,
+    pub(super) split_key: SplitKey,
+    /// The shops in which some link looks at counters.
+    pub(super) counting: Map<ShopId, ()>,
 }
 
 /// A shop with all that belongs to it. Partners and links may come before the shop itself.
@@ -47,6 +52,7 @@ pub(super) struct ShopEntry {
     /// How many of them are not deleted; counting them at every publish would cost more than the publish.
     pub(super) live_partners: usize,
     pub(super) links: Map<LinkBySlug, ()>,
+    pub(super) counted: Counted,
 }
 
 /// What a shop decides, ready to answer.
@@ -122,7 +128,8 @@ impl Eq for LinkBySlug {}
 impl ShopEntry {
     /// Makes a shop of which nothing is known yet.
     pub(super) fn new(id: ShopId) -> Self {
-        Self { id, row: None, partners: Map::default(), live_partners: 0, links: Map::default() }
+        let (partners, links) = (Map::default(), Map::default());
+        Self { id, row: None, partners, live_partners: 0, links, counted: Counted::default() }
     }
 
     /// Returns the shop's settings, unless it is deleted or has not come yet.
@@ -197,12 +204,14 @@ impl Snapshot {
     }
 
     /// Returns all that is needed to build the index again. Names that only people read, disabled rules and the ids of
-    /// rules taken away are not in it: no answer depends on them.
+    /// rules and variants taken away are not in it: no answer depends on them. Nor is a key of splits that was made of a
+    /// secret.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         let broken = self.broken().cloned().map(|Broken { shop, slug, revision, problem }| {
             Record::BrokenLink { shop, slug, revision, problem }
         });
         let keys = (!self.visitor_keys.is_empty()).then(|| Record::VisitorKeys(self.visitor_keys.to_vec()));
-        self.shops.values().flat_map(|shop| shop.records()).chain(broken).chain(keys)
+        let split_key = (!self.split_key.is_secret()).then_some(Record::SplitKey(self.split_key));
+        self.shops.values().flat_map(|shop| shop.records()).chain(broken).chain(keys).chain(split_key)
     }
 }

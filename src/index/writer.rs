@@ -64,13 +64,21 @@ impl Writer {
                 }
                 let (shop, slug) = key;
                 let link = CompiledLink::new(slug, revision, state, sharing, routing, &mut self.interner);
-                let links = &mut entry(next, &shop).links;
+                let entry = entry(next, &shop);
+                entry.counted.put(&link.slug, link.uses);
+                let is_counting = !entry.counted.is_empty();
                 let link = LinkBySlug(Arc::new(link));
                 // The map would keep the old key, which is the old link.
-                links.remove(&link);
-                links.insert(link, ());
+                entry.links.remove(&link);
+                entry.links.insert(link, ());
+                if is_counting {
+                    next.counting.insert(shop, ());
+                } else {
+                    next.counting.remove(&shop);
+                }
             }
             Record::VisitorKeys(keys) => next.visitor_keys = keys.into(),
+            Record::SplitKey(key) => next.split_key = key,
             Record::BrokenLink { shop, slug, revision, problem } => {
                 let held = next.shops.get(&shop).and_then(|entry| entry.link(slug.as_str()));
                 if held.is_some_and(|link| link.revision >= revision) {
@@ -196,7 +204,8 @@ mod tests {
             other @ (Record::Shop { .. }
             | Record::Partner { .. }
             | Record::BrokenLink { .. }
-            | Record::VisitorKeys(_)) => other,
+            | Record::VisitorKeys(_)
+            | Record::SplitKey(_)) => other,
         };
         writer.apply((0..100).map(same), Revision(7));
         assert_eq!(writer.interner.len(), 1);

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
 use tonic::{
     Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -11,6 +11,11 @@ use tonic::{
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(super::DESCRIPTORS).expect("the descriptors were made by the build")
 });
+
+/// Finds a message by its full name.
+pub(super) fn message(name: &str) -> Option<MessageDescriptor> {
+    POOL.get_message_by_name(name)
+}
 
 /// Returns every method of every service.
 pub fn methods() -> Vec<MethodDescriptor> {
@@ -65,7 +70,7 @@ pub fn print_line(message: &DynamicMessage) -> Result<String, String> {
     String::from_utf8(json.into_inner()).map_err(|error| error.to_string())
 }
 
-fn options() -> SerializeOptions {
+pub(super) fn options() -> SerializeOptions {
     SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false)
 }
 

@@ -264,6 +264,7 @@ impl From<Reason> for ErrorReason {
             Reason::InvalidStreamToken => Self::InvalidStreamToken,
             Reason::RuleContradictory => Self::RuleContradictory,
             Reason::RuleShadowed => Self::RuleShadowed,
+            Reason::GoldenClickFailed => Self::GoldenClickFailed,
         }
     }
 }
@@ -293,7 +294,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::RequestIdReused
         | ErrorReason::InvalidStreamToken
         | ErrorReason::RuleContradictory
-        | ErrorReason::RuleShadowed => Code::InvalidArgument,
+        | ErrorReason::RuleShadowed
+        | ErrorReason::GoldenClickFailed => Code::InvalidArgument,
         ErrorReason::ShopNotFound
         | ErrorReason::ProgramNotFound
         | ErrorReason::PartnerNotFound
@@ -301,7 +303,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::LinkExpired
         | ErrorReason::LinkPaused
         | ErrorReason::LinkNotStarted
-        | ErrorReason::LinkDeleted => Code::NotFound,
+        | ErrorReason::LinkDeleted
+        | ErrorReason::RevisionNotFound => Code::NotFound,
         ErrorReason::AlreadyExists | ErrorReason::HostTaken => Code::AlreadyExists,
         ErrorReason::StaleEtag | ErrorReason::WriteConflict => Code::Aborted,
         ErrorReason::InUse

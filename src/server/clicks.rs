@@ -13,7 +13,10 @@ use crate::{
         clicks::{Clicks, RecordSettings},
         ship::ShipSettings,
     },
+    counter_feed::CounterFeed,
+    counters::Counters,
     keeper,
+    live::Live,
     recorder::{self, AnswerAfter, Recorder, WhenFull},
     shipper::{Shipper, ShipperSettings},
     spool::{self, Spool, SpoolError, SpoolSettings},
@@ -56,6 +59,8 @@ impl ClickLog {
     pub(super) fn start(
         &self,
         store: &Store,
+        live: &Live,
+        counters: &Counters,
         metrics: &Metrics,
         stopping: watch::Receiver<bool>,
         tasks: &mut JoinSet<()>,
@@ -66,7 +71,10 @@ impl ClickLog {
         tasks.spawn(shipper.run(self.finish.subscribe()));
         let depth = recorder::measure(self.spool.clone(), metrics.clone(), stopped(stopping.clone()));
         tasks.spawn(depth);
-        tasks.spawn(keeper::run(store.clone(), metrics.clone(), retention_days, stopped(stopping)));
+        tasks.spawn(keeper::run(store.clone(), metrics.clone(), retention_days, stopped(stopping.clone())));
+        let (store, live, counters) = (store.clone(), live.clone(), counters.clone());
+        let feed = CounterFeed::new(counters, live, self.spool.clone(), store, metrics.clone());
+        tasks.spawn(feed.run(stopping));
         let when_full = if self.settings.refuse_when_full { WhenFull::Refuse } else { WhenFull::Answer };
         let answer_after = match self.settings.sync_every {
             Some(_) => AnswerAfter::Write,

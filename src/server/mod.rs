@@ -1,20 +1,23 @@
 //! A server: store, feed, index, services, health and metrics, wired together and started and stopped as one.
 
 mod clicks;
+mod doctor;
 mod geo;
 mod health;
 
 pub use clicks::ship;
+pub use doctor::doctor;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tonic::transport::server::TcpIncoming;
+use tonic::{Status, transport::server::TcpIncoming};
 use tower::ServiceBuilder;
 
 use self::clicks::ClickLog;
@@ -24,10 +27,12 @@ use crate::{
         Generations,
         serve::{Authentication, DatabaseSettings, ServeSettings},
     },
+    counters::Counters,
+    domain::split::SplitKey,
     feed::{Feed, FeedSettings},
     keeper,
     live::Live,
-    proto::{self, link_resolver_server::LinkResolverServer},
+    proto::{self, ResolveRequest, link_resolver_server::LinkResolverServer},
     recorder::Recorder,
     roller::Roller,
     rpc::{
@@ -64,6 +69,7 @@ impl std::error::Error for ServeError {}
 pub struct Server {
     address: SocketAddr,
     live: Live,
+    resolver: Resolver,
     /// Load balancers are told to go elsewhere.
     leave: watch::Sender<bool>,
     /// Callers are told, and nothing more is taken.
@@ -137,6 +143,7 @@ impl Server {
             compare_interval: settings.compare_interval,
             copy_folder: settings.state_dir.clone(),
             copy_interval: settings.copy_interval,
+            split_key: settings.split_secret.as_ref().map(|secret| SplitKey::of_secret(secret.expose())),
         };
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));
@@ -146,8 +153,9 @@ impl Server {
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }
+        let counters = Counters::default();
         let recorder = match &clicks {
-            Some(clicks) => clicks.start(&store, &metrics, stopping.clone(), &mut tasks),
+            Some(clicks) => clicks.start(&store, &live, &counters, &metrics, stopping.clone(), &mut tasks),
             None => Recorder::ignoring(),
         };
         let visitor_keys = settings.visitor_keys.iter().flat_map(Generations::iter);
@@ -164,6 +172,7 @@ impl Server {
             live.clone(),
             Arc::clone(&classifier),
             recorder,
+            counters,
             visitor_keys,
             &metrics,
             stopping.clone(),
@@ -194,7 +203,12 @@ impl Server {
         if let Some(listener) = metrics_listener {
             tasks.spawn(metrics_server::run(listener, Arc::new(registry), stopped(stopping.clone())));
         }
-        let stats = ClickStatsService::server(store.clone(), StreamLimits::default(), stopping.clone());
+        let stats = ClickStatsService::server(
+            store.clone(),
+            StreamLimits::default(),
+            metrics.clone(),
+            stopping.clone(),
+        );
         let serving = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -204,7 +218,7 @@ impl Server {
             .add_service(reflection)
             .add_service(old_reflection)
             .add_service(LinkAdminService::server(store, classifier))
-            .add_service(LinkResolverServer::new(resolver))
+            .add_service(LinkResolverServer::new(resolver.clone()))
             .add_service(stats)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
@@ -213,7 +227,7 @@ impl Server {
         let serving = tokio::spawn(serving);
         tracing::info!(server.address = %address, "serving gRPC");
         let (stop_delay, drain) = (settings.stop_delay, settings.drain);
-        Ok(Self { address, live, leave, stop, clicks, tasks, serving, stop_delay, drain })
+        Ok(Self { address, live, resolver, leave, stop, clicks, tasks, serving, stop_delay, drain })
     }
 
     /// Returns where gRPC is served.
@@ -224,6 +238,11 @@ impl Server {
     /// Returns the index in use.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Answers and records a visit as if it had come at a time of the past: a sample has a past from the start.
+    pub async fn visit_as_of(&self, visit: &ResolveRequest, time: Timestamp) -> Result<(), Status> {
+        self.resolver.answer_as_of(visit, time).await.map(drop)
     }
 
     /// Stops in two steps. First health says that nothing is served, while everything still is, for the delay of the

@@ -83,7 +83,19 @@ impl fmt::Display for SpoolError {
                 "the folder {} belongs to {owner}; stop it, or set another folder",
                 folder.display()
             ),
-            Self::Io { action, path, cause } => write!(f, "cannot {action} {}: {cause}", path.display()),
+            Self::Io { action, path, cause } => {
+                write!(f, "cannot {action} {}: {cause}", path.display())?;
+                match cause.kind() {
+                    io::ErrorKind::PermissionDenied => f.write_str(
+                        "; the folder and what is in it must belong to the user that runs this, with the modes 0700 and 0600",
+                    ),
+                    io::ErrorKind::ReadOnlyFilesystem => f.write_str("; choose a folder that can be written"),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        f.write_str("; make room on its disk")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Foreign { path, problem } => write!(f, "the file {} {problem}", path.display()),
             Self::Full { limit } => write!(
                 f,

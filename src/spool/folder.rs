@@ -51,6 +51,8 @@ const SOURCE: &str = "source";
 const SHIPPED: &str = "shipped";
 /// What the names of segments end in, after the number of their first frame.
 const SEGMENT: &str = ".segment";
+/// What the names of those end in that were set aside.
+const ASIDE: &str = ".damaged";
 
 /// Who makes the file of a segment: each has a name of its own, so that they do not meet.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +85,8 @@ pub(super) struct Folder {
     path: PathBuf,
     /// The system gives it up when the process ends, however it ends. `None` = the folder was given up before.
     lock: Mutex<Option<File>>,
+    /// Held while a small file is replaced: each has one new form at a time.
+    replacing: Mutex<()>,
 }
 
 impl Folder {
@@ -91,9 +95,14 @@ impl Folder {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(SpoolError::io("make the folder", path))?;
         let lock = take(path)?;
-        let folder = Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) };
+        let folder = Self { path: path.to_owned(), lock: Mutex::new(Some(lock)), replacing: Mutex::new(()) };
         folder.remove_prepared()?;
         Ok(folder)
+    }
+
+    /// Looks at a folder that may be somebody else's: nothing is to be written into it.
+    pub(super) fn look(path: &Path) -> Self {
+        Self { path: path.to_owned(), lock: Mutex::new(None), replacing: Mutex::new(()) }
     }
 
     /// Gives the folder up, to be opened again.
@@ -136,15 +145,25 @@ impl Folder {
 
     /// Returns the first frames of all segments, in order.
     pub(super) fn segments(&self) -> Result<Vec<Sequence>, SpoolError> {
+        let names = self.names()?;
+        let firsts = names.iter().filter_map(|name| name.strip_suffix(SEGMENT)?.parse().ok());
+        let mut firsts: Vec<Sequence> = firsts.collect();
+        firsts.sort_unstable();
+        Ok(firsts)
+    }
+
+    /// Returns how many segments were set aside.
+    pub(super) fn set_aside_count(&self) -> Result<usize, SpoolError> {
+        Ok(self.names()?.iter().filter(|name| name.ends_with(ASIDE)).count())
+    }
+
+    fn names(&self) -> Result<Vec<String>, SpoolError> {
         let unreadable = || SpoolError::io("list", &self.path);
-        let mut found = Vec::new();
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(unreadable())? {
-            let name = entry.map_err(unreadable())?.file_name();
-            let first = name.to_str().and_then(|name| name.strip_suffix(SEGMENT));
-            found.extend(first.and_then(|first| first.parse::<Sequence>().ok()));
+            names.extend(entry.map_err(unreadable())?.file_name().into_string().ok());
         }
-        found.sort_unstable();
-        Ok(found)
+        Ok(names)
     }
 
     /// Returns where the segment with this first frame is.
@@ -188,7 +207,14 @@ impl Folder {
     /// Puts a segment that is none out of the way, without losing it.
     pub(super) fn set_aside(&self, first: Sequence) -> Result<PathBuf, SpoolError> {
         let path = self.segment(first);
-        let aside = path.with_extension("damaged");
+        let mut aside = path.with_extension("damaged");
+        // What was set aside before stays: it may hold clicks.
+        for more in 2.. {
+            if !aside.exists() {
+                break;
+            }
+            aside = path.with_extension(format!("{more}.damaged"));
+        }
         fs::rename(&path, &aside).map_err(SpoolError::io("set aside", &path))?;
         Ok(aside)
     }
@@ -201,6 +227,7 @@ impl Folder {
 
     /// Writes a small file so that there is always an old or a new one.
     fn replace(&self, name: &str, text: &str) -> Result<(), SpoolError> {
+        let _alone = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, new) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let written = || {
             let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);

@@ -6,6 +6,7 @@
 
 mod error;
 mod folder;
+mod look;
 mod reader;
 mod record;
 mod recovery;
@@ -18,6 +19,7 @@ mod writer;
 
 pub use error::SpoolError;
 pub use folder::{SourceId, is_log};
+pub use look::{Look, look};
 pub use reader::{Batch, Reader};
 pub use record::{Unreadable, decode, encode};
 pub use writer::{Depth, Spool, SpoolSettings};

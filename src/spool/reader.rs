@@ -89,7 +89,7 @@ impl Reader {
             match self.open(stretch) {
                 Ok(Some(place)) => self.place = Some(place),
                 Ok(None) => return Ok(self.skip_to(stretch.last + 1)),
-                // Removed in this moment: it is no longer on the shelf either.
+                // Removed in this moment: it is about to be taken from the shelf too.
                 Err(SpoolError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                     return Ok(self.skip_to(stretch.last + 1));
                 }

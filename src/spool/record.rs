@@ -80,6 +80,8 @@ struct Record {
     link_total: Option<u64>,
     #[prost(uint64, optional, tag = "24")]
     partner_total: Option<u64>,
+    #[prost(string, optional, tag = "25")]
+    variant: Option<String>,
 }
 
 /// Writes a click.
@@ -113,6 +115,7 @@ pub fn encode(click: &Click) -> Vec<u8> {
         visitor_total: click.counters.visitor,
         link_total: click.counters.link,
         partner_total: click.counters.partner,
+        variant: click.variant.as_ref().map(ToString::to_string),
     };
     record.encode_to_vec()
 }
@@ -135,6 +138,7 @@ pub fn decode(content: &[u8]) -> Result<Click, Unreadable> {
         channel: listed("channel", &record.channel)?,
         reason: listed("reason", &record.reason)?,
         rule: record.rule.map(|rule| name("rule", rule)).transpose()?,
+        variant: record.variant.map(|variant| name("variant", variant)).transpose()?,
         destination: record.destination,
         partner: record.partner.map(|partner| name("partner", partner)).transpose()?,
         program: record.program.map(|program| name("program", program)).transpose()?,
@@ -193,6 +197,7 @@ mod tests {
             channel: Channel::Qr,
             reason: ResolveReason::Rule,
             rule: Some("phones".to_owned().try_into().unwrap()),
+            variant: Some("blue".to_owned().try_into().unwrap()),
             destination: "/sale?x=ü".to_owned(),
             partner: Some("anna".to_owned().try_into().unwrap()),
             program: Some("gold".to_owned().try_into().unwrap()),
@@ -219,6 +224,7 @@ mod tests {
             channel: Channel::Link,
             reason: ResolveReason::Missed(Miss::NotFound),
             rule: None,
+            variant: None,
             partner: None,
             program: None,
             attribution: Attribution::NoPartner,
@@ -236,6 +242,17 @@ mod tests {
         assert_eq!(decode(&encode(&bare)), Ok(bare.clone()));
         let unknown = Click { referrer: Fact::Unknown, ..bare };
         assert_eq!(decode(&encode(&unknown)), Ok(unknown));
+    }
+
+    #[test]
+    fn clicks_of_before_there_were_variants_are_read() {
+        // The content of a frame of the version before.
+        let before = Click { variant: None, ..click() };
+        let mut record = Record::decode(&encode(&click())[..]).unwrap();
+        record.variant = None;
+        let content = record.encode_to_vec();
+        assert!(!content.windows(4).any(|part| part == b"blue"));
+        assert_eq!(decode(&content), Ok(before));
     }
 
     #[test]

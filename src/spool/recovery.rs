@@ -96,15 +96,7 @@ enum End {
 fn end_of(folder: &Folder, first: Sequence) -> Result<End, SpoolError> {
     let path = folder.segment(first);
     let bytes = fs::read(&path).map_err(SpoolError::io("read", &path))?;
-    let Some(header) = Header::read(&bytes).filter(|header| header.first == first) else {
-        return Ok(End::NotOurs);
-    };
-    let framer = Framer::new(header.source);
-    let (mut at, mut next) = (HEADER_BYTES, first);
-    while let Found::Frame(content) = framer.read(next, &bytes[at..]) {
-        at += PREFIX_BYTES + content.len();
-        next += 1;
-    }
+    let Some((header, at, next)) = whole_frames(&bytes, first) else { return Ok(End::NotOurs) };
     let rest = bytes[at..].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     if rest > 0 {
         tracing::warn!(file = %path.display(), bytes = rest, "a segment of clicks ends in what is no whole frame, it is cut");
@@ -116,4 +108,17 @@ fn end_of(folder: &Folder, first: Sequence) -> Result<End, SpoolError> {
     let cut = file.set_len(at as u64).and_then(|()| file.sync_all());
     cut.map_err(SpoolError::io("cut", &path))?;
     Ok(End::Frames { header, last: next - 1, bytes: at as u64 })
+}
+
+/// Returns the header of a segment, where its last whole frame ends, and the number that follows it; `None` if it is not
+/// the segment that begins with this frame.
+pub(super) fn whole_frames(bytes: &[u8], first: Sequence) -> Option<(Header, usize, Sequence)> {
+    let header = Header::read(bytes).filter(|header| header.first == first)?;
+    let framer = Framer::new(header.source);
+    let (mut at, mut next) = (HEADER_BYTES, first);
+    while let Found::Frame(content) = framer.read(next, &bytes[at..]) {
+        at += PREFIX_BYTES + content.len();
+        next += 1;
+    }
+    Some((header, at, next))
 }

@@ -69,24 +69,24 @@ impl Shelf {
         }
     }
 
-    /// Takes away the oldest segment, if PostgreSQL has it.
-    pub(super) fn take_shipped(&mut self) -> Option<Sealed> {
-        self.0.pop_front_if(|segment| segment.shipped.is_some())
+    /// Returns the oldest segment, if PostgreSQL has it.
+    pub(super) fn shipped(&self) -> Option<Sealed> {
+        self.0.front().filter(|segment| segment.shipped.is_some()).copied()
     }
 
-    /// Takes away the oldest segment, if PostgreSQL has it and it need not be kept.
-    pub(super) fn take_expired(&mut self, keep: Retention, now: SystemTime) -> Option<Sealed> {
+    /// Returns the oldest segment, if PostgreSQL has it and it need not be kept.
+    pub(super) fn expired(&self, keep: Retention, now: SystemTime) -> Option<Sealed> {
         let (_, shipped_bytes) = self.bytes();
-        self.0.pop_front_if(|segment| {
+        self.shipped().filter(|segment| {
             // A clock that went back makes nothing older.
             let age = segment.shipped.map(|since| now.duration_since(since).unwrap_or_default());
             age.is_some_and(|age| age >= keep.age || shipped_bytes > keep.bytes)
         })
     }
 
-    /// Puts a segment back that could not be removed.
-    pub(super) fn put_back(&mut self, segment: Sealed) {
-        self.0.push_front(segment);
+    /// Takes away the oldest segment, if it is this one.
+    pub(super) fn take(&mut self, first: Sequence) {
+        self.0.pop_front_if(|segment| segment.first == first);
     }
 }
 
@@ -121,11 +121,14 @@ mod tests {
     #[test]
     fn only_what_postgres_has_is_taken_away() {
         let mut shelf = shelf();
-        assert_eq!(shelf.take_shipped(), None);
+        assert_eq!(shelf.shipped(), None);
         shelf.mark(19, at(5));
         assert_eq!(shelf.bytes(), (300, 100));
-        assert_eq!(shelf.take_shipped().unwrap().first, 1);
-        assert_eq!(shelf.take_shipped(), None);
+        assert_eq!(shelf.shipped().unwrap().first, 1);
+        shelf.take(11);
+        assert_eq!(shelf.first(), Some(1), "only the oldest goes");
+        shelf.take(1);
+        assert_eq!(shelf.shipped(), None);
     }
 
     #[test]
@@ -134,10 +137,22 @@ mod tests {
         let mut shelf = shelf();
         shelf.mark(20, at(0));
         // 200 bytes are kept, 150 may be.
-        assert_eq!(shelf.take_expired(keep, at(1)).unwrap().first, 1);
-        assert_eq!(shelf.take_expired(keep, at(59)), None);
-        assert_eq!(shelf.take_expired(keep, at(60)).unwrap().first, 11);
-        assert_eq!(shelf.take_expired(keep, at(1_000)), None);
+        assert_eq!(shelf.expired(keep, at(1)).unwrap().first, 1);
+        shelf.take(1);
+        assert_eq!(shelf.expired(keep, at(59)), None);
+        assert_eq!(shelf.expired(keep, at(60)).unwrap().first, 11);
+        shelf.take(11);
+        assert_eq!(shelf.expired(keep, at(1_000)), None);
+    }
+
+    #[test]
+    fn clock_that_steps_back_removes_nothing() {
+        let keep = Retention { bytes: 1_000, age: Duration::from_secs(60) };
+        let mut shelf = shelf();
+        shelf.mark(20, at(100_000));
+        assert_eq!(shelf.expired(keep, at(1_000)), None);
+        assert_eq!(shelf.expired(keep, at(100_059)), None);
+        assert_eq!(shelf.expired(keep, at(100_060)).unwrap().first, 1);
     }
 
     #[test]

@@ -107,12 +107,17 @@ fn tidy(inner: &Inner) {
     let now = SystemTime::now();
     let keep = inner.retention();
     loop {
-        let mut writing = inner.lock();
-        let Some(oldest) = writing.shelf.take_expired(keep, now) else { break };
-        if let Err(error) = inner.remove(&mut writing, oldest) {
+        let expired = {
+            let writing = inner.lock();
+            writing.shelf.expired(keep, now).map(|oldest| (oldest.first, writing.shipped))
+        };
+        let Some((oldest, shipped)) = expired else { break };
+        // Not under the lock: clicks go on while the disk works.
+        if let Err(error) = inner.discard(oldest, shipped) {
             tracing::warn!(%error, "cannot remove an old segment of clicks");
             break;
         }
+        inner.lock().shelf.take(oldest);
     }
     if let Err(error) = prepare(inner) {
         tracing::debug!(%error, "cannot make the next segment of clicks yet");
@@ -128,7 +133,7 @@ fn prepare(inner: &Inner) -> Result<(), SpoolError> {
             return Ok(());
         }
     }
-    // Not under the lock: clicks go on while the disk works.
+    // Not under the lock, as above.
     let prepared = inner.folder.prepare(Maker::Ahead, inner.settings.segment_bytes)?;
     prepared.file.sync_all().map_err(SpoolError::io("sync", &inner.settings.folder))?;
     inner.lock().prepared = Some(prepared);

@@ -1,5 +1,6 @@
 //! Folders of every kind, cut, spoilt, shared and full.
 
+mod faults;
 mod laws;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment, sync};
+use super::{Batch, Reader, Sequence, Spool, SpoolError, SpoolSettings, segment};
 
 fn settings(folder: &Path) -> SpoolSettings {
     SpoolSettings {
@@ -249,6 +250,25 @@ fn full_log_says_so_until_postgres_has_something() {
 }
 
 #[test]
+fn burst_fills_the_log_up_to_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = SpoolSettings { limit_bytes: 5 * 4_096, ..settings(folder.path()) };
+    let spool = Spool::open(limited).unwrap();
+    let burst: Vec<_> = (1..=200_u8).map(|number| vec![number; 400]).collect();
+    let fates = spool.append_all(&burst);
+    let kept = spool.depth().written;
+    assert!((10..200).contains(&kept), "{kept}");
+    for (number, fate) in (1..=200).zip(fates) {
+        match fate {
+            Ok(sequence) => assert_eq!(sequence, number),
+            Err(error) => assert!(number > kept && matches!(error, SpoolError::Full { .. }), "{error:?}"),
+        }
+    }
+    confirm(&spool);
+    assert_eq!(frames(read(&spool, 1)), (1..=kept).zip(burst).collect::<Vec<_>>());
+}
+
+#[test]
 fn spoilt_frames_are_told_of_and_passed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 1..=60);
@@ -376,7 +396,7 @@ async fn whoever_waits_for_the_disk_is_told_that_it_failed() {
     });
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
-    sync::fail(spool.inner(), &SpoolError::Closed);
+    spool.fail();
     assert!(matches!(waiting.await.unwrap(), Err(SpoolError::Unconfirmed { confirmed: 0 })));
     assert!(matches!(spool.append(b"click"), Err(SpoolError::Unconfirmed { confirmed: 0 })));
 }

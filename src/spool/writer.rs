@@ -1,8 +1,10 @@
-//! Writing: one frame, one write, behind a lock that is held for about as long as the write takes.
+//! Writing: one write for a frame or for those that come together, behind a lock that is held for about as long as the
+//! write takes.
 
 use std::{
     fs::File,
     mem,
+    ops::Range,
     os::unix::fs::FileExt,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -139,35 +141,22 @@ impl Spool {
     /// Writes a frame. When this returns, the end of this process cannot take it away; the end of the machine can until
     /// the disk has confirmed it, see [`Spool::confirmed`].
     pub fn append(&self, content: &[u8]) -> Result<Sequence, SpoolError> {
-        if content.is_empty() || content.len() > FRAME_BYTES {
-            return Err(SpoolError::TooLong { bytes: content.len() });
-        }
+        let written = self.inner.write(&mut self.inner.lock(), &[content])?;
+        Ok(written.start)
+    }
+
+    /// Writes frames as if one after the other, each with a fate of its own, but with one write for all that stand in
+    /// the same segment.
+    pub fn append_all(&self, contents: &[impl AsRef<[u8]>]) -> Vec<Result<Sequence, SpoolError>> {
+        let mut fates = Vec::with_capacity(contents.len());
         let mut writing = self.inner.lock();
-        let writing = &mut *writing;
-        if let Some(confirmed) = writing.failed {
-            return Err(SpoolError::Unconfirmed { confirmed });
+        while let Some(rest) = contents.get(fates.len()..).filter(|rest| !rest.is_empty()) {
+            match self.inner.write(&mut writing, rest) {
+                Ok(written) => fates.extend(written.map(Ok)),
+                Err(error) => fates.push(Err(error)),
+            }
         }
-        if writing.stopping {
-            return Err(SpoolError::Closed);
-        }
-        let bytes = (PREFIX_BYTES + content.len()) as u64;
-        if writing.active.offset + bytes > self.inner.settings.segment_bytes {
-            self.inner.next_segment(writing)?;
-        }
-        let active = &mut writing.active;
-        let sequence = active.next;
-        writing.buffer.clear();
-        writing.framer.write(sequence, content, &mut writing.buffer);
-        // What a failed write leaves is written over by the next frame.
-        let written = active.file.write_all_at(&writing.buffer, active.offset);
-        written.map_err(SpoolError::io("write", &self.inner.folder.segment(active.first)))?;
-        active.offset += bytes;
-        active.next += 1;
-        if sequence == *self.inner.confirmed.borrow() + 1 {
-            // The first since the last sync: the others find the thread awake.
-            self.inner.wake.notify_one();
-        }
-        Ok(sequence)
+        fates
     }
 
     /// Returns the last frame that the disk confirmed, and follows it.
@@ -198,9 +187,13 @@ impl Spool {
 
     /// Notes that PostgreSQL has every frame up to this one, and none after it.
     pub fn set_shipped(&self, shipped: Sequence) {
-        let mut writing = self.inner.lock();
-        writing.shipped = shipped;
-        writing.shelf.mark(shipped, SystemTime::now());
+        let before = self.inner.mark(shipped);
+        // After a restore of PostgreSQL: what it lost must not count as shipped after a crash of ours.
+        if shipped < before
+            && let Err(error) = self.inner.note_shipped()
+        {
+            tracing::warn!(%error, "cannot note what PostgreSQL lost of the log of clicks");
+        }
         self.inner.wake.notify_one();
     }
 
@@ -212,12 +205,11 @@ impl Spool {
     /// Gives the log another id: PostgreSQL knows frames under the old one that are not those in this folder.
     pub fn renew_source(&self) -> Result<SourceId, SpoolError> {
         let source = SourceId::random();
+        // First this, so that nothing ever counts as shipped under an id that PostgreSQL does not know.
+        self.inner.mark(0);
+        self.inner.note_shipped()?;
         self.inner.folder.set_source(source)?;
-        let mut writing = self.inner.lock();
-        let writing = &mut *writing;
-        writing.source = source;
-        writing.shipped = 0;
-        writing.shelf.mark(0, SystemTime::now());
+        self.inner.lock().source = source;
         Ok(source)
     }
 
@@ -242,6 +234,12 @@ impl Spool {
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
     }
+
+    /// Fails as when the disk does not confirm what was written.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        sync::fail(&self.inner, &SpoolError::Closed);
+    }
 }
 
 impl Inner {
@@ -252,6 +250,52 @@ impl Inner {
 
     pub(super) fn retention(&self) -> Retention {
         Retention { bytes: self.settings.retained_bytes, age: self.settings.retained_for }
+    }
+
+    /// Writes the first of these frames, and with the same write those after it that have room in the same segment.
+    /// Returns their numbers; fails if the first cannot be written.
+    fn write(
+        &self,
+        writing: &mut Writing,
+        contents: &[impl AsRef<[u8]>],
+    ) -> Result<Range<Sequence>, SpoolError> {
+        if let Some(confirmed) = writing.failed {
+            return Err(SpoolError::Unconfirmed { confirmed });
+        }
+        if writing.stopping {
+            return Err(SpoolError::Closed);
+        }
+        let first = writing.active.next;
+        let mut next = first;
+        writing.buffer.clear();
+        for content in contents.iter().map(AsRef::as_ref) {
+            if content.is_empty() || content.len() > FRAME_BYTES {
+                if next > first {
+                    break;
+                }
+                return Err(SpoolError::TooLong { bytes: content.len() });
+            }
+            let end = writing.active.offset + (writing.buffer.len() + PREFIX_BYTES + content.len()) as u64;
+            if end > self.settings.segment_bytes {
+                if next > first {
+                    break;
+                }
+                self.next_segment(writing)?;
+            }
+            writing.framer.write(next, content, &mut writing.buffer);
+            next += 1;
+        }
+        let active = &mut writing.active;
+        // What a failed write leaves is written over by the next one.
+        let written = active.file.write_all_at(&writing.buffer, active.offset);
+        written.map_err(SpoolError::io("write", &self.folder.segment(active.first)))?;
+        active.offset += writing.buffer.len() as u64;
+        active.next = next;
+        if first == *self.confirmed.borrow() + 1 {
+            // The first since the last sync: the others find the thread awake.
+            self.wake.notify_one();
+        }
+        Ok(first..next)
     }
 
     /// Begins the next segment, in the space of the oldest that PostgreSQL has if there is no other.
@@ -289,8 +333,9 @@ impl Inner {
             };
             match made {
                 Err(error) if !fits || error.is_no_space() => {
-                    let Some(oldest) = writing.shelf.take_shipped() else { return Err(self.full()) };
-                    self.remove(writing, oldest)?;
+                    let Some(oldest) = writing.shelf.shipped() else { return Err(error) };
+                    self.discard(oldest.first, writing.shipped)?;
+                    writing.shelf.take(oldest.first);
                 }
                 made => return made,
             }
@@ -298,13 +343,32 @@ impl Inner {
     }
 
     /// Removes a segment that PostgreSQL has. That it does is on the disk first, for the numbers to go on from.
-    pub(super) fn remove(&self, writing: &mut Writing, segment: Sealed) -> Result<(), SpoolError> {
-        let removed =
-            self.folder.set_shipped(writing.shipped).and_then(|()| self.folder.remove_segment(segment.first));
-        if removed.is_err() {
-            writing.shelf.put_back(segment);
+    pub(super) fn discard(&self, first: Sequence, shipped: Sequence) -> Result<(), SpoolError> {
+        match self.folder.set_shipped(shipped) {
+            // A full disk has no room for the note either. The name of the newest segment says as well where to go on.
+            Err(error) if error.is_no_space() => {}
+            noted => noted?,
         }
-        removed
+        self.folder.remove_segment(first)
+    }
+
+    /// Notes in memory what PostgreSQL has. Returns what was noted before.
+    fn mark(&self, shipped: Sequence) -> Sequence {
+        let mut writing = self.lock();
+        writing.shelf.mark(shipped, SystemTime::now());
+        mem::replace(&mut writing.shipped, shipped)
+    }
+
+    /// Notes on the disk what PostgreSQL has, or less, without keeping anybody from writing.
+    pub(super) fn note_shipped(&self) -> Result<(), SpoolError> {
+        loop {
+            let shipped = self.lock().shipped;
+            self.folder.set_shipped(shipped)?;
+            if self.lock().shipped >= shipped {
+                return Ok(());
+            }
+            // Taken back meanwhile.
+        }
     }
 
     fn full(&self) -> SpoolError {

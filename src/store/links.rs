@@ -14,7 +14,7 @@ use super::{
     commit::{BETWEEN, HIDDEN},
     errors::StoreError,
     pool::limit as rows,
-    rows::{LinkRow, PARTNER, PROGRAM, SHARES, state_text},
+    rows::{Json, LinkRow, PARTNER, PROGRAM, SHARES, state_text},
     schema::{link, link_share, partner, partner_code},
     types::{LinkKey, LinkOrder, ListLinks, ListedLink, Stored, folded},
 };
@@ -30,12 +30,14 @@ pub(super) type Query<'a> =
 impl Store {
     /// Returns a link with its sharing, deleted ones included.
     pub async fn get_link(&self, shop: &ShopId, slug: &Slug) -> Result<Option<Stored<Link>>, StoreError> {
-        let query = link::table
-            .find((shop.as_str(), slug.as_str()))
-            .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES)));
-        let row: Option<(LinkRow, Vec<String>)> =
+        let query = link::table.find((shop.as_str(), slug.as_str())).select((
+            LinkRow::as_select(),
+            sql::<Array<Text>>(SHARES),
+            link::golden_clicks,
+        ));
+        let row: Option<(LinkRow, Vec<String>, Json)> =
             query.first(&mut self.connections.get().await?).await.optional()?;
-        row.map(|(link, shares)| link.read(&shares)).transpose()
+        row.map(|(link, shares, golden)| link.read(&shares, &golden)).transpose()
     }
 
     /// Returns those of the links that there are, by slug, deleted ones included.
@@ -45,9 +47,10 @@ impl Store {
             .filter(link::shop.eq(shop.as_str()))
             .filter(link::slug.eq_any(slugs))
             .order(link::slug)
-            .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES)));
-        let rows: Vec<(LinkRow, Vec<String>)> = query.load(&mut self.connections.get().await?).await?;
-        blocking(|| rows.into_iter().map(|(link, shares)| link.read(&shares)).collect()).await
+            .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES), link::golden_clicks));
+        let rows: Vec<(LinkRow, Vec<String>, Json)> = query.load(&mut self.connections.get().await?).await?;
+        blocking(|| rows.into_iter().map(|(link, shares, golden)| link.read(&shares, &golden)).collect())
+            .await
     }
 
     /// Lists links; the default partner link comes first.

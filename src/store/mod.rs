@@ -9,6 +9,7 @@ mod commit;
 mod errors;
 mod feed;
 mod fingerprints;
+mod history;
 mod links;
 mod listen;
 mod migrate;
@@ -31,10 +32,11 @@ pub use feed::{Changes, Feed, FeedLink, FeedRow};
 pub use listen::Wakeups;
 use pool::Connections;
 pub use prune::Pruned;
-pub use stats::{Figures, NotCounted, Stats};
+pub use stats::{Draws, Figures, NotCounted, Split, SplitQuery, Stats};
 pub use types::{
-    Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, NAMED_REFERENCES, PartnerFilter,
-    Reference, References, SharingChange, SharingPage, SharingSummary, Stored, StoredShop,
+    Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, Membership, NAMED_REFERENCES,
+    PartnerFilter, Past, Reference, References, SharingChange, SharingPage, SharingSummary, Stored,
+    StoredShop,
 };
 pub use visitor_keys::VisitorKeysKept;
 

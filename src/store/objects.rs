@@ -127,6 +127,25 @@ impl Store {
         rows.into_iter().map(PartnerRow::read).collect()
     }
 
+    /// Returns those partners that there are with these codes or aliases, by code, deleted ones included.
+    pub async fn get_partners_named(
+        &self,
+        shop: &ShopId,
+        names: &[PartnerCode],
+    ) -> Result<Vec<Stored<Partner>>, StoreError> {
+        let names: Vec<&str> = names.iter().map(PartnerCode::as_str).collect();
+        let named = partner_code::table
+            .filter(partner_code::shop.eq(shop.as_str()))
+            .filter(partner_code::code.eq_any(names));
+        let query = partner::table
+            .filter(partner::shop.eq(shop.as_str()))
+            .filter(partner::code.eq_any(named.select(partner_code::partner)))
+            .order(partner::code)
+            .select(PartnerRow::as_select());
+        let rows = query.load(&mut self.connections.get().await?).await?;
+        rows.into_iter().map(PartnerRow::read).collect()
+    }
+
     /// Lists the partners of a shop by code.
     pub async fn list_partners(
         &self,

@@ -38,7 +38,7 @@ impl Json {
         serde_json::to_vec(object).map(Self).map_err(|error| StoreError::Other(error.into()))
     }
 
-    fn parse<T: DeserializeOwned>(&self) -> Result<T, Cause> {
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Cause> {
         Ok(serde_json::from_slice(&self.0)?)
     }
 }
@@ -279,8 +279,8 @@ impl PartnerRow {
 }
 
 impl LinkRow {
-    /// Reads the link with the names of those it is shared with.
-    pub(super) fn read(self, shares: &[String]) -> Result<Stored<Link>, StoreError> {
+    /// Reads the link with the names of those it is shared with, and its golden clicks.
+    pub(super) fn read(self, shares: &[String], golden_clicks: &Json) -> Result<Stored<Link>, StoreError> {
         let name = corrupt(Kind::Link, &self.shop, &self.slug);
         let read = || {
             let sharing = sharing(self.shared_with_everyone, shares)?;
@@ -295,6 +295,7 @@ impl LinkRow {
                 state: value.state,
                 sharing,
                 routing: value.routing,
+                golden_clicks: golden_clicks.parse()?,
             };
             Ok(Stored { value: link, revision, create_time, update_time, delete_time })
         };

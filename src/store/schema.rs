@@ -93,6 +93,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        golden_clicks -> Jsonb,
     }
 }
 
@@ -124,6 +125,7 @@ diesel::table! {
         actor -> Text,
         object -> Jsonb,
         deleted -> Bool,
+        comment -> Text,
     }
 }
 

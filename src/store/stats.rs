@@ -5,6 +5,7 @@
 
 mod conversions;
 mod plan;
+mod split;
 mod statement;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::civil::Date;
 
+pub use self::split::{Draws, Split, SplitQuery};
 use self::{
     plan::Plan,
     statement::{Cell, Statement},
@@ -25,7 +27,11 @@ use super::{
     errors::StoreError,
     pool::{ONE_INSTANT, begin, end},
 };
-use crate::domain::{currency::Currency, limits, stats::StatsQuery};
+use crate::domain::{
+    currency::Currency,
+    limits,
+    stats::{Spans, StatsQuery},
+};
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,7 +105,7 @@ async fn count(
     let mut plans = vec![Plan::of_clicks(query)];
     plans.extend(query.visitors.then(|| Plan::of_visitors(query)));
     let open = if plans.iter().any(|plan| plan.rest.ends().is_some()) {
-        let open = open_days(connection).await?;
+        let open = open_days(connection, query.shop.as_str()).await?;
         check_single_clicks(connection, query, &plans, &open, most_megabytes).await?;
         open
     } else {
@@ -157,12 +163,16 @@ struct Missing {
     day: Option<jiff_diesel::Date>,
 }
 
-/// Returns the days of which there are single clicks, with how many bytes they are.
-async fn open_days(connection: &mut AsyncPgConnection) -> Result<BTreeMap<Date, u64>, NotCounted> {
+/// Returns the days of which all single clicks of the shop are there, with how many bytes they are.
+async fn open_days(
+    connection: &mut AsyncPgConnection,
+    shop: &str,
+) -> Result<BTreeMap<Date, u64>, NotCounted> {
     let statement = "SELECT relname::text AS name, pg_table_size(pg_class.oid) AS bytes
         FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-        WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending";
-    let partitions: Vec<Partition> = sql_query(statement).load(connection).await?;
+        WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending AND relname::text >= coalesce(
+            (SELECT to_char(gone_before, '\"click_\"YYYYMMDD') FROM clicks.shop_expiry WHERE shop = $1), '')";
+    let partitions: Vec<Partition> = sql_query(statement).bind::<Text, _>(shop).load(connection).await?;
     let day = |partition: Partition| {
         let day = Date::strptime("click_%Y%m%d", partition.name).ok()?;
         Some((day, u64::try_from(partition.bytes).unwrap_or_default()))
@@ -180,18 +190,42 @@ async fn check_single_clicks(
 ) -> Result<(), NotCounted> {
     let is_read = |day: Date| plans.iter().any(|plan| plan.reads(day));
     let bytes: u64 = open.iter().filter(|(day, _)| is_read(**day)).map(|(_, bytes)| bytes).sum();
-    let megabytes = bytes.div_ceil(1_024 * 1_024);
-    if megabytes > most_megabytes {
-        return Err(NotCounted::TooManyClicks { megabytes });
-    }
+    check_size(bytes, most_megabytes)?;
     for plan in plans {
-        let Some(statement) = statement::missing(query, &plan.rest.widened(), open) else { continue };
-        let missing: Missing = statement.into_query().get_result(connection).await?;
-        if let Some(day) = missing.day {
-            return Err(NotCounted::Gone { day: day.to_jiff() });
-        }
+        check_kept(connection, query.shop.as_str(), &plan.rest, open).await?;
     }
     Ok(())
+}
+
+/// Checks that the single clicks of a time are there, and not too many.
+async fn check_days(
+    connection: &mut AsyncPgConnection,
+    shop: &str,
+    time: &Spans,
+    open: &BTreeMap<Date, u64>,
+    most_megabytes: u64,
+) -> Result<(), NotCounted> {
+    let is_read = |day: Date| plan::touches(time, day);
+    let bytes: u64 = open.iter().filter(|(day, _)| is_read(**day)).map(|(_, bytes)| bytes).sum();
+    check_size(bytes, most_megabytes)?;
+    check_kept(connection, shop, time, open).await
+}
+
+fn check_size(bytes: u64, most_megabytes: u64) -> Result<(), NotCounted> {
+    let megabytes = bytes.div_ceil(1_024 * 1_024);
+    if megabytes > most_megabytes { Err(NotCounted::TooManyClicks { megabytes }) } else { Ok(()) }
+}
+
+/// Checks that no day of the time has left the log on which the shop had clicks.
+async fn check_kept(
+    connection: &mut AsyncPgConnection,
+    shop: &str,
+    time: &Spans,
+    open: &BTreeMap<Date, u64>,
+) -> Result<(), NotCounted> {
+    let Some(statement) = statement::missing(shop, &time.widened(), open) else { return Ok(()) };
+    let missing: Missing = statement.into_query().get_result(connection).await?;
+    missing.day.map_or(Ok(()), |day| Err(NotCounted::Gone { day: day.to_jiff() }))
 }
 
 /// Adds what a statement counts.

@@ -40,6 +40,38 @@ pub struct Stored<T> {
     pub delete_time: Option<Timestamp>,
 }
 
+/// An object as a write left it, and that write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Past<T> {
+    /// The object.
+    pub value: T,
+    /// The revision of the write.
+    pub revision: Revision,
+    /// When it was written.
+    pub time: Timestamp,
+    /// Who asked for it.
+    pub actor: String,
+    /// Why.
+    pub comment: String,
+}
+
+/// A time that a partner spent in a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The program; `None` = in none.
+    pub program: Option<ProgramId>,
+    /// The revision from which on the partner was in it.
+    pub start_revision: Revision,
+    /// When that was written.
+    pub start_time: Timestamp,
+    /// Who asked for it.
+    pub actor: String,
+    /// Why.
+    pub comment: String,
+    /// The revision and the time from which on it was so no more; `None` = it still is.
+    pub end: Option<(Revision, Timestamp)>,
+}
+
 /// A shop as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredShop {

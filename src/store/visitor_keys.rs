@@ -39,6 +39,11 @@ impl Store {
         let outcome = keep(&mut connection, make).await;
         end(&mut connection, outcome).await
     }
+
+    /// Returns the keys in the order of their days.
+    pub async fn visitor_keys(&self) -> Result<Vec<SealedKey>, StoreError> {
+        read(&mut *self.connections.get().await?).await
+    }
 }
 
 #[derive(QueryableByName)]

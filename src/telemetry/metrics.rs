@@ -56,6 +56,8 @@ pub struct Metrics {
     pub clicks_refused: Counter,
     /// Clicks of the local log that PostgreSQL does not have yet.
     pub spool_clicks: Gauge<i64, AtomicI64>,
+    /// How long the oldest click of the local log has waited that PostgreSQL does not have yet, in seconds.
+    pub spool_oldest: Gauge<f64, AtomicU64>,
     /// Bytes of the local log.
     pub spool_bytes: Gauge<i64, AtomicI64>,
     /// Clicks that were added to PostgreSQL.
@@ -70,6 +72,10 @@ pub struct Metrics {
     pub ship_failures: Counter,
     /// Days of clicks that were too old and were removed.
     pub click_days_dropped: Counter,
+    /// Names of closed lists in clicks and conversions that were streamed, and that this version does not know.
+    pub unknown_names: Counter,
+    /// Clicks that were removed because their shop keeps them for a shorter time.
+    pub shop_clicks_expired: Counter,
     /// Looks after the days of clicks that failed.
     pub click_days_failures: Counter,
     /// Looks after the keys of visitors that failed.
@@ -82,6 +88,10 @@ pub struct Metrics {
     pub clicks_rolled: Counter,
     /// Tries to count that failed.
     pub roll_failures: Counter,
+    /// When the counters that rules look at were last read, in seconds since 1970; 0 = never, or no rule looks.
+    pub counters_read: Gauge<f64, AtomicU64>,
+    /// Reads of those counters that failed.
+    pub counter_failures: Counter,
     /// Copies of the index written to disk.
     pub copies: Counter,
     /// Copies that could not be written.
@@ -106,6 +116,7 @@ impl Metrics {
             clicks_unrecorded: Counter::default(),
             clicks_refused: Counter::default(),
             spool_clicks: Gauge::default(),
+            spool_oldest: Gauge::default(),
             spool_bytes: Gauge::default(),
             clicks_shipped: Counter::default(),
             clicks_duplicate: Counter::default(),
@@ -113,12 +124,16 @@ impl Metrics {
             clicks_lost: Counter::default(),
             ship_failures: Counter::default(),
             click_days_dropped: Counter::default(),
+            unknown_names: Counter::default(),
+            shop_clicks_expired: Counter::default(),
             click_days_failures: Counter::default(),
             visitor_key_failures: Counter::default(),
             rolled_position: Gauge::default(),
             roll_lag: Gauge::default(),
             clicks_rolled: Counter::default(),
             roll_failures: Counter::default(),
+            counters_read: Gauge::default(),
+            counter_failures: Counter::default(),
             copies: Counter::default(),
             copy_failures: Counter::default(),
         };
@@ -158,6 +173,8 @@ impl Metrics {
         to.register("clicks_refused", "Clicks refused because they could not be written", refused);
         let waiting = self.spool_clicks.clone();
         to.register("spool_clicks", "Clicks of the local log that PostgreSQL does not have yet", waiting);
+        let help = "How long the oldest click has waited that PostgreSQL does not have yet";
+        to.register_with_unit("spool_oldest", help, Unit::Seconds, self.spool_oldest.clone());
         to.register_with_unit("spool", "How much the local log takes", Unit::Bytes, self.spool_bytes.clone());
         to.register("clicks_shipped", "Clicks that were added to PostgreSQL", self.clicks_shipped.clone());
         let duplicate = self.clicks_duplicate.clone();
@@ -169,6 +186,14 @@ impl Metrics {
         to.register("ship_failures", "Tries to ship clicks that failed", self.ship_failures.clone());
         let dropped = self.click_days_dropped.clone();
         to.register("click_days_dropped", "Days of clicks that were too old and were removed", dropped);
+        let unknown = self.unknown_names.clone();
+        to.register("unknown_names", "Names in streamed clicks that a newer version wrote", unknown);
+        let expired = self.shop_clicks_expired.clone();
+        to.register(
+            "shop_clicks_expired",
+            "Clicks removed because their shop keeps them for less long",
+            expired,
+        );
         let failures = self.click_days_failures.clone();
         to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
         let failures = self.visitor_key_failures.clone();
@@ -179,6 +204,11 @@ impl Metrics {
         to.register_with_unit("roll_lag", help, Unit::Seconds, self.roll_lag.clone());
         to.register("clicks_rolled", "Clicks that this server counted", self.clicks_rolled.clone());
         to.register("roll_failures", "Tries to count clicks that failed", self.roll_failures.clone());
+        let help =
+            "When the counters of rules were last read, since 1970; 0 = never, or no rule looks at one";
+        to.register_with_unit("counters_read_timestamp", help, Unit::Seconds, self.counters_read.clone());
+        let failures = self.counter_failures.clone();
+        to.register("counter_failures", "Reads of the counters of rules that failed", failures);
         to.register("index_copies", "Copies of the index written to disk", self.copies.clone());
         to.register("index_copy_failures", "Copies that could not be written", self.copy_failures.clone());
     }
@@ -211,6 +241,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 29);
+        assert_eq!(text.matches("# HELP").count(), 34);
     }
 }

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::{country, support::http};
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
@@ -131,6 +133,36 @@ async fn newcomers_walk() {
         let answer = http::get(&dev.door("/europe/ben"), headers).await;
         let location = answer.header("location");
         assert!(location.starts_with(&format!("{shop}{page}?")), "{address}: {location}");
+    }
+
+    // The shop has a past: clicks of two weeks, orders, and what was sold.
+    let question = format!(
+        r#"{{"shop":"sample","start_time":"{}","end_time":"{}","granularity":"STATS_GRANULARITY_TOTAL",
+             "measures":["STATS_MEASURE_DAILY_VISITORS","STATS_MEASURE_CONVERSIONS","STATS_MEASURE_REVENUE"]}}"#,
+        Timestamp::now() - SignedDuration::from_hours(10 * 24),
+        Timestamp::now(),
+    );
+    let began = Instant::now();
+    loop {
+        let told = dev.call("QueryStats", &question);
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        let total = &told["series"][0]["total"];
+        let count = |measure: &str| total[measure].as_i64().unwrap_or_default();
+        if count("clicks") > 500 && count("daily_visitors") > 400 && count("conversions") > 15 {
+            assert!(total["revenue"][1]["amount"].as_i64().unwrap() > 100_000, "{told}");
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{told}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Whoever comes for the third time is sent elsewhere.
+    let mut cookie = String::new();
+    for page in ["/welcome/first", "/welcome", "/welcome/regulars"] {
+        let headers = [("user-agent", DESKTOP), ("cookie", &*cookie)];
+        let answer = http::get(&dev.door("/welcome-back/anna"), &headers).await;
+        let location = answer.header("location");
+        assert!(location.starts_with(&format!("{shop}{page}?")), "{location}");
+        cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
     }
 
     // The link is changed, and the next click goes elsewhere.

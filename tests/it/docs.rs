@@ -21,7 +21,7 @@ use smartlinks::{
         link::{LinkState, Routing, Sharing},
         revision::Revision,
         shop::ShopSettings,
-        visit::{Channel, Hints, Site, Visit},
+        visit::{Channel, Hints, Site, Totals, Visit},
     },
     index::{PartnerState, Record, Snapshot, Writer},
     telemetry::{
@@ -252,6 +252,7 @@ fn locations_are_those_of_the_program() {
                 attributes: &HashMap::new(),
                 visitor: None,
                 opted_out: false,
+                totals: Totals::default(),
             };
             let resolution = shop(routing).resolve(&visit).unwrap();
             let shown = resolution.to.unwrap().location.replace(&click_id.to_string(), "ID");

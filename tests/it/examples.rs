@@ -235,12 +235,14 @@ async fn typescript_programs_do_what_their_page_shows() {
     example.make_code("npm run build");
     let database = Database::create().await;
     let server = server_with_sample(&database).await;
+    add_clicks(&database).await;
     example.walk_through_the_page(&server.url());
 
     let guarded = guarded_server(&database).await;
     for program in ["internal-service", "admin-back-end"] {
         example.shows_its_token(&format!("node dist/{program}.js"), &guarded.url(), "Unauthenticated");
     }
+    example.shows_its_token("node dist/analytics-job.js counts.json", &guarded.url(), "Unauthenticated");
     example.gives_up_with("node dist/internal-service.js", "Unavailable", "DeadlineExceeded");
 }
 

@@ -22,6 +22,8 @@ pub(super) fn version_test(predicate: &Predicate) -> Option<Test<'_>> {
         | Predicate::InEu {}
         | Predicate::NewVisitor {}
         | Predicate::VisitorTotalVisits(_)
+        | Predicate::LinkTotalVisits(_)
+        | Predicate::PartnerTotalVisits(_)
         | Predicate::ReferrerHost { .. }
         | Predicate::Query { .. }
         | Predicate::ClientAddress(_)
@@ -49,7 +51,7 @@ pub(super) fn tests_by_subject<'a>(
         match subject {
             Subject::Time => found.add(Test::NotPassed),
             Subject::Traffic => {}
-            Subject::Program | Subject::Tags => {
+            Subject::Program | Subject::Tags | Subject::PartnerTotal => {
                 found.add(Test::Missing(*subject));
                 found.add(Test::Missing(Subject::Partner));
             }
@@ -64,6 +66,7 @@ pub(super) fn tests_by_subject<'a>(
             | Subject::Address
             | Subject::Partner
             | Subject::VisitorTotal
+            | Subject::LinkTotal
             | Subject::Parameter(_)
             | Subject::Caller(_) => found.add(Test::Missing(*subject)),
         }

@@ -1,7 +1,5 @@
 //! What is good to know of rules that are reached, and of those visits that no rule takes.
 
-use std::collections::HashMap;
-
 use super::{
     Analysis, Finding,
     formula::{Bound, Formula},
@@ -11,11 +9,7 @@ use super::{
     subject::{Subject, Test},
     texts::Texts,
 };
-use crate::domain::{
-    link::{Outcome, Sharing},
-    utm::Utm,
-    visitor::VisitorMode,
-};
+use crate::domain::{link::Sharing, visitor::VisitorMode};
 
 /// Cells of a choice beyond which nobody wants to read which of them go to the default destination.
 const MOST_CELLS: usize = 64;
@@ -31,6 +25,8 @@ pub(super) struct Hints {
 /// A fact that is not there.
 struct Lack {
     is_missing: Formula,
+    /// The choices that hang on it.
+    choices: Vec<u32>,
     /// What it is and why.
     why: String,
 }
@@ -76,13 +72,12 @@ impl Hints {
         let is_true = &court.entries[place].is_true;
         let mut found = Vec::new();
         let mut look = || -> Result<(), Spent> {
-            if let Some(not_passed) = self.not_passed.as_ref().filter(|time| shares(is_true, time))
+            if let Some(not_passed) = self.not_passed.as_ref().filter(|time| names(is_true, &chosen(time)))
                 && !court.may_be([is_true, not_passed], steps)?
             {
                 found.push(texts.passed(place));
             }
-            let lacks: Vec<&Lack> =
-                self.lacks.iter().filter(|lack| shares(is_true, &lack.is_missing)).collect();
+            let lacks: Vec<&Lack> = self.lacks.iter().filter(|lack| names(is_true, &lack.choices)).collect();
             let mut needed = Vec::new();
             for lack in &lacks {
                 if !court.may_be([is_true, &lack.is_missing], steps)? {
@@ -141,12 +136,17 @@ fn fallen<'m>(
     Ok(example.map(|example| Fallen { choice: class.choice, cells, example }))
 }
 
-/// Returns whether two formulas name a choice together.
-fn shares(one: &Formula, other: &Formula) -> bool {
-    let mut named = Vec::new();
-    one.for_each_choice(&mut |choice| named.push(choice));
+/// Returns the choices that a formula names.
+fn chosen(formula: &Formula) -> Vec<u32> {
+    let mut found = Vec::new();
+    formula.for_each_choice(&mut |choice| found.push(choice));
+    found
+}
+
+/// Returns whether a formula names one of these choices.
+fn names(formula: &Formula, choices: &[u32]) -> bool {
     let mut found = false;
-    other.for_each_choice(&mut |choice| found |= named.contains(&choice));
+    formula.for_each_choice(&mut |choice| found |= choices.contains(&choice));
     found
 }
 
@@ -161,10 +161,20 @@ fn lacking(ask: &Analysis<'_>, model: &Model<'_>) -> Vec<Lack> {
         }
         seen.push(subject);
         if let Some(why) = why_lacking(subject, ask) {
-            lacks.push(Lack { is_missing: model.ask(Test::Missing(subject), Bound::True), why });
+            let hang =
+                |other: Subject<'_>| other == subject || subject == Subject::Partner && of_partner(other);
+            let choices = (0..).zip(&model.choices);
+            let choices = choices.filter(|(_, choice)| hang(choice.subject)).map(|(at, _)| at).collect();
+            let is_missing = model.ask(Test::Missing(subject), Bound::True);
+            lacks.push(Lack { is_missing, choices, why });
         }
     }
     lacks
+}
+
+/// Returns whether there is something to look at only with a partner.
+fn of_partner(subject: Subject<'_>) -> bool {
+    matches!(subject, Subject::Program | Subject::Tags | Subject::PartnerTotal)
 }
 
 fn why_lacking(subject: Subject<'_>, ask: &Analysis<'_>) -> Option<String> {
@@ -201,6 +211,8 @@ fn why_lacking(subject: Subject<'_>, ask: &Analysis<'_>) -> Option<String> {
         | Subject::Partner
         | Subject::Program
         | Subject::Tags
+        | Subject::LinkTotal
+        | Subject::PartnerTotal
         | Subject::Parameter(_)
         | Subject::Caller(_) => None,
     }
@@ -219,7 +231,9 @@ fn classes(model: &mut Model<'_>) -> Vec<Class> {
             | Subject::Traffic
             | Subject::Partner
             | Subject::Program
-            | Subject::VisitorTotal => true,
+            | Subject::VisitorTotal
+            | Subject::LinkTotal
+            | Subject::PartnerTotal => true,
             Subject::Time
             | Subject::OsVersion
             | Subject::BrowserVersion
@@ -241,25 +255,4 @@ fn classes(model: &mut Model<'_>) -> Vec<Class> {
         Class { choice, cells }
     };
     chosen.into_iter().map(formulas).collect()
-}
-
-/// Finds rules that lead to the same place with the same campaign.
-pub(super) fn repeated(texts: &Texts<'_>) -> Vec<Finding> {
-    let routing = &texts.link.routing;
-    let default = Outcome::Destination(routing.default_destination.clone());
-    let mut groups: Vec<(&Outcome, &Utm, Vec<usize>)> = Vec::new();
-    let mut places: HashMap<(&Outcome, &Utm), usize> = HashMap::new();
-    for entry in texts.entries {
-        let rule = &routing.rules[entry.at];
-        let group = *places.entry((&rule.then, &rule.utm)).or_insert(groups.len());
-        match groups.get_mut(group) {
-            Some((_, _, members)) => members.push(entry.at),
-            None => groups.push((&rule.then, &rule.utm, vec![entry.at])),
-        }
-    }
-    let told = groups.into_iter().filter_map(|(outcome, utm, members)| {
-        let as_default = *outcome == default && utm.is_unset();
-        (members.len() > 1 || as_default).then(|| texts.repeated(&members, as_default))
-    });
-    told.collect()
 }

@@ -5,6 +5,7 @@
 
 mod candidates;
 mod collect;
+mod destinations;
 mod formula;
 mod hints;
 mod judge;
@@ -77,6 +78,8 @@ pub struct Finding {
     pub kind: FindingKind,
     /// The rule that it is about, by its place among the link's rules; `None` = the default destination.
     pub rule: Option<usize>,
+    /// The variants of that rule that it is about, by their places among them; none = the rule itself.
+    pub variants: Vec<usize>,
     /// The rules that are responsible, by their places.
     pub by: Vec<usize>,
     /// What it is, in a sentence without full stop.
@@ -88,10 +91,14 @@ pub struct Finding {
 impl Finding {
     /// Returns where it stands, relative to the link.
     pub fn path(&self) -> String {
-        match (self.rule, self.kind) {
-            (None, _) => "default_destination".to_owned(),
-            (Some(at), FindingKind::RepeatedDestination) => format!("rules[{at}].destination"),
-            (Some(at), _) => format!("rules[{at}].when"),
+        match (self.rule, self.variants.first(), self.kind) {
+            (None, _, _) => "default_destination".to_owned(),
+            (Some(at), Some(variant), FindingKind::UnreachableVariant) => {
+                format!("rules[{at}].variants.items[{variant}].weight")
+            }
+            (Some(at), Some(variant), _) => format!("rules[{at}].variants.items[{variant}].destination"),
+            (Some(at), None, FindingKind::RepeatedDestination) => format!("rules[{at}].destination"),
+            (Some(at), None, _) => format!("rules[{at}].when"),
         }
     }
 }
@@ -109,7 +116,7 @@ pub enum FindingKind {
     NeedsData,
     /// The rule is true only at times that have passed.
     PassedWindow,
-    /// Several rules, or a rule and the default, lead to the same place.
+    /// Several rules, several variants of a rule, or a rule and the default, lead to the same place.
     RepeatedDestination,
     /// Visits that go to the default destination.
     FallsToDefault,
@@ -117,6 +124,8 @@ pub enum FindingKind {
     DefaultUnreachable,
     /// Whether it is ever reached was not found out.
     Undecided,
+    /// Nobody gets the variant, although its rule is reached.
+    UnreachableVariant,
 }
 
 impl FindingKind {
@@ -130,7 +139,8 @@ impl FindingKind {
             | Self::RepeatedDestination
             | Self::FallsToDefault
             | Self::DefaultUnreachable
-            | Self::Undecided => None,
+            | Self::Undecided
+            | Self::UnreachableVariant => None,
         }
     }
 }
@@ -183,9 +193,12 @@ pub fn analyse(ask: &Analysis<'_>) -> Report {
             let found = steps.lend(share, |steps| hints.of_rule(place, &mut court, &texts, steps));
             findings.extend(found);
         }
+        if is_reachable && ask.thorough {
+            findings.extend(destinations::of_variants(place, &texts));
+        }
     }
     if ask.thorough && !entries.is_empty() {
-        findings.extend(hints::repeated(&texts));
+        findings.extend(destinations::repeated(&texts));
         let verdict = steps.lend(share, |steps| court.default(steps));
         match verdict {
             Ok(Verdict::Reached(cells)) => {

@@ -189,7 +189,9 @@ impl<'a> Model<'a> {
         let passed = |row: &[Answers]| {
             tests.iter().zip(row).filter(|(test, answer)| test.compares() && **answer & TRUE != 0).count()
         };
-        rows.sort_by_key(|(row, cell)| (cell.loose != Loose::No, passed(row)));
+        // Nobody is credited unless something asks for it: the visits by way of nobody go with that.
+        let is_second = |cell: &Cell| subject == Subject::PartnerTotal && !cell.value.is_missing();
+        rows.sort_by_key(|(row, cell)| (cell.loose != Loose::No, is_second(cell), passed(row)));
         let choice = self.choices.len() as u32;
         for (at, test) in tests.iter().enumerate() {
             let sets = Bound::ALL.map(|bound| {
@@ -225,8 +227,15 @@ impl<'a> Model<'a> {
         // Who sends no headers says no language.
         self.add_law(Test::Missing(Subject::Referrer), Test::Missing(Subject::Language), Bound::True);
         // Without a partner there is no program and no tag.
-        self.add_law_against(Test::Missing(Subject::Program));
-        self.add_law_against(Test::Missing(Subject::Tags));
+        for test in [Subject::Program, Subject::Tags].map(Test::Missing) {
+            self.add_law_against(test, Test::Missing(Subject::Partner));
+        }
+        // Visits are counted by way of a partner where there is one, and only there.
+        let [partner, total] = [Subject::Partner, Subject::PartnerTotal].map(Test::Missing);
+        for (test, other) in [(partner, total), (total, partner)] {
+            self.add_law(test, other, Bound::True);
+            self.add_law_against(test, other);
+        }
         // Who comes from an address of the shop's own people is one of them.
         let [address, traffic] = [Subject::Address, Subject::Traffic].map(Test::Internal);
         self.add_law(address, traffic, Bound::True);
@@ -244,14 +253,13 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Adds: where the test is not true, there is a partner.
-    fn add_law_against(&mut self, test: Test<'a>) {
-        let partner = Test::Missing(Subject::Partner);
-        let (Some(parts), true) = (self.answers.get(&test), self.answers.contains_key(&partner)) else {
+    /// Adds: where the one test is not true, neither is the other.
+    fn add_law_against(&mut self, test: Test<'a>, other: Test<'a>) {
+        let (Some(parts), true) = (self.answers.get(&test), self.answers.contains_key(&other)) else {
             return;
         };
         for part in parts.clone() {
-            let then = self.ask(partner, Bound::NotTrue);
+            let then = self.ask(other, Bound::NotTrue);
             let law = Formula::any(vec![part.literal(Bound::True), then]);
             self.laws[part.choice as usize].push(law);
         }

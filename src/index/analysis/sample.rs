@@ -14,7 +14,7 @@ use crate::{
         name::{PartnerCode, ProgramId, Tag},
         revision::Revision,
         shop::ShopSettings,
-        visit::{Channel, Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Totals, Visit},
         visitor::KnownVisitor,
     },
     index::{
@@ -45,6 +45,9 @@ pub(super) enum Value {
     /// Whether the partner has the tag.
     Tag(Tag, bool),
     VisitorTotal(Fact<u64>),
+    LinkTotal(Fact<u64>),
+    /// 0 = by way of nobody.
+    PartnerTotal(Fact<u64>),
     /// One parameter of that name; `None` = not sent, `Some(None)` = sent without a value.
     Parameter(Box<str>, Option<Option<Box<str>>>),
     /// A fact of the caller; `None` = not sent.
@@ -72,7 +75,8 @@ impl Value {
             Self::Country(fact) => fact.is_unknown(),
             Self::Referrer(fact) => fact.is_unknown(),
             Self::Address(fact) => fact.is_unknown(),
-            Self::VisitorTotal(fact) => fact.is_unknown(),
+            Self::VisitorTotal(fact) | Self::LinkTotal(fact) => fact.is_unknown(),
+            Self::PartnerTotal(fact) => *fact == Fact::Known(0),
             Self::Partner(code) => code.is_none(),
             Self::Program(id) => id.is_none(),
             Self::Tag(_, has) => !has,
@@ -111,6 +115,8 @@ impl Value {
             Self::Program(id) => ("program", optional(id.as_ref().map(ProgramId::as_str))),
             Self::Tag(tag, has) => ("partner_tag", optional(has.then_some(tag.as_str()))),
             Self::VisitorTotal(fact) => ("visitor_total_visits", text(fact)),
+            Self::LinkTotal(fact) => ("link_total_visits", text(fact)),
+            Self::PartnerTotal(fact) => ("partner_total_visits", text(fact)),
             Self::Parameter(name, sent) => {
                 let value = sent.as_ref().map(|value| value.as_deref().unwrap_or("(without a value)"));
                 return VisitFact { attribute: format!("query_parameter {name}"), value: optional(value) };
@@ -139,6 +145,7 @@ pub struct SampleVisit {
     program: Option<ProgramId>,
     tags: Vec<Tag>,
     total: Option<u64>,
+    totals: Totals,
     query: String,
     attributes: HashMap<String, String>,
 }
@@ -159,6 +166,7 @@ impl SampleVisit {
             program: None,
             tags: Vec::new(),
             total: None,
+            totals: Totals::default(),
             query: String::new(),
             attributes: HashMap::new(),
         }
@@ -185,6 +193,8 @@ impl SampleVisit {
             Value::Program(id) => self.program.clone_from(id),
             Value::Tag(tag, has) => self.tags.extend(has.then(|| tag.clone())),
             Value::VisitorTotal(fact) => self.total = fact.known(),
+            Value::LinkTotal(fact) => self.totals.link = fact.known(),
+            Value::PartnerTotal(fact) => self.totals.partner = fact.known(),
             Value::Parameter(name, sent) => {
                 if let Some(value) = sent {
                     self.add_parameter(name, value.as_deref());
@@ -255,6 +265,7 @@ impl SampleVisit {
                 from_cookie: false,
             }),
             opted_out: false,
+            totals: self.totals,
         }
     }
 
@@ -284,7 +295,7 @@ impl SampleVisit {
             state: Some(state),
         });
         let (traffic, _) = facts::traffic(&visit, &shop.internal_addresses);
-        let facts = Facts::new(&visit, partner.as_ref(), traffic, languages, shop.visitor_mode);
+        let facts = Facts::new(&visit, partner.as_ref(), traffic, languages, shop.visitor_mode, self.totals);
         answer(question, &facts)
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Subject<'a> {
     Program,
     Tags,
     VisitorTotal,
+    LinkTotal,
+    PartnerTotal,
     Parameter(&'a str),
     Caller(&'a str),
 }
@@ -107,6 +109,8 @@ fn of_predicate(predicate: &Predicate) -> Subject<'_> {
         Predicate::Language(_) => Subject::Language,
         Predicate::Country(_) | Predicate::Continent(_) | Predicate::InEu {} => Subject::Country,
         Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => Subject::VisitorTotal,
+        Predicate::LinkTotalVisits(_) => Subject::LinkTotal,
+        Predicate::PartnerTotalVisits(_) => Subject::PartnerTotal,
         Predicate::ReferrerHost { .. } => Subject::Referrer,
         Predicate::Query { name, .. } => Subject::Parameter(name.as_str()),
         Predicate::ClientAddress(_) => Subject::Address,
@@ -132,6 +136,8 @@ fn of_attribute(attribute: &Attribute) -> Subject<'_> {
         Attribute::ClientAddress => Subject::Address,
         Attribute::Partner => Subject::Partner,
         Attribute::VisitorTotalVisits => Subject::VisitorTotal,
+        Attribute::LinkTotalVisits => Subject::LinkTotal,
+        Attribute::PartnerTotalVisits => Subject::PartnerTotal,
         Attribute::Caller(name) => Subject::Caller(name.as_str()),
     }
 }

@@ -1,5 +1,6 @@
 //! Findings of small links.
 
+mod destinations;
 mod every_visit;
 
 use serde_json::{Value as Json, json};
@@ -37,6 +38,7 @@ fn rule(id: &str, when: Condition) -> Rule {
         id: RuleId::parse(id).unwrap(),
         display_name: None,
         when,
+        retired_variants: Vec::new(),
         then: Outcome::Destination(Destination::parse(id).unwrap()),
         utm: Utm::default(),
         enabled: true,
@@ -54,6 +56,7 @@ fn link(rules: Vec<Rule>) -> Link {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing { rules, ..Routing::to(Destination::parse("").unwrap()) },
+        golden_clicks: Vec::new(),
     }
 }
 
@@ -289,16 +292,49 @@ fn disabled_rules_take_nothing_and_are_not_judged() {
     assert_eq!(told(&link, &analyse(&ask(&link, &shop()))), [""; 0]);
 }
 
+fn total(of: &str, test: Json) -> Json {
+    json!({"is": {format!("{of}_total_visits"): test}})
+}
+
 #[test]
-fn repeated_destinations_are_told_together() {
-    let mut link = of(&[device("mobile"), device("tv"), device("tablet"), device("console")]);
-    let to = |text: &str| Outcome::Destination(Destination::parse(text).unwrap());
-    link.routing.rules[0].then = to("x");
-    link.routing.rules[2].then = to("x");
-    link.routing.rules[3].then = to("");
-    let report = analyse(&Analysis { thorough: true, ..ask(&link, &shop()) });
-    let told = told(&link, &report);
-    assert_eq!(told[..2], ["RepeatedDestination a c", "RepeatedDestination d"]);
+fn counters_are_unknown_or_count_this_visit() {
+    let (early, late) = (json!({"less_than": 100}), json!({"at_least": 100}));
+    for of in ["link", "partner"] {
+        let pair = [total(of, early.clone()), total(of, late.clone())];
+        let [first, second] = &pair;
+        assert_eq!(findings(&[first.clone(), second.clone(), device("tv")]), [""; 0], "{of}");
+        assert_eq!(findings(&[all(&pair)]), ["Contradictory a"], "{of}");
+        let known = json!({"is_known": format!("{of}_total_visits")});
+        let asked = [first.clone(), second.clone(), known];
+        assert_eq!(findings(&asked), ["ShadowedTogether c a,b"], "{of}");
+    }
+    assert_eq!(findings(&[total("link", json!({"less_than": 1}))]), ["Contradictory a"]);
+}
+
+#[test]
+fn by_way_of_nobody_nobody_has_come() {
+    let (none, some) = (total("partner", json!({"equals": 0})), total("partner", json!({"at_least": 1})));
+    let anna = json!({"is": {"partner": ["anna"]}});
+    let gold = json!({"is": {"program": ["gold"]}});
+    assert_eq!(findings(&[none.clone(), some.clone(), anna.clone(), device("tv")]), [""; 0]);
+    assert_eq!(findings(&[all(&[none.clone(), anna.clone()])]), ["Contradictory a"]);
+    assert_eq!(findings(&[all(&[none.clone(), gold.clone()])]), ["Contradictory a"]);
+    assert_eq!(findings(&[not(&none), not(&gold), none]), ["Shadowed c b"]);
+    let unknown = not(&json!({"is_known": "partner_total_visits"}));
+    assert_eq!(findings(&[some.clone(), anna.clone()]), [""; 0]);
+    assert_eq!(findings(&[some, unknown, anna]), ["ShadowedTogether c a,b"]);
+}
+
+#[test]
+fn what_hangs_on_a_partner_needs_one() {
+    let mut link = of(&[
+        total("partner", json!({"at_least": 1})),
+        json!({"is": {"program": ["gold"]}}),
+        json!({"is": {"partner_tag": ["vip"]}}),
+        total("partner", json!({"at_most": 50})),
+    ]);
+    link.sharing = Sharing::selected(Vec::new(), Vec::new());
+    assert_eq!(told(&link, &analyse(&ask(&link, &shop()))), ["NeedsData a", "NeedsData b", "NeedsData c"]);
 }
 
 #[test]

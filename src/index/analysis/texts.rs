@@ -62,7 +62,14 @@ impl Texts<'_> {
         };
         let text = format!("whether {what} is ever reached was not decided: {why}");
         let rule = place.map(|place| self.entries[place].at);
-        Finding { kind: FindingKind::Undecided, rule, by: Vec::new(), text, witness: None }
+        Finding {
+            kind: FindingKind::Undecided,
+            rule,
+            variants: Vec::new(),
+            by: Vec::new(),
+            text,
+            witness: None,
+        }
     }
 
     /// Says that a rule is of the past.
@@ -89,7 +96,32 @@ impl Texts<'_> {
             (_, false) => format!("the rules {} lead to the same place", listed(&names)),
         };
         let (rule, by) = members.split_first().map_or((None, &[][..]), |(first, rest)| (Some(*first), rest));
-        Finding { kind: FindingKind::RepeatedDestination, rule, by: by.to_vec(), text, witness: None }
+        let variants = rule.map_or(&[][..], |at| self.link.routing.rules[at].then.variants());
+        let got = variants.iter().enumerate().filter(|(_, variant)| variant.weight.number() > 0);
+        Finding {
+            kind: FindingKind::RepeatedDestination,
+            rule,
+            variants: got.map(|(at, _)| at).collect(),
+            by: by.to_vec(),
+            text,
+            witness: None,
+        }
+    }
+
+    /// Says that nobody gets a variant.
+    pub(super) fn empty(&self, place: usize, variant: usize) -> Finding {
+        let (ids, name) = (self.ids(place, &[variant]), self.named(&[place]));
+        let text = format!("nobody gets the variant {} of {name}: its weight is 0", listed(&ids));
+        let finding = self.finding(FindingKind::UnreachableVariant, place, &[], text, None);
+        Finding { variants: vec![variant], ..finding }
+    }
+
+    /// Says that variants of a rule lead to one place.
+    pub(super) fn alike(&self, place: usize, variants: Vec<usize>) -> Finding {
+        let (ids, name) = (self.ids(place, &variants), self.named(&[place]));
+        let text = format!("the variants {} of {name} lead to the same place", listed(&ids));
+        let finding = self.finding(FindingKind::RepeatedDestination, place, &[], text, None);
+        Finding { variants, ..finding }
     }
 
     /// Says which visits go to the default destination: whole classes, or else one of them.
@@ -97,6 +129,7 @@ impl Texts<'_> {
         let finding = |text, cells: &[usize]| Finding {
             kind: FindingKind::FallsToDefault,
             rule: None,
+            variants: Vec::new(),
             by: Vec::new(),
             text,
             witness: self.witness(court, cells, None).filter(|witness| witness.decided_by.is_none()),
@@ -124,7 +157,8 @@ impl Texts<'_> {
             ),
         };
         let by = by.iter().map(|place| self.entries[*place].at).collect();
-        Finding { kind: FindingKind::DefaultUnreachable, rule: None, by, text, witness: None }
+        let kind = FindingKind::DefaultUnreachable;
+        Finding { kind, rule: None, variants: Vec::new(), by, text, witness: None }
     }
 
     /// Shows a visit, if a request can say it and, where it is there for a rule, the rule is true of it.
@@ -152,7 +186,7 @@ impl Texts<'_> {
         witness: Option<Witness>,
     ) -> Finding {
         let by = by.iter().map(|place| self.entries[*place].at).collect();
-        Finding { kind, rule: Some(self.entries[place].at), by, text, witness }
+        Finding { kind, rule: Some(self.entries[place].at), variants: Vec::new(), by, text, witness }
     }
 
     /// Names rules: `rule x`, or `the rules x, y and z`.
@@ -162,6 +196,12 @@ impl Texts<'_> {
             [one] => format!("rule {one}"),
             _ => format!("the rules {}", listed(&names)),
         }
+    }
+
+    /// Returns the names of variants of a rule.
+    fn ids(&self, place: usize, variants: &[usize]) -> Vec<String> {
+        let all = self.link.routing.rules[self.entries[place].at].then.variants();
+        variants.iter().map(|at| format!("`{}`", all[*at].id)).collect()
     }
 
     fn quoted(&self, at: usize) -> String {
@@ -229,7 +269,9 @@ fn facts(choices: &[Choice<'_>], cells: &[usize], asked: Option<&Formula>) -> Ve
             | Subject::Traffic
             | Subject::Partner
             | Subject::Program
-            | Subject::VisitorTotal => true,
+            | Subject::VisitorTotal
+            | Subject::LinkTotal
+            | Subject::PartnerTotal => true,
         };
         if always || !value.is_missing() {
             found.push(value.fact());

@@ -30,13 +30,15 @@ pub(super) async fn erase(
         let text = format!("there is no shop `{shop}`; check `shop`");
         return Err(Failure::new(ErrorReason::ShopNotFound, text).with("shop", &shop));
     }
-    let Erased { clicks, conversions, nameless, position } = store.erase_clicks(&shop, &scope).await?;
-    tracing::info!(%shop, clicks, conversions, nameless, position, "erased");
+    let Erased { clicks, conversions, nameless, rejected, position } =
+        store.erase_clicks(&shop, &scope).await?;
+    tracing::info!(%shop, clicks, conversions, nameless, rejected, position, "erased");
     Ok(proto::EraseClicksResponse {
         removed_clicks: clicks,
         removed_conversions: conversions,
         anonymized_conversions: nameless,
         position,
+        erased_rejected: rejected,
     })
 }
 
@@ -57,10 +59,11 @@ fn read(request: &proto::EraseClicksRequest) -> Result<(ShopId, ErasureScope), F
 /// Writes what an entry of the ledger erased.
 pub(super) fn write(erased: Erasure) -> proto::Erasure {
     let scope = match erased.scope {
-        ErasureScope::Partner(code) => erasure::Scope::Partner(code.to_string()),
-        ErasureScope::Day(day) => erasure::Scope::Day(day.to_string()),
-        ErasureScope::Visitor(key) => erasure::Scope::Visitor(write_visitor(key)),
-        ErasureScope::Everything => erasure::Scope::Everything(proto::EraseEverything {}),
+        Some(ErasureScope::Partner(code)) => erasure::Scope::Partner(code.to_string()),
+        Some(ErasureScope::Day(day)) => erasure::Scope::Day(day.to_string()),
+        Some(ErasureScope::Visitor(key)) => erasure::Scope::Visitor(write_visitor(key)),
+        None => erasure::Scope::Visitor(String::new()),
+        Some(ErasureScope::Everything) => erasure::Scope::Everything(proto::EraseEverything {}),
     };
     proto::Erasure {
         shop: erased.shop.to_string(),

@@ -32,12 +32,15 @@ pub(super) async fn query(
     caller: Caller,
     request: QueryStatsRequest,
 ) -> Result<QueryStatsResponse, Failure> {
-    let question = query::read(&request)?;
+    let mut question = query::read(&request, query::ZONE)?;
     let shop = &question.query.shop;
     caller.may(Scope::Stats, Some(shop))?;
-    if service.store.get_shop(shop).await?.is_none() {
+    let Some(known) = service.store.get_shop(shop).await? else {
         let text = format!("there is no shop `{shop}`");
         return Err(Failure::new(ErrorReason::ShopNotFound, text).with("shop", shop));
+    };
+    if let Some(zone) = known.stored.value.settings.time_zone {
+        question = query::read(&request, zone.as_str())?;
     }
     let counted = service.store.stats(&question.query, limits::STATS_READ_MEGABYTES).await;
     answer(question, counted.map_err(not_counted)?).await

@@ -9,6 +9,7 @@ mod filter;
 mod parcel;
 mod query;
 mod record;
+mod split;
 mod stream;
 mod token;
 
@@ -26,12 +27,13 @@ pub(super) use self::{
 use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
-        CheckLedgerRequest, CheckLedgerResponse, EraseClicksRequest, EraseClicksResponse, QueryStatsRequest,
-        QueryStatsResponse, RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest,
-        StreamClicksResponse,
+        CheckLedgerRequest, CheckLedgerResponse, CheckSplitRequest, CheckSplitResponse, EraseClicksRequest,
+        EraseClicksResponse, QueryStatsRequest, QueryStatsResponse, RecordConversionsRequest,
+        RecordConversionsResponse, StreamClicksRequest, StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
+    telemetry::metrics::Metrics,
 };
 
 /// The service.
@@ -39,6 +41,7 @@ use crate::{
 pub struct ClickStatsService {
     store: Store,
     limits: StreamLimits,
+    metrics: Metrics,
     /// One permit for each stream that may be open.
     streams: Arc<Semaphore>,
     /// Checks read much: one at a time.
@@ -49,9 +52,15 @@ pub struct ClickStatsService {
 
 impl ClickStatsService {
     /// Makes the service. When `stop` becomes true, or its sender is gone, streams end.
-    pub fn server(store: Store, limits: StreamLimits, stop: watch::Receiver<bool>) -> ClickStatsServer<Self> {
+    pub fn server(
+        store: Store,
+        limits: StreamLimits,
+        metrics: Metrics,
+        stop: watch::Receiver<bool>,
+    ) -> ClickStatsServer<Self> {
         let streams = Arc::new(Semaphore::new(limits.streams));
-        ClickStatsServer::new(Self { store, limits, streams, checks: Arc::new(Semaphore::new(1)), stop })
+        let checks = Arc::new(Semaphore::new(1));
+        ClickStatsServer::new(Self { store, limits, metrics, streams, checks, stop })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 }
@@ -98,5 +107,13 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<EraseClicksResponse>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(erase::erase(&self.store, caller, request.into_inner()).await?))
+    }
+
+    async fn check_split(
+        &self,
+        request: Request<CheckSplitRequest>,
+    ) -> Result<Response<CheckSplitResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(split::check(&self.store, caller, request.into_inner()).await?))
     }
 }

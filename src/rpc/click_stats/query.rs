@@ -12,7 +12,7 @@ use crate::{
         geo::Country,
         host::shown,
         limits,
-        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug},
+        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
         stats::{ConversionTime, Dimension, Granularity, NONE, Pieces, StatsQuery, UNKNOWN},
         visit::{Channel, ResolveReason},
         window::ZoneName,
@@ -28,6 +28,9 @@ use crate::{
         status::Failure,
     },
 };
+
+/// The zone of shops that name none.
+pub(super) const ZONE: &str = "UTC";
 
 /// What is counted besides clicks.
 #[derive(Clone, Copy)]
@@ -49,14 +52,14 @@ pub(super) struct Question {
     pub(super) page: Page<String>,
 }
 
-/// Reads a request, with every fault.
-pub(super) fn read(request: &proto::QueryStatsRequest) -> Result<Question, Failure> {
+/// Reads a request, with every fault. Unless it names a zone, this one counts.
+pub(super) fn read(request: &proto::QueryStatsRequest, zone: &str) -> Result<Question, Failure> {
     let mut faults = Faults::new();
-    let question = question(request, &mut faults);
+    let question = question(request, zone, &mut faults);
     faults.finish(question).map_err(Failure::from)
 }
 
-fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Question> {
+fn question(request: &proto::QueryStatsRequest, zone: &str, faults: &mut Faults) -> Option<Question> {
     let fields: fn(&mut proto::QueryStatsRequest) -> (&mut i32, &mut String) =
         |request| (&mut request.page_size, &mut request.page_token);
     let page = Page::read("stats", request, fields, faults);
@@ -64,7 +67,7 @@ fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Q
     let granularity = Granularity::of(request.granularity);
     let granularity = take(granularity, &Path::root("granularity"), faults)
         .map(|chosen| chosen.unwrap_or(Granularity::Total));
-    let pieces = pieces(request, granularity, faults);
+    let pieces = pieces(request, zone, granularity, faults);
     let dimension = take(Dimension::of(request.dimension), &Path::root("dimension"), faults);
     let filters = filters(request, dimension.flatten(), faults);
     let measures = measures(&request.measures, faults);
@@ -92,6 +95,7 @@ fn question(request: &proto::QueryStatsRequest, faults: &mut Faults) -> Option<Q
 /// Divides the time.
 fn pieces(
     request: &proto::QueryStatsRequest,
+    zone: &str,
     granularity: Option<Granularity>,
     faults: &mut Faults,
 ) -> Option<Pieces> {
@@ -100,7 +104,7 @@ fn pieces(
         time::read(convert::required(wire.as_ref(), "the time", &path, faults)?, &path, faults)
     };
     let (start, end) = (at(&request.start_time, "start_time"), at(&request.end_time, "end_time"));
-    let zone = if request.time_zone.is_empty() { "UTC" } else { &request.time_zone };
+    let zone = if request.time_zone.is_empty() { zone } else { &request.time_zone };
     let zone = take(ZoneName::parse(zone), &Path::root("time_zone"), faults);
     let pieces = Pieces::divide(start?, end?, granularity?, zone?.zone());
     take(pieces, &Path::root("end_time"), faults)
@@ -218,7 +222,8 @@ fn may_be_unknown(dimension: Dimension) -> bool {
         | Dimension::Rule
         | Dimension::Channel
         | Dimension::Class
-        | Dimension::Reason => false,
+        | Dimension::Reason
+        | Dimension::Variant => false,
     }
 }
 
@@ -226,7 +231,12 @@ fn may_be_unknown(dimension: Dimension) -> bool {
 fn value(dimension: Dimension, text: &str) -> Result<String, Problem> {
     let has_none = matches!(
         dimension,
-        Dimension::Link | Dimension::Partner | Dimension::Program | Dimension::Rule | Dimension::Referrer
+        Dimension::Link
+            | Dimension::Partner
+            | Dimension::Program
+            | Dimension::Rule
+            | Dimension::Referrer
+            | Dimension::Variant
     );
     if text.is_empty() && has_none {
         return Ok(NONE.to_owned());
@@ -240,6 +250,15 @@ fn value(dimension: Dimension, text: &str) -> Result<String, Problem> {
                 || Problem::new(Reason::Malformed, "a rule is written with its link, as `slug/rule`");
             let (slug, rule) = text.split_once('/').ok_or_else(malformed)?;
             Ok(format!("{}/{}", Slug::fold(slug)?, RuleId::fold(rule)?))
+        }
+        Dimension::Variant => {
+            let malformed = || {
+                let text = "a variant is written with its link and rule, as `slug/rule/variant`";
+                Problem::new(Reason::Malformed, text)
+            };
+            let (slug, rest) = text.split_once('/').ok_or_else(malformed)?;
+            let (rule, variant) = rest.split_once('/').ok_or_else(malformed)?;
+            Ok(format!("{}/{}/{}", Slug::fold(slug)?, RuleId::fold(rule)?, VariantId::fold(variant)?))
         }
         Dimension::Country => {
             let country = Country::parse(text).map_err(|unknown| unknown_value(&unknown))?;

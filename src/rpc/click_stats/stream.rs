@@ -40,6 +40,7 @@ use crate::{
         Store, StoreError,
         clicks::{ClickFilter, Page, Place},
     },
+    telemetry::metrics::Metrics,
 };
 
 /// Messages that wait for a caller to read.
@@ -115,6 +116,7 @@ pub(super) async fn begin(
         epoch: head.epoch,
         place,
         limits: service.limits,
+        metrics: service.metrics.clone(),
         last: Instant::now(),
         out,
     };
@@ -176,6 +178,7 @@ struct Sender {
     epoch: Uuid,
     place: Place,
     limits: StreamLimits,
+    metrics: Metrics,
     /// When the last message was sent.
     last: Instant,
     out: mpsc::Sender<StreamClicksResponse>,
@@ -208,6 +211,7 @@ impl Sender {
             if page.head.epoch != self.epoch || !self.place.is_in(page.head.position) {
                 return Err(expired());
             }
+            self.metrics.unknown_names.inc_by(page.unknown_names);
             let end = page.head.position.min(self.up_to);
             self.send(page).await?;
             let is_at_end = self.place.has_reached(end);

@@ -68,7 +68,7 @@ choices! {
     EntryKind = proto::LedgerKind, "kind of entry": Clicks Conversions Erasure Expiry;
     Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
     Dimension = proto::StatsDimension, "dimension":
-        Link Partner Program Rule Country Device Os Browser Language Referrer Channel Class Reason;
+        Link Partner Program Rule Country Device Os Browser Language Referrer Channel Class Reason Variant;
     QueryConflict = proto::QueryConflict, "way to settle a conflict": DestinationWins VisitorWins Append;
 }
 

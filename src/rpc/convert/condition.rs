@@ -32,6 +32,8 @@ pub fn read(wire: &proto::Condition, path: &Path<'_>, faults: &mut Faults) -> Op
         | Kind::InEu(_)
         | Kind::NewVisitor(_)
         | Kind::VisitorTotalVisits(_)
+        | Kind::LinkTotalVisits(_)
+        | Kind::PartnerTotalVisits(_)
         | Kind::ReferrerHost(_)
         | Kind::QueryParameter(_)
         | Kind::ClientAddress(_)
@@ -90,6 +92,8 @@ fn attribute(wire: &proto::AttributeIsKnown, path: &Path<'_>, faults: &mut Fault
         proto::Attribute::ClientAddress => Attribute::ClientAddress,
         proto::Attribute::Partner => Attribute::Partner,
         proto::Attribute::VisitorTotalVisits => Attribute::VisitorTotalVisits,
+        proto::Attribute::LinkTotalVisits => Attribute::LinkTotalVisits,
+        proto::Attribute::PartnerTotalVisits => Attribute::PartnerTotalVisits,
     };
     if !wire.name.is_empty() {
         let text = "a name goes with the attribute ATTRIBUTE_CALLER alone";
@@ -112,6 +116,8 @@ fn write_attribute(attribute: &Attribute) -> proto::AttributeIsKnown {
         Attribute::ClientAddress => (proto::Attribute::ClientAddress, ""),
         Attribute::Partner => (proto::Attribute::Partner, ""),
         Attribute::VisitorTotalVisits => (proto::Attribute::VisitorTotalVisits, ""),
+        Attribute::LinkTotalVisits => (proto::Attribute::LinkTotalVisits, ""),
+        Attribute::PartnerTotalVisits => (proto::Attribute::PartnerTotalVisits, ""),
         Attribute::Caller(name) => (proto::Attribute::Caller, name.as_str()),
     };
     proto::AttributeIsKnown { attribute: asked.into(), name: name.to_owned() }

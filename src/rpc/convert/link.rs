@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Path,
     choice::{self, Choice},
-    condition, list,
+    condition, golden, list,
     mask::{Fields, Table},
     policy, required, take, texts, time,
 };
@@ -13,10 +13,12 @@ use crate::{
     domain::{
         destination::Destination,
         fault::{Faults, Problem},
+        golden::GoldenClick,
         link::{Description, Link, LinkState, Outcome, RedirectKind, Routing, Rule, Sharing},
-        name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
+        name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag, VariantId},
         policy::QueryPolicy,
         utm::Utm,
+        variant::{Variant, Variants, Weight},
     },
     proto::{self, rule::Then, sharing::With},
 };
@@ -37,6 +39,7 @@ pub const FIELDS: Table<proto::Link> = Table {
         ("expire_time", |link| link.expire_time.is_some()),
         ("expired_destination", |link| link.expired_destination.is_some()),
         ("tags", |link| !link.tags.is_empty()),
+        ("golden_clicks", |link| !link.golden_clicks.is_empty()),
     ],
     keys: &["shop", "slug"],
     output_only: &[
@@ -66,6 +69,7 @@ pub struct LinkEdit {
     expire_time: Option<Option<Timestamp>>,
     expired_destination: Option<Option<Destination>>,
     tags: Option<Vec<Tag>>,
+    golden_clicks: Option<Vec<GoldenClick>>,
 }
 
 impl LinkEdit {
@@ -101,6 +105,10 @@ impl LinkEdit {
         edit.read_window(wire, fields, path, faults);
         if fields.has("tags") {
             edit.tags = texts(&wire.tags, &path.field("tags"), faults, Tag::parse);
+        }
+        if fields.has("golden_clicks") {
+            edit.golden_clicks =
+                list(&wire.golden_clicks, &path.field("golden_clicks"), faults, golden::read);
         }
         edit
     }
@@ -166,21 +174,25 @@ impl LinkEdit {
                 expire_time: self.expire_time?,
                 expired_destination: self.expired_destination?,
             },
+            golden_clicks: self.golden_clicks?,
         })
     }
 
-    /// Writes the new values into a link. The ids of rules that are taken away stay used.
+    /// Writes the new values into a link. The ids of rules and variants that are taken away stay used.
     pub fn apply(&self, link: &mut Link) {
         put(&self.display_name, &mut link.display_name);
         put(&self.description, &mut link.description);
         put(&self.sharing, &mut link.sharing);
         put(&self.tags, &mut link.tags);
+        put(&self.golden_clicks, &mut link.golden_clicks);
         let routing = &mut link.routing;
         if let Some(rules) = &self.rules {
-            let old = std::mem::replace(&mut routing.rules, rules.clone());
-            let gone =
-                old.into_iter().map(|rule| rule.id).filter(|id| rules.iter().all(|rule| rule.id != *id));
-            routing.retired_rules.extend(gone);
+            for old in std::mem::replace(&mut routing.rules, rules.clone()) {
+                match routing.rules.iter_mut().find(|rule| rule.id == old.id) {
+                    Some(rule) => rule.retire_variants_of(old),
+                    None => routing.retired_rules.push(old.id),
+                }
+            }
         }
         put(&self.default_destination, &mut routing.default_destination);
         put(&self.utm, &mut routing.utm);
@@ -256,12 +268,16 @@ fn read_rule(wire: &proto::Rule, path: &Path<'_>, faults: &mut Faults) -> Option
     let when_path = path.field("when");
     let when = required(wire.when.as_ref(), "the condition", &when_path, faults)
         .and_then(|wire| condition::read(wire, &when_path, faults));
-    let destination_path = path.field("destination");
     let then = match &wire.then {
-        Some(Then::Destination(text)) => take(Destination::parse(text), &destination_path, faults),
+        Some(Then::Destination(text)) => {
+            take(Destination::parse(text), &path.field("destination"), faults).map(Outcome::Destination)
+        }
+        Some(Then::Variants(wire)) => {
+            read_variants(wire, &path.field("variants"), faults).map(Outcome::Variants)
+        }
         None => {
-            let text = "the destination; set it to the empty text for the home page";
-            faults.add(destination_path.to_string(), Problem::required(text));
+            let text = "the destination; set it to the empty text for the home page, or write variants";
+            faults.add(path.field("destination").to_string(), Problem::required(text));
             None
         }
     };
@@ -271,15 +287,37 @@ fn read_rule(wire: &proto::Rule, path: &Path<'_>, faults: &mut Faults) -> Option
         id: id?,
         display_name: display_name?,
         when: when?,
-        then: Outcome::Destination(then?),
+        then: then?,
+        retired_variants: Vec::new(),
         utm: utm?,
         enabled: wire.enabled.unwrap_or(true),
     })
 }
 
+fn read_variants(wire: &proto::Variants, path: &Path<'_>, faults: &mut Faults) -> Option<Variants> {
+    let items = list(&wire.items, &path.field("items"), faults, |wire, path, faults| {
+        let id = take(VariantId::parse(&wire.id), &path.field("id"), faults);
+        let destination = take(Destination::parse(&wire.destination), &path.field("destination"), faults);
+        let weight = take(Weight::parse(wire.weight.into()), &path.field("weight"), faults);
+        Some(Variant { id: id?, destination: destination?, weight: weight? })
+    })?;
+    Variants::new(items).map_err(|relative| path.adopt(relative, faults)).ok()
+}
+
+fn write_variant(variant: &Variant) -> proto::Variant {
+    proto::Variant {
+        id: variant.id.to_string(),
+        destination: variant.destination.as_str().to_owned(),
+        weight: variant.weight.number().into(),
+    }
+}
+
 fn write_rule(rule: &Rule) -> proto::Rule {
     let then = match &rule.then {
         Outcome::Destination(to) => Then::Destination(to.as_str().to_owned()),
+        Outcome::Variants(variants) => {
+            Then::Variants(proto::Variants { items: variants.as_slice().iter().map(write_variant).collect() })
+        }
     };
     proto::Rule {
         id: rule.id.to_string(),
@@ -309,6 +347,7 @@ pub fn write(link: &Link) -> proto::Link {
         expire_time: routing.expire_time.map(time::write),
         expired_destination: routing.expired_destination.as_ref().map(|to| to.as_str().to_owned()),
         tags: link.tags.iter().map(Tag::to_string).collect(),
+        golden_clicks: link.golden_clicks.iter().map(golden::write).collect(),
         state: write_state(link.state).into(),
         is_default: link.is_default,
         sharing_summary: Some(write_summary(&link.sharing)),

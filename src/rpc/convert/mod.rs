@@ -3,9 +3,11 @@
 //! Reading collects every fault with the path of the field as the caller wrote it, and returns `None` where there is no
 //! value because of one. Writing cannot fail.
 
+pub mod changes;
 pub mod choice;
 pub mod condition;
 pub mod finding;
+pub mod golden;
 pub mod link;
 pub mod mask;
 pub mod net;
@@ -14,6 +16,7 @@ pub mod policy;
 pub mod predicate;
 pub mod shop;
 pub mod time;
+pub mod visit;
 
 #[cfg(test)]
 mod round_trip;

@@ -62,6 +62,12 @@ pub fn read(wire: &Kind, path: &Path<'_>, faults: &mut Faults) -> Option<Predica
         Kind::VisitorTotalVisits(is) => {
             count(is, &path.field("visitor_total_visits"), faults).map(Predicate::VisitorTotalVisits)
         }
+        Kind::LinkTotalVisits(is) => {
+            count(is, &path.field("link_total_visits"), faults).map(Predicate::LinkTotalVisits)
+        }
+        Kind::PartnerTotalVisits(is) => {
+            count(is, &path.field("partner_total_visits"), faults).map(Predicate::PartnerTotalVisits)
+        }
         Kind::ReferrerHost(is) => {
             let hosts = one_of(&is.hosts, &path.field("referrer_host").field("hosts"), faults, Host::parse)?;
             Some(Predicate::ReferrerHost { hosts, include_subdomains: is.include_subdomains })
@@ -109,6 +115,8 @@ pub fn write(predicate: &Predicate) -> Kind {
         Predicate::InEu {} => Kind::InEu(proto::InEuropeanUnion {}),
         Predicate::NewVisitor {} => Kind::NewVisitor(proto::NewVisitor {}),
         Predicate::VisitorTotalVisits(test) => Kind::VisitorTotalVisits(write_count(*test)),
+        Predicate::LinkTotalVisits(test) => Kind::LinkTotalVisits(write_count(*test)),
+        Predicate::PartnerTotalVisits(test) => Kind::PartnerTotalVisits(write_count(*test)),
         &Predicate::ReferrerHost { ref hosts, include_subdomains } => {
             Kind::ReferrerHost(proto::ReferrerHostIs { hosts: written(hosts), include_subdomains })
         }

@@ -47,7 +47,7 @@ fn every_kind() -> Vec<Kind> {
         Kind::Program(proto::ProgramIs { programs: texts(&["gold"]) }),
         Kind::PartnerTag(proto::PartnerTagIs { tags: texts(&["vip"]) }),
     ];
-    kinds.extend((1..=12).map(|attribute| {
+    kinds.extend((1..=14).map(|attribute| {
         let name = if attribute == 11 { "customer.tier".to_owned() } else { String::new() };
         Kind::IsKnown(proto::AttributeIsKnown { attribute, name })
     }));
@@ -58,7 +58,9 @@ fn every_kind() -> Vec<Kind> {
         count_is::Test::GreaterThan(3),
         count_is::Test::AtLeast(i64::MAX),
     ];
-    kinds.extend(counts.map(|test| Kind::VisitorTotalVisits(proto::CountIs { test: Some(test) })));
+    for kind in [Kind::VisitorTotalVisits, Kind::LinkTotalVisits, Kind::PartnerTotalVisits] {
+        kinds.extend(counts.map(|test| kind(proto::CountIs { test: Some(test) })));
+    }
     let query = [
         query_parameter_is::Test::Present(proto::Present {}),
         query_parameter_is::Test::WithoutValue(proto::WithoutValue {}),

@@ -17,8 +17,9 @@ use crate::{
         name::{DisplayName, ShopId},
         param::OwnParam,
         policy::QueryPolicy,
-        shop::{Shop, ShopSettings},
+        shop::{RetentionDays, Shop, ShopSettings},
         visitor::VisitorMode,
+        window::ZoneName,
     },
     proto,
 };
@@ -40,6 +41,8 @@ pub const FIELDS: Table<proto::Shop> = Table {
         ("internal_addresses", |shop| !shop.internal_addresses.is_empty()),
         ("visitor_mode", |shop| shop.visitor_mode != 0),
         ("sub_id_params", |shop| !shop.sub_id_params.is_empty()),
+        ("time_zone", |shop| !shop.time_zone.is_empty()),
+        ("click_retention_days", |shop| shop.click_retention_days != 0),
     ],
     keys: &["id"],
     output_only: &["default_link", "etag", "revision", "create_time", "update_time", "delete_time"],
@@ -67,6 +70,8 @@ pub struct ShopEdit {
     internal_addresses: Option<Vec<IpNet>>,
     visitor_mode: Option<VisitorMode>,
     sub_id_params: Option<Vec<OwnParam>>,
+    time_zone: Option<Option<ZoneName>>,
+    click_retention_days: Option<Option<RetentionDays>>,
 }
 
 impl ShopEdit {
@@ -98,6 +103,20 @@ impl ShopEdit {
         if fields.has("visitor_mode") {
             let path = path.field("visitor_mode");
             edit.visitor_mode = choice::read_or_default(wire.visitor_mode, &path, faults);
+        }
+        if fields.has("time_zone") {
+            edit.time_zone = match wire.time_zone.as_str() {
+                "" => Some(None),
+                name => take(ZoneName::parse(name), &path.field("time_zone"), faults).map(Some),
+            };
+        }
+        if fields.has("click_retention_days") {
+            edit.click_retention_days = match wire.click_retention_days {
+                0 => Some(None),
+                days => {
+                    take(RetentionDays::try_from(days), &path.field("click_retention_days"), faults).map(Some)
+                }
+            };
         }
         edit
     }
@@ -171,6 +190,8 @@ impl ShopEdit {
             internal_addresses: self.internal_addresses?,
             visitor_mode: self.visitor_mode?,
             sub_id_params: self.sub_id_params?,
+            time_zone: self.time_zone?,
+            click_retention_days: self.click_retention_days?,
         };
         Some(Shop { id, display_name: self.display_name?, settings })
     }
@@ -200,6 +221,8 @@ impl ShopEdit {
         put(&self.internal_addresses, &mut settings.internal_addresses);
         put(&self.visitor_mode, &mut settings.visitor_mode);
         put(&self.sub_id_params, &mut settings.sub_id_params);
+        put(&self.time_zone, &mut settings.time_zone);
+        put(&self.click_retention_days, &mut settings.click_retention_days);
     }
 }
 
@@ -229,6 +252,8 @@ pub fn write(shop: &Shop) -> proto::Shop {
         internal_addresses: settings.internal_addresses.iter().map(net::write).collect(),
         visitor_mode: settings.visitor_mode.number(),
         sub_id_params: params(&settings.sub_id_params),
+        time_zone: settings.time_zone.as_ref().map(|zone| zone.as_str().to_owned()).unwrap_or_default(),
+        click_retention_days: settings.click_retention_days.map_or(0, RetentionDays::number),
         ..proto::Shop::default()
     }
 }

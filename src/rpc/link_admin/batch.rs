@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use super::{
     Faults, Path, Problem, Reason,
+    findings::Idle,
+    golden::Golden,
     link_writes::{self, Change, NewLink, same_shop},
     may, sound,
-    writes::{Writer, read_request_id, revision_of},
+    writes::{Writer, read_comment, read_request_id, revision_of},
 };
 use crate::{
     domain::{
@@ -29,13 +31,18 @@ pub(super) async fn create(
 ) -> Result<proto::BatchCreateLinksResponse, Failure> {
     let mut rest = request.clone();
     let (id, validate_only) = (std::mem::take(&mut rest.request_id), std::mem::take(&mut rest.validate_only));
+    let golden = Golden::of(request.allow_failing_golden_clicks);
     let mut faults = Faults::new();
     let key = read_request_id(&id, "BatchCreateLinks", &rest, &mut faults);
-    let read = read_blocking(move |faults| read_new(request, faults), faults).await?;
-    let (shop, new) = read;
+    let comment = read_comment(&request.comment, &mut faults);
+    let read = read_blocking(move |faults| read_new(request, faults).zip(comment), faults).await?;
+    let ((shop, new), comment) = read;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only).repeatable(key);
-    let written = link_writes::create(store, &writer, &shop, new, rest.allow_warnings).await?;
+    let writer = Writer::new(store, caller, validate_only, comment)
+        .repeatable(key)
+        .trying(golden)
+        .reviewing(Idle::of(rest.allow_warnings));
+    let written = link_writes::create(store, &writer, &shop, new).await?;
     Ok(proto::BatchCreateLinksResponse {
         links: written.links,
         revision: revision_of(written.done),
@@ -48,12 +55,15 @@ pub(super) async fn update(
     caller: Caller,
     request: proto::BatchUpdateLinksRequest,
 ) -> Result<proto::BatchUpdateLinksResponse, Failure> {
-    let (validate_only, allow) = (request.validate_only, request.allow_warnings);
-    let read = read_blocking(move |faults| read_changes(request, faults), Faults::new()).await?;
-    let (shop, changes) = read;
+    let validate_only = request.validate_only;
+    let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
+    let mut faults = Faults::new();
+    let comment = read_comment(&request.comment, &mut faults);
+    let read = read_blocking(move |faults| read_changes(request, faults).zip(comment), faults).await?;
+    let ((shop, changes), comment) = read;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only);
-    let written = link_writes::update(store, &writer, &shop, changes, allow).await?;
+    let writer = Writer::new(store, caller, validate_only, comment).trying(golden).reviewing(idle);
+    let written = link_writes::update(store, &writer, &shop, changes).await?;
     Ok(proto::BatchUpdateLinksResponse {
         links: written.links,
         revision: revision_of(written.done),

@@ -50,9 +50,8 @@ pub(super) async fn check(
     let (link, path) = load(store, &shop, subject).await?;
     let countries = classifier.geo().is_some();
     let (report, rules) = blocking(move || look(link, path, &settings, countries)).await??;
-    let name = |at: usize| rules.get(at).map(|rule| rule.id.to_string()).unwrap_or_default();
     let decided = report.is_decided();
-    let findings = report.findings.iter().map(|finding| write(finding, path, name)).collect();
+    let findings = report.findings.iter().map(|finding| write(finding, path, &rules)).collect();
     Ok(proto::CheckLinkResponse { findings, decided })
 }
 

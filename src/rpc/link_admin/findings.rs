@@ -20,19 +20,34 @@ const TOLD_FACTS: usize = 12;
 /// Rules that are named when they were not decided.
 const NAMED_RULES: usize = 10;
 
+/// What rules that never decide are to a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// A fault, if it is by this write's doing.
+    Refused,
+    /// Something to be warned of.
+    Warned,
+}
+
+impl Idle {
+    /// Reads the field of a request.
+    pub(super) fn of(allow_warnings: bool) -> Self {
+        if allow_warnings { Self::Warned } else { Self::Refused }
+    }
+}
+
 /// Looks at the rules of one write.
 pub(super) struct Review<'a> {
     shop: &'a ShopSettings,
-    /// Whether rules that never decide are only warned of.
-    allow: bool,
+    idle: Idle,
     now: Timestamp,
     /// What is left of the steps of the whole call.
     steps: u64,
 }
 
 impl<'a> Review<'a> {
-    pub(super) fn new(shop: &'a ShopSettings, allow: bool, now: Timestamp) -> Self {
-        Self { shop, allow, now, steps: limits::WRITE_STEPS * limits::WRITE_LINKS }
+    pub(super) fn new(shop: &'a ShopSettings, idle: Idle, now: Timestamp) -> Self {
+        Self { shop, idle, now, steps: limits::WRITE_STEPS * limits::WRITE_LINKS }
     }
 
     /// Adds what is found out about a link, which was another before or is new. Paths of faults are relative to the link,
@@ -53,7 +68,7 @@ impl<'a> Review<'a> {
             let field = finding.path();
             let reason = finding.kind.refuses();
             let rule = finding.rule.and_then(|at| rules.get(at));
-            if let Some((reason, rule)) = reason.filter(|_| !self.allow).zip(rule)
+            if let Some((reason, rule)) = reason.filter(|_| self.idle == Idle::Refused).zip(rule)
                 && self.is_news(before, after, rule, reason, &mut earlier)
             {
                 let text =

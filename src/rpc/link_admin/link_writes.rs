@@ -10,7 +10,8 @@ use prost_types::FieldMask;
 
 use super::{
     Faults, Path, Problem, Reason, check_etag,
-    findings::Review,
+    findings::{Idle, Review},
+    golden::{self, Draft},
     links::{deleted, no_link},
     live_shop,
     refusals::Place,
@@ -131,20 +132,15 @@ pub(super) fn same_shop(
     Some(shop.clone())
 }
 
-/// Makes new links: all of them or none. Rules that never decide are no reason against it if they are `allowed`.
+/// Makes new links: all of them or none.
 pub(super) async fn create(
     store: &Store,
     writer: &Writer<'_>,
     shop: &ShopId,
     new: Vec<NewLink>,
-    allowed: bool,
 ) -> Result<Written, Failure> {
     let new: Arc<[NewLink]> = new.into();
-    let now = Timestamp::now();
-    let look = |settings: ShopSettings| {
-        let checked = Arc::clone(&new);
-        blocking(move || check_new(&checked, &settings, allowed, now))
-    };
+    let look = async |settings| look_at_new(store, writer, shop, settings, &new).await;
     let seen = OnceLock::new();
     let prepare = async {
         let settings = live_shop(store, shop).await?.stored.value.settings;
@@ -171,23 +167,43 @@ pub(super) async fn create(
     Ok(Written { links, done, warnings })
 }
 
-fn check_new(
-    new: &[NewLink],
-    settings: &ShopSettings,
-    allowed: bool,
-    now: Timestamp,
-) -> (Faults, Vec<Warning>) {
-    let (mut faults, mut warnings) = (Faults::new(), Vec::new());
-    let mut review = Review::new(settings, allowed, now);
+/// Looks at new links, at their rules, and tries out their golden clicks: every fault of all three at once.
+async fn look_at_new(
+    store: &Store,
+    writer: &Writer<'_>,
+    shop: &ShopId,
+    settings: ShopSettings,
+    new: &Arc<[NewLink]>,
+) -> Result<(Faults, Vec<Warning>), Failure> {
+    let (checked, tried_by, idle) = (Arc::clone(new), settings.clone(), writer.idle());
+    let looked = blocking(move || check_new(&checked, &settings, idle)).await?;
+    let Looked { mut faults, mut warnings, drafts } = looked;
+    warnings.extend(golden::try_out(store, shop, &tried_by, drafts, writer.golden(), &mut faults).await?);
+    Ok((faults, warnings))
+}
+
+/// What was seen of links before their golden clicks are tried out.
+#[derive(Default)]
+struct Looked {
+    faults: Faults,
+    warnings: Vec<Warning>,
+    /// Those that have golden clicks and can be asked.
+    drafts: Vec<Draft>,
+}
+
+fn check_new(new: &[NewLink], settings: &ShopSettings, idle: Idle) -> Looked {
+    let (mut looked, now) = (Looked::default(), Timestamp::now());
+    let mut review = Review::new(settings, idle, now);
     for NewLink { path, link, .. } in new {
-        warnings.extend(warnings::of_link(link, path, now));
+        looked.warnings.extend(warnings::of_link(link, path, now));
         let mut found = link.check(settings);
         if found.is_empty() {
-            review.of(path, None, link, &mut found, &mut warnings);
+            review.of(path, None, link, &mut found, &mut looked.warnings);
+            looked.drafts.extend(Draft::of(path, link));
         }
-        Path::root(path).adopt(found, &mut faults);
+        Path::root(path).adopt(found, &mut looked.faults);
     }
-    (faults, warnings)
+    looked
 }
 
 /// Changes links: all of them or none.
@@ -196,10 +212,9 @@ pub(super) async fn update(
     writer: &Writer<'_>,
     shop: &ShopId,
     changes: Vec<Change>,
-    allowed: bool,
 ) -> Result<Written, Failure> {
     let changes: Arc<[Change]> = changes.into();
-    retrying(|| update_once(store, writer, shop, &changes, allowed)).await
+    retrying(|| update_once(store, writer, shop, &changes)).await
 }
 
 async fn update_once(
@@ -207,13 +222,13 @@ async fn update_once(
     writer: &Writer<'_>,
     shop: &ShopId,
     changes: &Arc<[Change]>,
-    allowed: bool,
 ) -> Result<Written, Failure> {
     let settings = live_shop(store, shop).await?.stored.value.settings;
     let stored = read_all(store, shop, changes).await?;
-    let edit = Arc::clone(changes);
-    let edited = blocking(move || edit_all(stored, &edit, &settings, allowed)).await?;
-    let Edited { links, faults, warnings } = edited;
+    let (edit, tried_by, idle) = (Arc::clone(changes), settings.clone(), writer.idle());
+    let (links, looked) = blocking(move || edit_all(stored, &edit, &settings, idle)).await?;
+    let Looked { mut faults, mut warnings, drafts } = looked;
+    warnings.extend(golden::try_out(store, shop, &tried_by, drafts, writer.golden(), &mut faults).await?);
     sound(Some(()), faults)?;
 
     let puts = links.iter().map(|link| {
@@ -243,41 +258,35 @@ async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Ve
     in_order.collect()
 }
 
-/// Links after their edits.
-struct Edited {
-    links: Vec<Stored<Link>>,
-    faults: Faults,
-    warnings: Vec<Warning>,
-}
-
-fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettings, allowed: bool) -> Edited {
-    let mut edited = Edited { links: stored, faults: Faults::new(), warnings: Vec::new() };
-    let now = Timestamp::now();
-    let mut review = Review::new(settings, allowed, now);
-    for (link, change) in edited.links.iter_mut().zip(changes) {
+/// Makes the changes, and looks at what comes of them.
+fn edit_all(
+    mut links: Vec<Stored<Link>>,
+    changes: &[Change],
+    settings: &ShopSettings,
+    idle: Idle,
+) -> (Vec<Stored<Link>>, Looked) {
+    let (mut looked, now) = (Looked::default(), Timestamp::now());
+    let mut review = Review::new(settings, idle, now);
+    for (link, change) in links.iter_mut().zip(changes) {
         let before = link.value.clone();
         change.edit.apply(&mut link.value);
-        edited.warnings.extend(warnings::of_link(&link.value, &change.path, now));
-        let found = link.value.check(settings);
-        if found.is_empty() {
-            let mut found = Faults::new();
-            review.of(&change.path, Some(&before), &link.value, &mut found, &mut edited.warnings);
-            Path::root(&change.path).adopt(found, &mut edited.faults);
-            continue;
-        }
-        // A shop's change may have left destinations behind: a write of other fields is not at fault.
-        let before = before.check(settings);
-        let mut new = Faults::new();
-        for fault in found.iter() {
-            if !change.fields.has(top_field(&fault.path)) && before.iter().any(|old| old == fault) {
-                edited.warnings.push(warnings::of_fault(&change.path, fault));
+        looked.warnings.extend(warnings::of_link(&link.value, &change.path, now));
+        let (present, mut new) = (before.check(settings), Faults::new());
+        for fault in link.value.check(settings).iter() {
+            // A shop's change may have left destinations behind: a write of other fields is not at fault.
+            if !change.fields.has(top_field(&fault.path)) && present.iter().any(|old| old == fault) {
+                looked.warnings.push(warnings::of_fault(&change.path, fault));
             } else {
                 new.extend(Fault::clone(fault).into());
             }
         }
-        Path::root(&change.path).adopt(new, &mut edited.faults);
+        if new.is_empty() {
+            review.of(&change.path, Some(&before), &link.value, &mut new, &mut looked.warnings);
+            looked.drafts.extend(Draft::of(&change.path, &link.value));
+        }
+        Path::root(&change.path).adopt(new, &mut looked.faults);
     }
-    edited
+    (links, looked)
 }
 
 /// Returns the field of the link that a path begins with.

@@ -1,13 +1,16 @@
 //! Links: created, read, listed, changed.
 
 use super::{
-    Faults, Path, key,
+    Faults, Path,
+    findings::Idle,
+    golden::Golden,
+    key,
     link_writes::{self, Change, NewLink},
     live_shop, may, message,
     pages::Page,
     sound,
     stamp::{Stamp, Stamped},
-    writes::{Writer, read_request_id, revision_of},
+    writes::{Writer, read_comment, read_request_id, revision_of},
 };
 use crate::{
     domain::{
@@ -34,15 +37,20 @@ pub(super) async fn create(
 ) -> Result<proto::CreateLinkResponse, Failure> {
     let mut rest = request.clone();
     let (id, validate_only) = (std::mem::take(&mut rest.request_id), std::mem::take(&mut rest.validate_only));
+    let golden = Golden::of(request.allow_failing_golden_clicks);
     let wire = message(request.link, "link")?;
     let mut faults = Faults::new();
     let key = read_request_id(&id, "CreateLink", &rest, &mut faults);
     let new = NewLink::read("link".to_owned(), wire, None, &mut faults);
-    let new = sound(new, faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let (new, comment) = sound(new.zip(comment), faults)?;
     let shop = new.link.shop.clone();
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only).repeatable(key);
-    let written = link_writes::create(store, &writer, &shop, vec![new], rest.allow_warnings).await?;
+    let writer = Writer::new(store, caller, validate_only, comment)
+        .repeatable(key)
+        .trying(golden)
+        .reviewing(Idle::of(rest.allow_warnings));
+    let written = link_writes::create(store, &writer, &shop, vec![new]).await?;
     Ok(proto::CreateLinkResponse {
         link: written.links.into_iter().next(),
         revision: revision_of(written.done),
@@ -95,16 +103,17 @@ pub(super) async fn update(
     caller: Caller,
     request: proto::UpdateLinkRequest,
 ) -> Result<proto::UpdateLinkResponse, Failure> {
+    let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
     let wire = message(request.link, "link")?;
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&wire.shop), &Path::root("link").field("shop"), &mut faults);
     let mask = (request.update_mask, "update_mask".to_owned());
     let change = Change::read("link".to_owned(), wire, mask, shop.as_ref(), &mut faults);
-    let (shop, change) = sound(shop.zip(change), faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let ((shop, change), comment) = sound(shop.zip(change).zip(comment), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only);
-    let allow = request.allow_warnings;
-    let written = link_writes::update(store, &writer, &shop, vec![change], allow).await?;
+    let writer = Writer::new(store, caller, request.validate_only, comment).trying(golden).reviewing(idle);
+    let written = link_writes::update(store, &writer, &shop, vec![change]).await?;
     Ok(proto::UpdateLinkResponse {
         link: written.links.into_iter().next(),
         revision: revision_of(written.done),
@@ -145,9 +154,21 @@ pub(super) fn write_listed(row: Stored<ListedLink>) -> proto::Link {
         partners: count(sharing.partners),
         programs: count(sharing.programs),
     };
-    // The names are not there to be written; nobody sees this sharing.
+    // The names and golden clicks are not there to be written; nobody sees this sharing.
     let sharing = Sharing::selected(Vec::new(), Vec::new());
-    let link = Link { shop, slug, is_default, display_name, description, tags, state, sharing, routing };
+    let golden_clicks = Vec::new();
+    let link = Link {
+        shop,
+        slug,
+        is_default,
+        display_name,
+        description,
+        tags,
+        state,
+        sharing,
+        routing,
+        golden_clicks,
+    };
     proto::Link { sharing: None, sharing_summary: Some(summary), ..write(&link) }.stamped(stamp)
 }
 

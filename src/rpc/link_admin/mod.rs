@@ -3,12 +3,15 @@
 mod batch;
 mod check;
 mod findings;
+mod golden;
+mod history;
 mod link_writes;
 mod links;
 mod partners;
 mod portal;
 mod programs;
 mod refusals;
+mod rollback;
 mod sharing;
 mod shops;
 mod stamp;
@@ -112,6 +115,10 @@ calls! {
     batch_create_links(BatchCreateLinksRequest) -> BatchCreateLinksResponse = batch::create;
     batch_update_links(BatchUpdateLinksRequest) -> BatchUpdateLinksResponse = batch::update;
     check_link(CheckLinkRequest) -> CheckLinkResponse = check::check, classifier;
+    list_link_revisions(ListLinkRevisionsRequest) -> ListLinkRevisionsResponse = history::list;
+    get_link_revision(GetLinkRevisionRequest) -> GetLinkRevisionResponse = history::get;
+    rollback_link(RollbackLinkRequest) -> RollbackLinkResponse = rollback::rollback;
+    list_partner_programs(ListPartnerProgramsRequest) -> ListPartnerProgramsResponse = history::partner_programs;
 }
 
 /// Reads the key of an object that a call looks up, capitals made small.

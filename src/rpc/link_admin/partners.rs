@@ -10,13 +10,14 @@ use super::{
     shops::new_put,
     sound,
     stamp::{Stamp, Stamped},
-    writes::{References, Writer, read_request_id, retrying, revision_of},
+    writes::{References, Writer, read_comment, read_request_id, retrying, revision_of},
 };
 use crate::{
     domain::{
         limits,
         name::{PartnerCode, ProgramId, ShopId, Tag},
         partner::Partner,
+        revision::Comment,
     },
     proto::{self, ErrorReason, move_partners_request::Who},
     rpc::{
@@ -42,7 +43,8 @@ pub(super) async fn create(
     let wire = message(request.partner, "partner")?;
     let mut faults = Faults::new();
     let key = read_request_id(&id, "CreatePartner", &rest, &mut faults);
-    let partner = sound(read_new(&wire, &mut faults), faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let (partner, comment) = sound(read_new(&wire, &mut faults).zip(comment), faults)?;
     may(caller, &partner.shop)?;
 
     let answer = partner::write(&partner);
@@ -52,7 +54,7 @@ pub(super) async fn create(
         live_shop(store, shop).await?;
         Ok(vec![Put::Partner(new_put(partner.clone()))])
     };
-    let writer = Writer::new(store, caller, validate_only).repeatable(key);
+    let writer = Writer::new(store, caller, validate_only, comment).repeatable(key);
     let done = writer.create(prepare, created_at, &[Place::Partner("partner", &wire)]).await?;
     let partner = Some(answer.stamped(Stamp::new(done)));
     Ok(proto::CreatePartnerResponse { partner, revision: revision_of(done), warnings: Vec::new() })
@@ -109,9 +111,10 @@ pub(super) async fn update(
         super::immutable_if_named(mask, "shop", &wire.shop, shop.as_str(), &path, &mut faults);
         super::immutable_if_named(mask, "code", &wire.code, code.as_str(), &path, &mut faults);
     }
-    let (shop, code) = sound(keys, faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let ((shop, code), comment) = sound(keys.zip(comment), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| write_edit(store, &writer, (&shop, &code), &wire, &edit)).await
 }
 
@@ -122,9 +125,10 @@ pub(super) async fn delete(
 ) -> Result<proto::DeletePartnerResponse, Failure> {
     let shop = key(&request.shop, ShopId::fold, "shop")?;
     let code = key(&request.code, PartnerCode::fold, "code")?;
+    let comment = key(&request.comment, Comment::parse, "comment")?;
     may(caller, &shop)?;
     live_shop(store, &shop).await?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| write_delete(store, &writer, (&shop, &code), &request)).await
 }
 
@@ -133,10 +137,10 @@ pub(super) async fn move_all(
     caller: Caller,
     request: proto::MovePartnersRequest,
 ) -> Result<proto::MovePartnersResponse, Failure> {
-    let (shop, who, to) = read_move(&request)?;
+    let ((shop, who, to), comment) = read_move(&request)?;
     may(caller, &shop)?;
     live_shop(store, &shop).await?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| async {
         let mut partners = find_movers(store, &shop, &who).await?;
         partners.retain(|partner| partner.value.program != to);
@@ -207,7 +211,10 @@ enum Movers {
     Program(ProgramId),
 }
 
-fn read_move(request: &proto::MovePartnersRequest) -> Result<(ShopId, Movers, Option<ProgramId>), Failure> {
+/// Reads who is moved where, and why.
+fn read_move(
+    request: &proto::MovePartnersRequest,
+) -> Result<((ShopId, Movers, Option<ProgramId>), Comment), Failure> {
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let to = match request.to_program.as_str() {
@@ -224,8 +231,9 @@ fn read_move(request: &proto::MovePartnersRequest) -> Result<(ShopId, Movers, Op
             None
         }
     };
+    let comment = read_comment(&request.comment, &mut faults);
     let read = shop.zip(who).zip(to).map(|((shop, who), to)| (shop, who, to));
-    sound(read, faults)
+    sound(read.zip(comment), faults)
 }
 
 fn read_codes(codes: &[String], faults: &mut Faults) -> Option<Vec<PartnerCode>> {
@@ -320,6 +328,12 @@ pub(super) async fn live_partner(
         let text = format!("the shop `{shop}` has no partner `{code}`, or it is deleted");
         Failure::new(ErrorReason::PartnerNotFound, text).with("partner", code)
     })
+}
+
+/// Says that there never was such a partner.
+pub(super) fn no_partner(shop: &ShopId, code: &PartnerCode) -> Failure {
+    let text = format!("the shop `{shop}` has no partner `{code}`");
+    Failure::new(ErrorReason::PartnerNotFound, text).with("partner", code)
 }
 
 /// Refuses to write a partner by an alias: it would look as if the code could change.

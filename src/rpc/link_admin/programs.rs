@@ -8,13 +8,14 @@ use super::{
     sound,
     stamp::{Stamp, Stamped},
     warnings,
-    writes::{References, Writer, read_request_id, retrying, revision_of},
+    writes::{References, Writer, read_comment, read_request_id, retrying, revision_of},
 };
 use crate::{
     domain::{
         limits,
         name::{ProgramId, ShopId},
         partner::{Partner, Program},
+        revision::Comment,
     },
     proto::{self, ErrorReason, Warning},
     rpc::{
@@ -42,7 +43,8 @@ pub(super) async fn create(
     let wire = message(request.program, "program")?;
     let mut faults = Faults::new();
     let key = read_request_id(&id, "CreateProgram", &rest, &mut faults);
-    let program = sound(read_new(&wire, &mut faults), faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let (program, comment) = sound(read_new(&wire, &mut faults).zip(comment), faults)?;
     may(caller, &program.shop)?;
 
     let answer = write_program(&program);
@@ -52,7 +54,7 @@ pub(super) async fn create(
         live_shop(store, shop).await?;
         Ok(vec![Put::Program(new_put(program.clone()))])
     };
-    let writer = Writer::new(store, caller, validate_only).repeatable(key);
+    let writer = Writer::new(store, caller, validate_only, comment).repeatable(key);
     let done = writer.create(prepare, created_at, &[Place::Named("program.id")]).await?;
     let program = Some(answer.stamped(Stamp::new(done)));
     Ok(proto::CreateProgramResponse { program, revision: revision_of(done), warnings: Vec::new() })
@@ -106,9 +108,10 @@ pub(super) async fn update(
         super::immutable_if_named(mask, "shop", &wire.shop, shop.as_str(), &path, &mut faults);
         super::immutable_if_named(mask, "id", &wire.id, id.as_str(), &path, &mut faults);
     }
-    let (shop, id) = sound(keys, faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let ((shop, id), comment) = sound(keys.zip(comment), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| write_edit(store, &writer, (&shop, &id), &wire.etag, &edit)).await
 }
 
@@ -119,9 +122,10 @@ pub(super) async fn delete(
 ) -> Result<proto::DeleteProgramResponse, Failure> {
     let shop = key(&request.shop, ShopId::fold, "shop")?;
     let id = key(&request.id, ProgramId::fold, "id")?;
+    let comment = key(&request.comment, Comment::parse, "comment")?;
     may(caller, &shop)?;
     live_shop(store, &shop).await?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| write_delete(store, &writer, (&shop, &id), &request)).await
 }
 

@@ -216,13 +216,15 @@ fn loop_in_link(path: &str, link: &proto::Link, leads_there: impl Fn(&str) -> bo
         return format!("{path}.expired_destination");
     }
     let in_rule = |rule: &proto::Rule| match &rule.then {
-        Some(Then::Destination(to)) => leads_there(to),
-        None => false,
+        Some(Then::Destination(to)) => leads_there(to).then(|| "destination".to_owned()),
+        Some(Then::Variants(variants)) => {
+            let at = variants.items.iter().position(|variant| leads_there(&variant.destination))?;
+            Some(format!("variants.items[{at}].destination"))
+        }
+        None => None,
     };
-    link.rules
-        .iter()
-        .position(in_rule)
-        .map_or(path.to_owned(), |at| format!("{path}.rules[{at}].destination"))
+    let place = |(at, rule)| Some(format!("{path}.rules[{at}].{}", in_rule(rule)?));
+    link.rules.iter().enumerate().find_map(place).unwrap_or_else(|| path.to_owned())
 }
 
 /// Returns the path of the first entry of a list that fits, else of the list.

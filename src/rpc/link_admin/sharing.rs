@@ -8,12 +8,13 @@ use super::{
     refusals::Place,
     sound,
     stamp::{Stamp, Stamped},
-    writes::{References, Writer, retrying, revision_of},
+    writes::{References, Writer, read_comment, retrying, revision_of},
 };
 use crate::{
     domain::{
         link::{Link, LinkState, Sharing},
         name::{PartnerCode, ProgramId, ShopId, Slug},
+        revision::Comment,
     },
     proto::{self, ErrorReason, sharing::With},
     rpc::{
@@ -39,6 +40,7 @@ struct Call {
     path: &'static str,
     /// The names as the caller wrote them.
     names: proto::Selected,
+    comment: Comment,
 }
 
 /// A link after the call, and whom it concerns.
@@ -55,7 +57,7 @@ pub(super) async fn share(
 ) -> Result<proto::ShareLinkResponse, Failure> {
     let (call, add) = read_share(&request)?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, call.comment.clone());
     let wider =
         |sharing: &Sharing| if request.replace { Ok(add.clone()) } else { joined(sharing, &add, &call.slug) };
     let changed = retrying(|| change(store, &writer, &call, wider)).await?;
@@ -77,7 +79,7 @@ pub(super) async fn unshare(
 ) -> Result<proto::UnshareLinkResponse, Failure> {
     let (call, partners, programs) = read_unshare(&request)?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, call.comment.clone());
     let less = |sharing: &Sharing| without(sharing, &partners, &programs, &call.slug);
     let Changed { link, revision, change } = retrying(|| change(store, &writer, &call, less)).await?;
     Ok(proto::UnshareLinkResponse {
@@ -201,8 +203,9 @@ fn read_share(request: &proto::ShareLinkRequest) -> Result<(Call, Sharing), Fail
         Some(With::Everyone(_)) | None => proto::Selected::default(),
     };
     let keys = read_keys(&request.shop, &request.slug, &mut faults);
-    let ((shop, slug), add) = sound(keys.zip(add), faults)?;
-    Ok((Call { shop, slug, etag: request.etag.clone(), path: "sharing.selected", names }, add))
+    let comment = read_comment(&request.comment, &mut faults);
+    let (((shop, slug), add), comment) = sound(keys.zip(add).zip(comment), faults)?;
+    Ok((Call { shop, slug, etag: request.etag.clone(), path: "sharing.selected", names, comment }, add))
 }
 
 fn read_unshare(
@@ -212,9 +215,10 @@ fn read_unshare(
     let remove = required(request.remove.as_ref(), "from whom the link is to be taken", &path, &mut faults)
         .and_then(|wire| read_selected(wire, &path, &mut faults));
     let keys = read_keys(&request.shop, &request.slug, &mut faults);
-    let ((shop, slug), (partners, programs)) = sound(keys.zip(remove), faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let (((shop, slug), (partners, programs)), comment) = sound(keys.zip(remove).zip(comment), faults)?;
     let names = request.remove.clone().unwrap_or_default();
-    Ok((Call { shop, slug, etag: request.etag.clone(), path: "remove", names }, partners, programs))
+    Ok((Call { shop, slug, etag: request.etag.clone(), path: "remove", names, comment }, partners, programs))
 }
 
 fn read_keys(shop: &str, slug: &str, faults: &mut Faults) -> Option<(ShopId, Slug)> {

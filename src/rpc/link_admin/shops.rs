@@ -7,13 +7,14 @@ use super::{
     sound,
     stamp::{Stamp, Stamped},
     warnings,
-    writes::{References, Writer, read_request_id, retrying, revision_of},
+    writes::{References, Writer, read_comment, read_request_id, retrying, revision_of},
 };
 use crate::{
     domain::{
         destination::Destination,
         link::{Description, Link, LinkState, Routing, Sharing},
         name::{DisplayName, ShopId, Slug},
+        revision::Comment,
         shop::Shop,
     },
     proto,
@@ -45,17 +46,19 @@ pub(super) async fn create(
     let mut faults = Faults::new();
     let key = read_request_id(&id, "CreateShop", &rest, &mut faults);
     let new = read_new(&wire, &request.default_link_slug, &mut faults);
-    let (shop, link) = sound(new, faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let ((shop, link), comment) = sound(new.zip(comment), faults)?;
     may(caller, &shop.id)?;
 
+    let warnings = warnings::of_retention(store, &shop.settings).await?;
     let answer = write(&shop, &link.slug);
     let created_at = async { Ok(store.get_shop(&shop.id).await?.map(|shop| shop.stored.create_time)) };
     let puts = [Put::Shop(new_put(shop.clone())), Put::Link(new_put(link))];
-    let writer = Writer::new(store, caller, validate_only).repeatable(key);
+    let writer = Writer::new(store, caller, validate_only, comment).repeatable(key);
     let place = Place::Shop("shop", &wire);
     let done = writer.create(async { Ok(puts.into()) }, created_at, &[place, place]).await?;
     let shop = Some(answer.stamped(Stamp::new(done)));
-    Ok(proto::CreateShopResponse { shop, revision: revision_of(done), warnings: Vec::new() })
+    Ok(proto::CreateShopResponse { shop, revision: revision_of(done), warnings })
 }
 
 pub(super) async fn get(
@@ -100,9 +103,10 @@ pub(super) async fn update(
     if let Some(id) = &id {
         super::immutable_if_named(mask, "id", &wire.id, id.as_str(), &path, &mut faults);
     }
-    let id = sound(id, faults)?;
+    let comment = read_comment(&request.comment, &mut faults);
+    let (id, comment) = sound(id.zip(comment), faults)?;
     may(caller, &id)?;
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| write_edit(store, &writer, &id, &wire, &edit)).await
 }
 
@@ -112,10 +116,11 @@ pub(super) async fn delete(
     request: proto::DeleteShopRequest,
 ) -> Result<proto::DeleteShopResponse, Failure> {
     let id = key(&request.shop, ShopId::fold, "shop")?;
+    let comment = key(&request.comment, Comment::parse, "comment")?;
     may(caller, &id)?;
     let references = if request.force { References::MayBeMissing } else { References::Live };
     let name = format!("the shop `{id}`");
-    let writer = Writer::new(store, caller, request.validate_only);
+    let writer = Writer::new(store, caller, request.validate_only, comment);
     retrying(|| async {
         let StoredShop { stored, default_link } = live_shop(store, &id).await?;
         check_etag(&request.etag, stored.revision, &name)?;
@@ -145,7 +150,8 @@ async fn write_edit(
     let mut faults = Faults::new();
     Path::root("shop").adopt(shop.settings.check(), &mut faults);
     sound(Some(()), faults)?;
-    let warnings = warnings::of_shop(store, id, &stored.value.settings, &shop.settings).await?;
+    let mut warnings = warnings::of_shop(store, id, &stored.value.settings, &shop.settings).await?;
+    warnings.extend(warnings::of_retention(store, &shop.settings).await?);
     let answer = write(&shop, &default_link);
     let put = Write { value: shop, expect: Expect::Revision(stored.revision), deleted: false };
     let done = writer.commit(vec![Put::Shop(put)], References::Live, &[Place::Shop("shop", wire)]).await?;
@@ -179,6 +185,7 @@ fn default_link_of(shop: &ShopId, slug: Slug, faults: &mut Faults) -> Option<Lin
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing::to(take(Destination::parse(""), &path, faults)?),
+        golden_clicks: Vec::new(),
     })
 }
 

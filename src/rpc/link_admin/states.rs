@@ -5,18 +5,22 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{
-    Path, check_etag, key,
+    Faults, check_etag,
+    findings::{Idle, Review},
+    golden::{self, Draft, Golden},
+    key,
     links::{deleted, find},
     live_shop, may,
     refusals::{Place, named_at},
     stamp::{Stamp, Stamped},
     warnings,
-    writes::{References, Writer, retrying, revision_of},
+    writes::{References, Writer, blocking, retrying, revision_of},
 };
 use crate::{
     domain::{
         link::{Link, LinkState},
         name::{PartnerCode, ProgramId, ShopId, Slug},
+        revision::Comment,
         shop::ShopSettings,
     },
     proto::{self, ErrorReason, Warning},
@@ -30,13 +34,21 @@ struct Call {
     slug: Slug,
     etag: String,
     validate_only: bool,
+    comment: Comment,
 }
 
 impl Call {
-    fn read(shop: &str, slug: &str, etag: String, validate_only: bool) -> Result<Self, Failure> {
+    fn read(
+        shop: &str,
+        slug: &str,
+        etag: String,
+        validate_only: bool,
+        comment: &str,
+    ) -> Result<Self, Failure> {
         let shop = key(shop, ShopId::fold, "shop")?;
         let slug = key(slug, Slug::fold, "slug")?;
-        Ok(Self { shop, slug, etag, validate_only })
+        let comment = key(comment, Comment::parse, "comment")?;
+        Ok(Self { shop, slug, etag, validate_only, comment })
     }
 }
 
@@ -52,7 +64,8 @@ pub(super) async fn delete(
     caller: Caller,
     request: proto::DeleteLinkRequest,
 ) -> Result<proto::DeleteLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Deleted).await?;
     Ok(proto::DeleteLinkResponse { link, revision })
 }
@@ -62,9 +75,10 @@ pub(super) async fn undelete(
     caller: Caller,
     request: proto::UndeleteLinkRequest,
 ) -> Result<proto::UndeleteLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, call.validate_only);
+    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone());
     let Changed { link, revision, warnings } = retrying(|| bring_back(store, &writer, &call)).await?;
     Ok(proto::UndeleteLinkResponse { link, revision, warnings })
 }
@@ -74,7 +88,8 @@ pub(super) async fn pause(
     caller: Caller,
     request: proto::PauseLinkRequest,
 ) -> Result<proto::PauseLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Paused).await?;
     Ok(proto::PauseLinkResponse { link, revision })
 }
@@ -84,7 +99,8 @@ pub(super) async fn resume(
     caller: Caller,
     request: proto::ResumeLinkRequest,
 ) -> Result<proto::ResumeLinkResponse, Failure> {
-    let call = Call::read(&request.shop, &request.slug, request.etag, request.validate_only)?;
+    let call =
+        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Active).await?;
     Ok(proto::ResumeLinkResponse { link, revision })
 }
@@ -92,7 +108,7 @@ pub(super) async fn resume(
 /// Changes the state of a link that is not deleted.
 async fn change(store: &Store, caller: Caller, call: &Call, to: LinkState) -> Result<Changed, Failure> {
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, call.validate_only);
+    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone());
     retrying(|| write_state(store, &writer, call, to)).await
 }
 
@@ -137,7 +153,15 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     check_etag(&call.etag, stored.revision, &name)?;
     let stamp = Stamp::of(&stored);
     let link = Link { state: LinkState::Active, ..stored.value };
-    let mut warnings = of_old_link(&link, &settings);
+    let (tried_by, drafts) = (settings.clone(), Draft::of("link", &link).into_iter().collect());
+    let (link, mut warnings) = blocking(move || {
+        let warnings = of_old_link(&link, &settings);
+        (link, warnings)
+    })
+    .await?;
+    let golden = Golden::MayFail;
+    let tried = golden::try_out(store, &call.shop, &tried_by, drafts, golden, &mut Faults::new()).await?;
+    warnings.extend(tried);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: false };
@@ -148,17 +172,22 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     Ok(Changed { link, revision: revision_of(done), warnings })
 }
 
-/// Warns of what the shop would not take any more if the link were new.
+/// Warns of what would not be taken any more if the link were new.
 fn of_old_link(link: &Link, settings: &ShopSettings) -> Vec<Warning> {
-    let path = Path::root("link").to_string();
-    let faults = link.check(settings);
-    let mut warnings = warnings::of_link(link, &path, Timestamp::now());
-    warnings.extend(faults.iter().map(|fault| warnings::of_fault(&path, fault)));
+    let (path, now) = ("link", Timestamp::now());
+    let mut warnings = warnings::of_link(link, path, now);
+    warnings.extend(link.check(settings).iter().map(|fault| warnings::of_fault(path, fault)));
+    let mut review = Review::new(settings, Idle::Warned, now);
+    review.of(path, None, link, &mut Faults::new(), &mut warnings);
     warnings
 }
 
 /// Finds those of the names that lead nowhere by now.
-async fn missing(store: &Store, shop: &ShopId, named: HashSet<Reference>) -> Result<Vec<Reference>, Failure> {
+pub(super) async fn missing(
+    store: &Store,
+    shop: &ShopId,
+    named: HashSet<Reference>,
+) -> Result<Vec<Reference>, Failure> {
     let (mut partners, mut programs, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for reference in named {
         match reference {
@@ -180,7 +209,7 @@ async fn missing(store: &Store, shop: &ShopId, named: HashSet<Reference>) -> Res
 }
 
 /// Warns of a name that leads nowhere.
-fn of_missing(gone: &Reference, place: Place<'_>) -> Warning {
+pub(super) fn of_missing(gone: &Reference, place: Place<'_>) -> Warning {
     let text = format!("{gone} does not exist, or is deleted: what names it never matches");
     warnings::warning(named_at(place, gone), text)
 }

@@ -62,6 +62,14 @@ pub(super) fn of_link(link: &Link, path: &str, now: Timestamp) -> Vec<Warning> {
     warnings
 }
 
+/// Warns of a time for which a shop would keep clicks, but the installation does not.
+pub(super) async fn of_retention(store: &Store, settings: &ShopSettings) -> Result<Vec<Warning>, Failure> {
+    let Some(days) = settings.click_retention_days else { return Ok(Vec::new()) };
+    let longer = store.click_retention_days().await?.filter(|kept| *kept < days.number());
+    let text = |kept| format!("the installation keeps clicks for {kept} days, and the shorter time counts");
+    Ok(longer.map(|kept| warning("shop.click_retention_days", text(kept))).into_iter().collect())
+}
+
 /// Returns every partner and program that a link names.
 pub(super) fn references(link: &Link) -> HashSet<Reference> {
     let mut named = HashSet::new();

@@ -7,11 +7,15 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::refusals::{self, Place};
+use super::{
+    findings::Idle,
+    golden::Golden,
+    refusals::{self, Place},
+};
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
-        revision::Revision,
+        revision::{Comment, Revision},
     },
     proto::ErrorReason,
     rpc::{
@@ -30,6 +34,9 @@ pub(super) struct Writer<'a> {
     store: &'a Store,
     caller: Caller,
     validate_only: bool,
+    comment: Comment,
+    golden: Golden,
+    idle: Idle,
     request: Option<RequestKey>,
 }
 
@@ -44,13 +51,41 @@ pub(super) enum References {
 
 impl<'a> Writer<'a> {
     /// Writes, or only tries to.
-    pub(super) fn new(store: &'a Store, caller: Caller, validate_only: bool) -> Self {
-        Self { store, caller, validate_only, request: None }
+    pub(super) fn new(store: &'a Store, caller: Caller, validate_only: bool, comment: Comment) -> Self {
+        Self {
+            store,
+            caller,
+            validate_only,
+            comment,
+            golden: Golden::MustPass,
+            idle: Idle::Refused,
+            request: None,
+        }
     }
 
     /// Writes once, however often the request is repeated. A trial run stores no request.
     pub(super) fn repeatable(self, request: Option<RequestKey>) -> Self {
         Self { request: request.filter(|_| !self.validate_only), ..self }
+    }
+
+    /// Says what golden clicks that go elsewhere are to the links that are written.
+    pub(super) fn trying(self, golden: Golden) -> Self {
+        Self { golden, ..self }
+    }
+
+    /// Says what rules that never decide are to the links that are written.
+    pub(super) fn reviewing(self, idle: Idle) -> Self {
+        Self { idle, ..self }
+    }
+
+    /// Returns what golden clicks that go elsewhere are.
+    pub(super) fn golden(&self) -> Golden {
+        self.golden
+    }
+
+    /// Returns what rules that never decide are.
+    pub(super) fn idle(&self) -> Idle {
+        self.idle
     }
 
     /// Writes new objects, or answers what the same request was answered before.
@@ -102,6 +137,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Option<Committed>, CommitError> {
         let commit = Commit {
             actor: self.caller.actor().to_owned(),
+            comment: self.comment.clone(),
             puts,
             request: self.request.clone(),
             allow_missing_references: references == References::MayBeMissing,
@@ -147,6 +183,11 @@ pub(super) fn read_request_id(
     let id = take(Uuid::try_parse(id).map_err(malformed), &Path::root("request_id"), faults)?;
     let fingerprint = Sha256::digest(request.encode_to_vec()).into();
     Some(RequestKey { id, rpc, fingerprint })
+}
+
+/// Reads why something is written.
+pub(super) fn read_comment(text: &str, faults: &mut Faults) -> Option<Comment> {
+    take(Comment::parse(text), &Path::root("comment"), faults)
 }
 
 /// Returns the revision of an answer: 0 if nothing was written.

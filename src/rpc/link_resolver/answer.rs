@@ -36,6 +36,7 @@ pub(super) fn write(
         slug: text(resolution.slug.as_ref().map(|slug| slug.as_str())),
         traffic_class: resolution.traffic.number(),
         counted,
+        variant_id: text(resolution.variant.as_ref().map(|variant| variant.as_str())),
         set_visitor_cookie: counted && mode == VisitorMode::Cookie && question.offers_cookie(),
     })
 }

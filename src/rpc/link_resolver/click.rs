@@ -35,6 +35,7 @@ pub(super) fn of(
         channel: visit.channel,
         reason: resolution.reason(),
         rule: resolution.rule.clone(),
+        variant: resolution.variant.clone(),
         destination,
         partner: resolution.partner.clone(),
         program,

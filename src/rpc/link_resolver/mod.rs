@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     classify::Classifier,
+    counters::Counters,
     domain::{fault::Faults, limits, revision::Revision},
     index::Broken,
     live::{Live, Source},
@@ -27,7 +28,7 @@ use crate::{
         self, ErrorReason, GetIndexStatusRequest, GetIndexStatusResponse, ResolveRequest, ResolveResponse,
         ResolveStreamRequest, link_resolver_server::LinkResolver,
     },
-    recorder::{NotRecorded, Pending, Recorder},
+    recorder::{NotRecorded, Note, Pending, Recorder},
     telemetry::metrics::Metrics,
     visitors::VisitorKeys,
 };
@@ -43,6 +44,7 @@ pub struct Resolver {
     live: Live,
     classifier: Arc<Classifier>,
     recorder: Recorder,
+    counters: Counters,
     visitor_keys: Arc<VisitorKeys>,
     tally: Arc<Tally>,
     /// True when the server is about to stop: streams then finish what is there and end.
@@ -55,41 +57,67 @@ impl Resolver {
         live: Live,
         classifier: Arc<Classifier>,
         recorder: Recorder,
+        counters: Counters,
         visitor_keys: Arc<VisitorKeys>,
         metrics: &Metrics,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { live, classifier, recorder, visitor_keys, tally: Arc::new(Tally::new(metrics)), stop }
+        let tally = Arc::new(Tally::new(metrics));
+        Self { live, classifier, recorder, counters, visitor_keys, tally, stop }
     }
 
-    /// Answers from the index in use, and records the visit if it is a click.
+    /// Answers from the index in use, and keeps the visit if it is a click.
     fn answer(&self, question: &Question<'_>) -> Answered {
+        let Decided { outcome, note } = self.decide(question);
+        match note {
+            Some(note) => Answered::kept(outcome, self.recorder.keep(note)),
+            None => Answered { outcome, pending: None },
+        }
+    }
+
+    /// Decides from the index in use. The answer must not leave before the click is kept, if it is one.
+    fn decide(&self, question: &Question<'_>) -> Decided {
         let loaded = self.live.load();
-        let Some(snapshot) = loaded.as_ref() else { return Answered::at_once(Err(not_loaded())) };
+        let Some(snapshot) = loaded.as_ref() else { return Decided::without_click(Err(not_loaded())) };
         let visit = question.visit(&self.classifier);
-        let mut resolution = match snapshot.resolve(&visit) {
-            Ok(resolution) => resolution,
+        let mut asked = match snapshot.ask(&visit) {
+            Ok(asked) => asked,
             Err(no_shop) => {
                 self.tally.count_nowhere(visit.channel);
-                return Answered::at_once(Err(answer::about(no_shop.into(), question)));
+                return Decided::without_click(Err(answer::about(no_shop.into(), question)));
             }
         };
-        let pending = match (visit.click_id, resolution.kept.take()) {
+        // Most links look at no counter: they stop at a look at a flag.
+        let ticket = asked.counting().and_then(|counting| {
+            let (totals, ticket) = self.counters.count(counting);
+            asked.counted(totals);
+            ticket
+        });
+        let mut resolution = asked.answer();
+        let note = match (visit.click_id, resolution.kept.take()) {
             (Some(id), Some(kept)) => {
                 let sealed = snapshot.visitor_keys();
-                self.recorder.record(|| click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed))
+                let click = || click::of(id, &visit, &resolution, kept, &self.visitor_keys, sealed);
+                self.recorder.note(ticket, click)
             }
             // A look-up.
-            (None, _) | (_, None) => Ok(None),
+            (None, _) | (_, None) => None,
         };
         match &resolution.to {
             Ok(target) => self.tally.count(visit.channel, target.reason, resolution.undecided_rules),
             Err(_) => self.tally.count_nowhere(visit.channel),
         }
-        match pending {
-            Ok(pending) => Answered { outcome: answer::write(resolution, visit.click_id, question), pending },
-            Err(refused) => Answered::at_once(Err(not_recorded(&refused))),
-        }
+        Decided { outcome: answer::write(resolution, visit.click_id, question), note }
+    }
+
+    /// Answers a visit, and records it if it is a click, as if it had come at a time of the past.
+    pub async fn answer_as_of(
+        &self,
+        message: &ResolveRequest,
+        time: Timestamp,
+    ) -> Result<ResolveResponse, Status> {
+        let question = Question::read(message, time).map_err(Failure::from)?;
+        Ok(self.answer(&question).settled().await?)
     }
 
     /// Returns the revision that must be waited for, if any; refuses one that cannot have been handed out.
@@ -176,6 +204,18 @@ impl LinkResolver for Resolver {
     }
 }
 
+/// An answer, and the click that has to be kept before it leaves.
+struct Decided {
+    outcome: Result<ResolveResponse, Failure>,
+    note: Option<Note>,
+}
+
+impl Decided {
+    fn without_click(outcome: Result<ResolveResponse, Failure>) -> Self {
+        Self { outcome, note: None }
+    }
+}
+
 /// An answer, and what it has to wait for before it leaves.
 struct Answered {
     outcome: Result<ResolveResponse, Failure>,
@@ -184,8 +224,12 @@ struct Answered {
 }
 
 impl Answered {
-    fn at_once(outcome: Result<ResolveResponse, Failure>) -> Self {
-        Self { outcome, pending: None }
+    /// Takes the answer to a click that was kept, or was not.
+    fn kept(outcome: Result<ResolveResponse, Failure>, kept: Result<Option<Pending>, NotRecorded>) -> Self {
+        match kept {
+            Ok(pending) => Self { outcome, pending },
+            Err(refused) => Self { outcome: Err(not_recorded(&refused)), pending: None },
+        }
     }
 
     /// Returns the answer when it may leave.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, net::IpAddr};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ use crate::{
         limits,
         name::ShopId,
         revision::Revision,
-        visit::{Channel, Headers, Hints, Site, Visit},
+        visit::{Channel, Headers, Hints, Site, Totals, Visit},
         visitor::KnownVisitor,
     },
     proto::{Purpose, RequestHeaders, ResolveRequest, Visitor, resolve_request},
@@ -45,15 +45,17 @@ impl<'a> Question<'a> {
         let mut faults = Faults::new();
         let purpose = purpose(message, &mut faults);
         let site = site(message, &mut faults);
-        let query = query(&message.query, &mut faults);
-        let address = address(&message.client_address, &mut faults);
+        let query = convert::visit::query(&message.query, &convert::Path::root("query"), &mut faults);
+        let at_address = convert::Path::root("client_address");
+        let address = convert::visit::address(&message.client_address, &at_address, &mut faults);
         let country = country(&message.country, &mut faults);
         let at_channel = convert::Path::root("channel");
         let channel = convert::choice::read_or_default(message.channel, &at_channel, &mut faults);
         if let Some(headers) = &message.headers {
             check_headers(headers, &mut faults);
         }
-        check_attributes(&message.attributes, &mut faults);
+        let at_attributes = convert::Path::root("attributes");
+        convert::visit::check_attributes(&message.attributes, &at_attributes, &mut faults);
         if let Some(visitor) = &message.visitor {
             check_visitor(visitor, &mut faults);
         }
@@ -127,6 +129,7 @@ impl<'a> Question<'a> {
                 from_cookie: visitor.from_cookie,
             }),
             opted_out: headers.is_some_and(opts_out),
+            totals: Totals::default(),
         }
     }
 }
@@ -162,37 +165,6 @@ fn site<'a>(message: &'a ResolveRequest, faults: &mut Faults) -> Option<Site<'a>
         faults.add(path, Problem::required(if path == "shop" { "the shop" } else { "the host" }));
     }
     Some(site)
-}
-
-/// Reads the query: one leading `?` is dropped, and nothing may end the query or the header that it will stand in.
-fn query<'a>(raw: &'a str, faults: &mut Faults) -> &'a str {
-    let query = raw.strip_prefix('?').unwrap_or(raw);
-    if query.len() > limits::QUERY_BYTES {
-        let text =
-            format!("the query has {} bytes, at most {} are allowed", query.len(), limits::QUERY_BYTES);
-        faults.add("query", Problem::new(Reason::TooLong, text));
-    }
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-    if query.bytes().all(plain) {
-        return query;
-    }
-    if let Some(bad) = query.chars().find(|&c| c == '#' || c == ' ' || c.is_control()) {
-        let text = format!("the query holds the character U+{:04X}, percent-encode it", u32::from(bad));
-        faults.add("query", Problem::new(Reason::Malformed, text));
-    }
-    query
-}
-
-fn address(text: &str, faults: &mut Faults) -> Option<IpAddr> {
-    if text.is_empty() {
-        return None;
-    }
-    let address = text.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-    if address.is_none() {
-        let text = format!("`{}` is not an IPv4 or IPv6 address without port", shown(text));
-        faults.add("client_address", Problem::new(Reason::Malformed, text));
-    }
-    address
 }
 
 /// Reads a country that the caller says; letters that stand for none count as not sent.
@@ -253,31 +225,6 @@ fn check_headers(headers: &RequestHeaders, faults: &mut Faults) {
     }
 }
 
-fn check_attributes(attributes: &HashMap<String, String>, faults: &mut Faults) {
-    if attributes.len() > limits::ATTRIBUTES {
-        let most = limits::ATTRIBUTES;
-        let text = format!("there are {} attributes, at most {most} are allowed", attributes.len());
-        faults.add("attributes", Problem::new(Reason::TooLong, text));
-        return;
-    }
-    let is_bad = |name: &str, value: &str| !is_attribute_name(name) || value.len() > limits::VALUE_BYTES;
-    let mut bad: Vec<_> = attributes.iter().filter(|(name, value)| is_bad(name, value)).collect();
-    // A map has no order; the faults have one.
-    bad.sort_unstable();
-    for (name, value) in bad {
-        let path = format!("attributes[\"{}\"]", shown(name));
-        if !is_attribute_name(name) {
-            let text = "the name of an attribute is 1 to 64 letters, digits, `_`, `.` and `-`";
-            faults.add(path.clone(), Problem::new(Reason::Malformed, text));
-        }
-        if value.len() > limits::VALUE_BYTES {
-            let most = limits::VALUE_BYTES;
-            let text = format!("the value has {} bytes, at most {most} are allowed", value.len());
-            faults.add(path, Problem::new(Reason::TooLong, text));
-        }
-    }
-}
-
 fn check_visitor(visitor: &Visitor, faults: &mut Faults) {
     let (is, most) = (visitor.id.len(), limits::VISITOR_ID_BYTES);
     if is > most {
@@ -293,11 +240,6 @@ fn check_visitor(visitor: &Visitor, faults: &mut Faults) {
 /// Returns whether the visitor's browser asks not to be tracked.
 fn opts_out(headers: &RequestHeaders) -> bool {
     [&headers.sec_gpc, &headers.dnt].into_iter().flatten().any(|value| value.trim() == "1")
-}
-
-fn is_attribute_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    (1..=limits::NAME_BYTES).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// Returns the id of a click, made if the caller has none; a look-up has none.

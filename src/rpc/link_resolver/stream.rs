@@ -1,12 +1,17 @@
 //! `ResolveStream`: many visits over one stream, answered where they are read.
 //!
-//! Nothing is spawned: an item is resolved by whoever asks for the next answer, so a caller that does not read its
-//! answers is not read from either. Only an item that has to wait, for a revision or for the disk, is put aside.
+//! Nothing is spawned: items are resolved by whoever asks for the next answer, so a caller that does not read its answers
+//! is not read from either. Those that are there together are resolved together, up to a bound, for their clicks to be
+//! kept with one write. Only an item that has to wait, for a revision or for the disk, is put aside.
 //!
 //! When the server is about to stop, the caller is told once and answered until it ends its side. One that does not know
 //! what it is told goes on sending; after a second its stream ends at the first moment at which nothing is there.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
+    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -20,7 +25,7 @@ use tokio::{
 };
 use tonic::Status;
 
-use super::{Answered, MIN_REVISION_WAIT, Resolver, question::Question};
+use super::{Answered, Decided, MIN_REVISION_WAIT, Resolver, question::Question};
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
@@ -31,12 +36,16 @@ use crate::{
         ErrorReason, ResolveRequest, ResolveResponse, ResolveStreamRequest, ResolveStreamResponse,
         StreamClosing, resolve_stream_response::Outcome,
     },
+    recorder::Note,
     rpc::{
         caller::{Caller, Scope},
         convert::Path,
         status::Failure,
     },
 };
+
+/// Items whose clicks are kept with one write at most: the first waits for the last to be resolved.
+const BURST: usize = 64;
 
 /// How long an item may take: the default and the most.
 const ITEM_TIMEOUT: Duration = Duration::from_secs(limits::ITEM_SECONDS);
@@ -48,6 +57,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub struct Answers<S> {
     items: S,
     desk: Desk,
+    /// What may leave.
+    ready: VecDeque<Result<ResolveStreamResponse, Status>>,
     /// Items that wait for a revision, or for the disk.
     waiting: FuturesUnordered<BoxFuture<'static, ResolveStreamResponse>>,
     stage: Stage,
@@ -109,13 +120,70 @@ impl<S> Answers<S> {
     pub(super) fn new(items: S, resolver: Resolver, caller: Caller) -> Self {
         let stage = Stage::Open(Stop::new(resolver.stop.clone()));
         let desk = Desk { resolver, caller };
-        Self { items, desk, waiting: FuturesUnordered::new(), stage }
+        Self { items, desk, ready: VecDeque::new(), waiting: FuturesUnordered::new(), stage }
     }
 
     /// Takes items no longer than for a while, and returns what tells the caller so.
     fn close(&mut self) -> ResolveStreamResponse {
         self.stage = Stage::Closing(Box::pin(sleep(CLOSING)));
         ResolveStreamResponse { item: 0, outcome: Some(Outcome::Closing(StreamClosing {})) }
+    }
+}
+
+impl<S> Answers<S>
+where
+    S: Stream<Item = Result<ResolveStreamRequest, Status>> + Unpin,
+{
+    /// Takes the items that are there, keeps their clicks together, and lays the answers ready.
+    fn take_burst(&mut self, context: &mut Context<'_>) {
+        let (mut clicks, mut notes) = (Vec::new(), Vec::new());
+        let end = loop {
+            let taken = self.ready.len() + clicks.len();
+            if taken >= BURST || taken + self.waiting.len() >= limits::UNANSWERED_ITEMS {
+                break None;
+            }
+            if let Stage::Open(stop) = &self.stage
+                && stop.has_come()
+            {
+                break Some(Ok(self.close()));
+            }
+            if let Stage::Done = self.stage {
+                break None;
+            }
+            match self.items.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(item))) => match self.desk.take(item) {
+                    Taken::Answered(answer) => self.ready.push_back(Ok(answer)),
+                    Taken::Noted(click, note) => {
+                        clicks.push(click);
+                        notes.push(note);
+                    }
+                    Taken::Waiting(later) => self.waiting.push(later),
+                },
+                Poll::Ready(Some(Err(broken))) => {
+                    self.stage = Stage::Done;
+                    self.waiting.clear();
+                    break Some(Err(broken));
+                }
+                Poll::Ready(None) => self.stage = Stage::Done,
+                // Nothing is there: so this is the moment to stop.
+                Poll::Pending if self.stage.is_over(context) => match self.stage {
+                    Stage::Open(_) => break Some(Ok(self.close())),
+                    Stage::Closing(_) | Stage::Done => self.stage = Stage::Done,
+                },
+                Poll::Pending => break None,
+            }
+        };
+        let kept = self.desk.resolver.recorder.keep_all(notes);
+        for (Click { item, outcome, most }, kept) in clicks.into_iter().zip(kept) {
+            let answered = Answered::kept(outcome, kept);
+            if answered.pending.is_none() {
+                self.ready.push_back(Ok(respond(item, answered.outcome)));
+            } else {
+                let later = async move { respond(item, settled(answered, most).await) };
+                self.waiting.push(Box::pin(later));
+            }
+        }
+        self.ready.extend(end);
     }
 }
 
@@ -127,38 +195,17 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(answer) = this.ready.pop_front() {
+            return Poll::Ready(Some(answer));
+        }
         if !this.waiting.is_empty()
             && let Poll::Ready(Some(answer)) = this.waiting.poll_next_unpin(context)
         {
             return Poll::Ready(Some(Ok(answer)));
         }
-        while this.waiting.len() < limits::UNANSWERED_ITEMS {
-            if let Stage::Open(stop) = &this.stage
-                && stop.has_come()
-            {
-                return Poll::Ready(Some(Ok(this.close())));
-            }
-            if let Stage::Done = this.stage {
-                break;
-            }
-            match this.items.poll_next_unpin(context) {
-                Poll::Ready(Some(Ok(item))) => match this.desk.take(item) {
-                    Taken::Answered(answer) => return Poll::Ready(Some(Ok(answer))),
-                    Taken::Waiting(later) => this.waiting.push(later),
-                },
-                Poll::Ready(Some(Err(broken))) => {
-                    this.stage = Stage::Done;
-                    this.waiting.clear();
-                    return Poll::Ready(Some(Err(broken)));
-                }
-                Poll::Ready(None) => this.stage = Stage::Done,
-                // Nothing is there: so this is the moment to stop.
-                Poll::Pending if this.stage.is_over(context) => match this.stage {
-                    Stage::Open(_) => return Poll::Ready(Some(Ok(this.close()))),
-                    Stage::Closing(_) | Stage::Done => this.stage = Stage::Done,
-                },
-                Poll::Pending => break,
-            }
+        this.take_burst(context);
+        if let Some(answer) = this.ready.pop_front() {
+            return Poll::Ready(Some(answer));
         }
         // What was put aside just now has not been asked yet.
         match this.waiting.poll_next_unpin(context) {
@@ -172,7 +219,17 @@ where
 /// What became of an item at once.
 enum Taken {
     Answered(ResolveStreamResponse),
+    /// It is a click: its answer leaves when it is kept.
+    Noted(Click, Note),
     Waiting(BoxFuture<'static, ResolveStreamResponse>),
+}
+
+/// A click whose answer is there and may not leave yet.
+struct Click {
+    item: u64,
+    outcome: Result<ResolveResponse, Failure>,
+    /// How long the disk may take.
+    most: Duration,
 }
 
 /// Answers items.
@@ -187,9 +244,9 @@ impl Desk {
         let ResolveStreamRequest { item, request, timeout } = message;
         let now = Timestamp::now();
         let outcome = match self.first_look(request.as_ref(), timeout.as_ref(), now) {
-            Ok(First::Answer(Answered { outcome, pending: None }, _)) => outcome,
-            Ok(First::Answer(answered, most)) => {
-                return Taken::Waiting(Box::pin(async move { respond(item, settled(answered, most).await) }));
+            Ok(First::Decided(Decided { outcome, note: None }, _)) => outcome,
+            Ok(First::Decided(Decided { outcome, note: Some(note) }, most)) => {
+                return Taken::Noted(Click { item, outcome, most }, note);
             }
             Ok(First::Wait { revision, most }) => {
                 let resolver = self.resolver.clone();
@@ -226,7 +283,7 @@ impl Desk {
         let (question, most) = faults.finish(question.zip(most))?;
         self.caller.may(Scope::Resolve, question.shop().as_ref())?;
         match self.resolver.missing(question.min_revision) {
-            Ok(None) => Ok(First::Answer(self.resolver.answer(&question), most)),
+            Ok(None) => Ok(First::Decided(self.resolver.decide(&question), most)),
             Ok(Some(revision)) => Ok(First::Wait { revision, most }),
             Err(inside) => {
                 let mut faults = Faults::new();
@@ -238,8 +295,12 @@ impl Desk {
 }
 
 /// What the first look at an item says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one item; a box would be one more allocation for each"
+)]
 enum First {
-    Answer(Answered, Duration),
+    Decided(Decided, Duration),
     Wait { revision: Revision, most: Duration },
 }
 
@@ -295,64 +356,4 @@ fn respond(item: u64, outcome: Result<ResolveResponse, Failure>) -> ResolveStrea
         Err(failure) => Outcome::Failure(failure.into_item()),
     };
     ResolveStreamResponse { item, outcome: Some(outcome) }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        future::poll_fn,
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering},
-        },
-    };
-
-    use futures_util::stream;
-    use tokio::sync::watch;
-
-    use super::*;
-    use crate::{
-        classify::Classifier,
-        index::Writer,
-        live::{Live, Source},
-        proto::{Purpose, resolve_request::Site},
-        recorder::Recorder,
-        telemetry::metrics::Metrics,
-    };
-
-    #[tokio::test]
-    async fn unanswered_items_are_bounded() {
-        let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
-        live.publish(Writer::new().apply([], Revision(1)), Source::Database);
-        let resolver = Resolver::new(
-            live.clone(),
-            Arc::new(Classifier::default()),
-            Recorder::ignoring(),
-            Arc::default(),
-            &Metrics::new().0,
-            stopped,
-        );
-        let request = ResolveRequest {
-            purpose: Purpose::Lookup.into(),
-            site: Some(Site::Shop("acme".to_owned())),
-            min_revision: 2,
-            ..ResolveRequest::default()
-        };
-        let read = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&read);
-        let items = stream::iter(0..2_000).map(move |item| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            Ok(ResolveStreamRequest { item, request: Some(request.clone()), timeout: None })
-        });
-        let mut answers = Answers::new(items, resolver, Caller::Local);
-
-        let first = poll_fn(|context| Poll::Ready(answers.poll_next_unpin(context))).await;
-        assert!(first.is_pending());
-        assert_eq!(read.load(Ordering::Relaxed), limits::UNANSWERED_ITEMS);
-
-        live.publish(Writer::new().apply([], Revision(2)), Source::Database);
-        let mut answered: Vec<_> = answers.map(|answer| answer.unwrap().item).collect().await;
-        answered.sort_unstable();
-        assert_eq!(answered, (0..2_000).collect::<Vec<_>>());
-    }
 }

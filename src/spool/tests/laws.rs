@@ -4,14 +4,14 @@ use std::fs;
 
 use proptest::prelude::*;
 
-use super::{Batch, confirm, content, frames, open, read, segments, write};
+use super::{Batch, SpoolError, confirm, content, frames, open, read, segments, write};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Whatever is done in whatever order: what was written and not removed is read as it was written.
     #[test]
-    fn log_agrees_with_a_list(steps in prop::collection::vec((0..4_u8, 0..3_000_usize), 1..60)) {
+    fn log_agrees_with_a_list(steps in prop::collection::vec((0..5_u8, 0..3_000_usize), 1..60)) {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = open(folder.path());
         let mut list: Vec<Vec<u8>> = Vec::new();
@@ -22,7 +22,19 @@ proptest! {
                     list.push(content.clone());
                     prop_assert_eq!(spool.append(&content).unwrap(), list.len() as u64);
                 }
+                // Several at once, one of which is none: they take as many segments as they need.
                 2 => {
+                    let mut burst: Vec<_> = (1..=size % 9).map(|number| vec![7; size / number + 1]).collect();
+                    let expected: Vec<_> = (list.len() as u64 + 1..).take(burst.len()).collect();
+                    list.extend(burst.clone());
+                    let wrong = burst.len() / 2;
+                    burst.insert(wrong, Vec::new());
+                    let mut fates = spool.append_all(&burst);
+                    let none = fates.remove(wrong);
+                    prop_assert!(matches!(none, Err(SpoolError::TooLong { .. })), "{:?}", none);
+                    prop_assert_eq!(fates.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);
+                }
+                3 => {
                     drop(spool);
                     spool = open(folder.path());
                 }

@@ -372,7 +372,7 @@ impl Auditor<'_> {
 }
 
 /// Says what it means that a day was dropped between the statement that named it and the one that counts it.
-fn gone(error: Error) -> StoreError {
+pub(super) fn gone(error: Error) -> StoreError {
     match error.code() {
         Some(&SqlState::UNDEFINED_TABLE) => StoreError::Conflict(error.into()),
         Some(_) | None => sql_error(error),

@@ -5,13 +5,12 @@ use uuid::Uuid;
 
 use super::{
     conversions::{CREDIT, click_id},
-    row::{maybe, name, one_of, pairs, referrer},
+    row::{self, Columns},
 };
 use crate::{
     domain::{
-        conversion::{Amount, Credit, Credited, OrderId},
+        conversion::{Amount, Credited, OrderId},
         currency::Currency,
-        revision::Revision,
     },
     store::errors::{Cause, StoreError},
 };
@@ -23,16 +22,16 @@ pub(super) fn columns() -> String {
     )
 }
 
-/// Reads a conversion.
-pub(super) fn read(row: &Row) -> Result<Credited, StoreError> {
+/// Reads a conversion, and counts the names that this version does not know.
+pub(super) fn read(row: &Row, unknown: &mut u64) -> Result<Credited, StoreError> {
     let (shop, order): (&str, &str) = (row.get(2), row.get(3));
-    parse(row).map_err(|cause| StoreError::Corrupt {
+    parse(row, unknown).map_err(|cause| StoreError::Corrupt {
         object: format!("conversion `{order}` of shop `{shop}`"),
         cause,
     })
 }
 
-fn parse(row: &Row) -> Result<Credited, Cause> {
+fn parse(row: &Row, unknown: &mut u64) -> Result<Credited, Cause> {
     let text = |column: usize| row.try_get::<_, String>(column);
     let refund = text(4)?;
     Ok(Credited {
@@ -48,24 +47,6 @@ fn parse(row: &Row) -> Result<Credited, Cause> {
         },
         click_id: row.try_get::<_, Option<Uuid>>(9)?.map(click_id).transpose()?,
         click_at: row.try_get(10)?,
-        credit: Credit {
-            slug: name(row, 11)?,
-            revision: Revision(row.try_get(12)?),
-            channel: one_of(row, 13)?,
-            reason: one_of(row, 14)?,
-            rule: name(row, 15)?,
-            destination: text(16)?,
-            partner: name(row, 17)?,
-            program: name(row, 18)?,
-            attribution: one_of(row, 19)?,
-            traffic: one_of(row, 20)?,
-            country: maybe(row, 21)?,
-            device: maybe(row, 22)?,
-            os: maybe(row, 23)?,
-            browser: maybe(row, 24)?,
-            language: row.try_get(25)?,
-            referrer: referrer(row.try_get(26)?),
-            sub_ids: pairs(row.try_get::<_, Option<Vec<String>>>(27)?.unwrap_or_default()),
-        },
+        credit: row::facts(row, Columns { slug: 11, country: 21, sub_ids: 27, variant: 28 }, unknown)?,
     })
 }

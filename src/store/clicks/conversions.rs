@@ -25,7 +25,7 @@ use crate::{
 
 /// What a conversion holds of its click.
 pub(super) const CREDIT: &str = "slug, revision, channel, reason, rule, destination, partner, program, attribution, \
-    traffic, country, device, os, browser, language, referrer, sub_ids";
+    traffic, country, device, os, browser, language, referrer, sub_ids, variant";
 
 /// Values of a statement.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -246,19 +246,20 @@ pub(super) async fn credit(
     let of = |table| CREDIT.split(", ").map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ");
     let insert = format!(
         "INSERT INTO clicks.conversion (shop, order_id, refund_id, batch, sequence, at, amount, currency, properties,
-            click_id, click_at, {CREDIT})"
+            click_id, click_at, visitor, {CREDIT})"
     );
     let orders = format!(
         "{insert} SELECT $1, order_id, '', batch, sequence, item.at, amount, currency, properties, click_id, click_at,
-            {credit}
-         FROM ({source}) AS item CROSS JOIN LATERAL (SELECT {CREDIT} FROM clicks.click
+            click.visitor, {credit}
+         FROM ({source}) AS item CROSS JOIN LATERAL (SELECT visitor, {CREDIT} FROM clicks.click
             WHERE click.id = item.click_id AND click.shop = $1 AND click.at = item.click_at LIMIT 1) AS click
          WHERE refund_id = ''",
         credit = of("click")
     );
     let refunds = format!(
         "{insert} SELECT $1, item.order_id, item.refund_id, item.batch, item.sequence, item.at, item.amount, item.currency,
-            CASE WHEN paid.click_id IS NOT NULL THEN item.properties END, paid.click_id, paid.click_at, {credit}
+            CASE WHEN paid.click_id IS NOT NULL THEN item.properties END, paid.click_id, paid.click_at, paid.visitor,
+            {credit}
          FROM ({source}) AS item JOIN clicks.conversion AS paid
             ON paid.shop = $1 AND paid.order_id = item.order_id AND paid.refund_id = ''
          WHERE item.refund_id <> ''",

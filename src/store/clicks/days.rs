@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row, Transaction};
 
-use super::sql_error;
+use super::{row::COLUMNS, sql_error};
 use crate::store::errors::StoreError;
 
 /// Keeps two processes from making partitions at once: a number that nobody else is likely to use.
@@ -58,10 +58,32 @@ pub(super) async fn detached(client: &Client) -> Result<BTreeSet<Date>, StoreErr
     named(client, names).await
 }
 
+/// Tells which days are put away, or about to be, and not entered as removed yet. Their clicks are no longer among those of
+/// the log, and still count.
+pub(super) async fn put_away(transaction: &Transaction<'_>) -> Result<BTreeSet<Date>, StoreError> {
+    let names = "SELECT relname::text FROM pg_class
+        WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND relname ~ '^click_[0-9]{8}$'
+            AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid AND NOT inhdetachpending)";
+    let rows = transaction.query(names, &[]).await.map_err(sql_error)?;
+    Ok(days_in(&rows))
+}
+
+/// Writes where the clicks of the log are found together with those of days that are put away.
+pub(super) fn with(put_away: &BTreeSet<Date>) -> String {
+    if put_away.is_empty() {
+        return "clicks.click".to_owned();
+    }
+    let more = put_away.iter().map(|day| format!(" UNION ALL SELECT {COLUMNS} FROM {}", table_of(*day)));
+    format!("(SELECT {COLUMNS} FROM clicks.click{}) AS click", more.collect::<String>())
+}
+
 async fn named(client: &Client, names: &str) -> Result<BTreeSet<Date>, StoreError> {
     let rows = client.query(names, &[]).await.map_err(sql_error)?;
-    let day = |name: &str| Date::strptime("click_%Y%m%d", name).ok();
-    Ok(rows.iter().filter_map(|row| day(row.get(0))).collect())
+    Ok(days_in(&rows))
+}
+
+fn days_in(rows: &[Row]) -> BTreeSet<Date> {
+    rows.iter().filter_map(|row| Date::strptime("click_%Y%m%d", row.get::<_, &str>(0)).ok()).collect()
 }
 
 /// Makes the partition of a day, unless it is there.

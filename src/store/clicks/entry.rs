@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use super::{check::EntryKind, read::ClickFilter};
 use crate::{
     domain::{
-        erasure::{ErasureScope, read_day, read_visitor},
+        erasure::{ErasureScope, FORGOTTEN_VISITOR, read_day, read_visitor},
         name::ShopId,
     },
     store::errors::{Cause, StoreError},
@@ -21,8 +21,8 @@ pub(super) const COLUMNS: &str = "position, batch, first_sequence, last_sequence
 pub struct Erasure {
     /// The shop.
     pub shop: ShopId,
-    /// Which of its clicks.
-    pub scope: ErasureScope,
+    /// Which of its clicks; none if they were of a visitor whose key is forgotten meanwhile.
+    pub scope: Option<ErasureScope>,
     /// How many clicks.
     pub clicks: i64,
     /// How many conversions.
@@ -88,10 +88,13 @@ impl Entry {
 fn read_erasure(row: &Row) -> Result<Erasure, Cause> {
     let text = |column: usize| row.try_get::<_, Option<String>>(column);
     let scope = match (text(10)?, text(11)?, text(12)?) {
-        (Some(partner), ..) => ErasureScope::Partner(partner.try_into()?),
-        (None, Some(day), _) => ErasureScope::Day(read_day(&day)?),
-        (None, None, Some(visitor)) => ErasureScope::Visitor(read_visitor(&visitor)?),
-        (None, None, None) => ErasureScope::Everything,
+        (Some(partner), ..) => Some(ErasureScope::Partner(partner.try_into()?)),
+        (None, Some(day), _) => Some(ErasureScope::Day(read_day(&day)?)),
+        (None, None, Some(visitor)) => {
+            let key = read_visitor(&visitor)?;
+            (key != FORGOTTEN_VISITOR).then_some(ErasureScope::Visitor(key))
+        }
+        (None, None, None) => Some(ErasureScope::Everything),
     };
     let shop = text(9)?.ok_or("it names no shop")?.try_into()?;
     Ok(Erasure { shop, scope, clicks: row.try_get(13)?, conversions: row.try_get(14)? })

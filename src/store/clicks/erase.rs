@@ -11,7 +11,7 @@ use super::{
     conversions, days,
     ledger::{self, ErasureEntry},
     roll::Rollups,
-    rollups, sql_error,
+    rollups, shop_retention, sql_error,
 };
 use crate::{
     domain::{erasure::ErasureScope, name::ShopId},
@@ -30,6 +30,8 @@ pub struct Erased {
     pub clicks: i64,
     /// Conversions that were removed.
     pub conversions: i64,
+    /// Clicks and conversions that had been put aside, and of which nothing is left.
+    pub rejected: i64,
     /// Conversions that stay without what told one visitor, or the partner, from another.
     pub nameless: i64,
     /// The last entry of the ledger; 0 if there was nothing to erase.
@@ -41,6 +43,7 @@ impl Erased {
         self.clicks += other.clicks;
         self.conversions += other.conversions;
         self.nameless += other.nameless;
+        self.rejected += other.rejected;
         self.position = self.position.max(other.position);
     }
 }
@@ -59,6 +62,8 @@ enum Step {
     Counted,
     /// The clicks of these days.
     Clicks(VecDeque<Date>),
+    /// What had been put aside.
+    Rejected,
     Conversions,
     /// What is counted of the days of the log.
     Recount,
@@ -80,6 +85,7 @@ impl Store {
     /// Connects for an erasure.
     pub async fn eraser(&self, shop: &ShopId, scope: &ErasureScope) -> Result<Eraser, StoreError> {
         let rollups = self.rollups().await?;
+        shop_retention::hold(&rollups.client, shop).await?;
         Ok(Eraser { rollups, shop: shop.clone(), scope: scope.clone(), step: Step::Counted })
     }
 }
@@ -93,7 +99,9 @@ impl Eraser {
             Step::Counted => {
                 let days = days::open(client).await?;
                 let transaction = client.transaction().await.map_err(sql_error)?;
-                forget_counted(&transaction, shop, scope, &days.iter().copied().collect::<Vec<_>>()).await?;
+                let whole = shop_retention::gone_before(&transaction, shop).await?;
+                let counted_anew: Vec<_> = days.range(whole..).copied().collect();
+                forget_counted(&transaction, shop, scope, &counted_anew).await?;
                 transaction.commit().await.map_err(sql_error)?;
                 let is_meant = |day: &Date| !matches!(scope, ErasureScope::Day(meant) if meant != day);
                 self.step = Step::Clicks(days.into_iter().filter(is_meant).collect());
@@ -101,7 +109,7 @@ impl Eraser {
             }
             Step::Clicks(days) => {
                 let Some(day) = days.front().copied() else {
-                    self.step = Step::Conversions;
+                    self.step = Step::Rejected;
                     return Ok(Some(Erased::default()));
                 };
                 let transaction = client.transaction().await.map_err(sql_error)?;
@@ -111,6 +119,15 @@ impl Eraser {
                     days.pop_front();
                 }
                 erased
+            }
+            Step::Rejected => {
+                let transaction = client.transaction().await.map_err(sql_error)?;
+                let rejected = erase_rejected(&transaction, shop, scope).await?;
+                transaction.commit().await.map_err(sql_error)?;
+                if rejected < CONVERSIONS_AT_ONCE {
+                    self.step = Step::Conversions;
+                }
+                Erased { rejected, ..Erased::default() }
             }
             Step::Conversions => {
                 let transaction = client.transaction().await.map_err(sql_error)?;
@@ -197,7 +214,8 @@ async fn erase_clicks(
     let delete = |chosen: &str| {
         format!(
             "DELETE FROM clicks.click WHERE {of_day} AND ctid = ANY (ARRAY(
-                SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2)) RETURNING id, at"
+                SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2))
+             RETURNING id, at, batch, slug, partner, traffic = 'human' AND reason IN ('rule', 'default')"
         )
     };
     let rows = match scope {
@@ -215,8 +233,12 @@ async fn erase_clicks(
     if rows.is_empty() {
         return Ok(Erased::default());
     }
+    // Before the mark: whoever counts the day anew takes both in this order.
+    uncount(transaction, shop, scope, &rows).await?;
     // A mark that is there is written anew: whoever takes it away meanwhile has not seen what is removed here.
-    let mark = "INSERT INTO clicks.reroll (shop, day) VALUES ($1, $2)
+    // Of a day that the shop does not keep any more, the rest of its clicks cannot be counted.
+    let mark = "INSERT INTO clicks.reroll (shop, day)
+        SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM clicks.shop_expiry WHERE shop = $1 AND gone_before > $2)
         ON CONFLICT (shop, day) DO UPDATE SET day = excluded.day";
     transaction.execute(mark, &[&shop, &day]).await.map_err(sql_error)?;
     let nameless = match scope {
@@ -233,11 +255,78 @@ async fn erase_clicks(
     let clicks = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let entry = ErasureEntry { shop, scope, clicks, conversions: 0, times };
     let position = ledger::enter_erasure(transaction, &entry).await?;
-    Ok(Erased { clicks, conversions: 0, nameless: i64::try_from(nameless).unwrap_or(i64::MAX), position })
+    let nameless = i64::try_from(nameless).unwrap_or(i64::MAX);
+    Ok(Erased { clicks, nameless, position, ..Erased::default() })
+}
+
+/// Empties what had been put aside, and returns how much. Rows stay, so that the ledger still finds as many as it says; of
+/// what could not be read nobody knows whose it is.
+async fn erase_rejected(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+) -> Result<i64, StoreError> {
+    let empty = |chosen: &str| {
+        format!(
+            "UPDATE clicks.rejected SET reason = 'erased', content = '', shop = NULL, click_at = NULL, partner = NULL,
+                visitor = NULL
+             WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM clicks.rejected WHERE shop = $1 {chosen} LIMIT {CONVERSIONS_AT_ONCE}))"
+        )
+    };
+    let emptied = match scope {
+        ErasureScope::Partner(code) => {
+            transaction.execute(&empty("AND partner = $2"), &[&shop, &code.as_str()]).await
+        }
+        ErasureScope::Visitor(key) => {
+            transaction.execute(&empty("AND visitor = $2"), &[&shop, &&key[..]]).await
+        }
+        ErasureScope::Day(day) => {
+            let of_day = "AND (click_at AT TIME ZONE 'UTC')::date = $2";
+            transaction.execute(&empty(of_day), &[&shop, day]).await
+        }
+        ErasureScope::Everything => transaction.execute(&empty(""), &[&shop]).await,
+    };
+    Ok(i64::try_from(emptied.map_err(sql_error)?).unwrap_or(i64::MAX))
+}
+
+/// Takes clicks that are erased out of the counters that rules look at, as far as they are in them: as nobody may know of
+/// them any more, no rule may.
+async fn uncount(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+    erased: &[Row],
+) -> Result<(), StoreError> {
+    let names = match scope {
+        ErasureScope::Day(_) | ErasureScope::Visitor(_) => {
+            &[("counter_link", "slug"), ("counter_partner", "partner")][..]
+        }
+        // The others went at the beginning, with what the log does not have any more.
+        ErasureScope::Partner(_) => &[("counter_link", "slug")],
+        ErasureScope::Everything => &[],
+    };
+    // Whoever counts waits: a click is in the counters or not.
+    transaction.execute("SELECT FROM clicks.roller FOR UPDATE", &[]).await.map_err(sql_error)?;
+    for (table, name) in names {
+        let counted = erased.iter().filter(|row| row.get(5));
+        let named =
+            counted.filter_map(|row| Some((row.get::<_, Option<&str>>(*name)?, row.get::<_, i64>(2))));
+        let (named, batches): (Vec<&str>, Vec<i64>) = named.unzip();
+        let statement = format!(
+            "WITH less AS (
+                SELECT name, count(*) AS clicks FROM unnest($2::text[], $3::bigint[]) AS gone (name, batch)
+                JOIN clicks.ledger USING (batch) WHERE position <= (SELECT position FROM clicks.roller) GROUP BY name)
+             UPDATE clicks.{table} AS kept SET clicks = kept.clicks - less.clicks FROM less
+             WHERE kept.shop = $1 AND kept.{name} = less.name"
+        );
+        transaction.execute(&statement, &[&shop, &named, &batches]).await.map_err(sql_error)?;
+    }
+    Ok(())
 }
 
 /// Takes from conversions what tells one visitor from another.
-const NAMELESS: &str = "UPDATE clicks.conversion SET click_id = NULL,
+const NAMELESS: &str = "UPDATE clicks.conversion SET click_id = NULL, visitor = NULL,
     click_at = date_trunc('day', click_at, 'UTC'), properties = NULL, country = NULL, device = NULL, os = NULL,
     browser = NULL, language = NULL, referrer = NULL, sub_ids = NULL";
 
@@ -270,8 +359,11 @@ async fn erase_conversions(
             );
             (transaction.query(&format!("{NAMELESS} WHERE {}", chosen(&of_day)), &[&shop]).await, false)
         }
-        // Those of the visitor went with its clicks.
-        ErasureScope::Visitor(_) => return Ok(Erased::default()),
+        // Those whose clicks are in the log still went with them.
+        ErasureScope::Visitor(key) => {
+            let statement = format!("{NAMELESS} WHERE {}", chosen("AND visitor = $2"));
+            (transaction.query(&statement, &[&shop, &&key[..]]).await, false)
+        }
         ErasureScope::Everything => {
             let waiting = "DELETE FROM clicks.conversion_waiting WHERE shop = $1";
             transaction.execute(waiting, &[&shop]).await.map_err(sql_error)?;
@@ -291,5 +383,5 @@ async fn erase_conversions(
     let (conversions, nameless) = if is_removal { (count, 0) } else { (0, count) };
     let entry = ErasureEntry { shop, scope, clicks: 0, conversions, times: None };
     let position = ledger::enter_erasure(transaction, &entry).await?;
-    Ok(Erased { clicks: 0, conversions, nameless, position })
+    Ok(Erased { conversions, nameless, position, ..Erased::default() })
 }

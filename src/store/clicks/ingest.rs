@@ -124,9 +124,7 @@ impl Ingestor {
 
     /// Returns the last number of a local log that is in; `None` if nothing of it ever was.
     pub async fn progress(&self, source: Uuid) -> Result<Option<u64>, StoreError> {
-        let statement = "SELECT sequence FROM clicks.progress WHERE source = $1";
-        let row = self.client.query_opt(statement, &[&source]).await.map_err(sql_error)?;
-        Ok(row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+        ledger::progress(&self.client, source).await
     }
 
     /// Returns the last click that a local log brought here, with its number there; `None` if its last entry added none,
@@ -159,18 +157,27 @@ impl Ingestor {
         self.open(delivery, days).await?;
         let mut sum = Ingested::default();
         let (mut part, mut most) = (0..delivery.frames.len(), delivery.frames.len());
-        let mut refused = None;
+        let (mut refused, mut looked_again) = (None, false);
         loop {
             let piece = Piece { delivery, part: part.clone(), refused: refused.take() };
             let outcome = timeout(BATCH_TIMEOUT, piece.write(&mut self.client, &self.open_days)).await;
             match outcome.map_err(|late| StoreError::Unavailable(late.into()))? {
-                Ok(ingested) => sum.add(&ingested),
+                Ok(ingested) => {
+                    looked_again = false;
+                    sum.add(&ingested);
+                }
                 Err(Trouble::Not(not)) => return Err(not),
-                Err(Trouble::Row(problem)) if part.len() <= 1 => {
+                Err(Trouble::Closed(_)) if !looked_again => {
+                    looked_again = true;
+                    self.open_days.clear();
+                    self.open(delivery, days).await?;
+                    continue;
+                }
+                Err(Trouble::Row(problem) | Trouble::Closed(problem)) if part.len() <= 1 => {
                     refused = Some(problem);
                     continue;
                 }
-                Err(Trouble::Row(_)) => {
+                Err(Trouble::Row(_) | Trouble::Closed(_)) => {
                     most = part.len() / 2;
                     part.end = part.start + most;
                     continue;
@@ -219,6 +226,8 @@ impl Ingested {
 enum Trouble {
     /// One of its rows cannot be written at all.
     Row(String),
+    /// A day that was open is not any more: another server removed it.
+    Closed(String),
     Not(NotIngested),
 }
 
@@ -314,7 +323,12 @@ impl Piece<'_> {
             Ingested { position: 0, applied, duplicates: delivered - applied, rejected, times };
         let last = first + number(self.part.len() as u64) - 1;
         let origin = Origin { source: self.delivery.source, first, last, lost: first - 1 - after };
-        ingested.position = ledger::enter(&transaction, batch, &origin, &ingested).await?;
+        let Some(position) = ledger::enter(&transaction, batch, &origin, &ingested).await? else {
+            // Of a log that was not known there was no row yet that would have kept the other one waiting.
+            self.check(&transaction, after).await?;
+            return Err(StoreError::Conflict("a local log was brought further by two at once".into()).into());
+        };
+        ingested.position = position;
         transaction.commit().await.map_err(sql_error)?;
         Ok(ingested)
     }
@@ -342,13 +356,30 @@ impl Piece<'_> {
             return Ok(());
         }
         // One statement: one for each would not be done in time where the database is far away.
-        let statement = "INSERT INTO clicks.rejected (batch, source, sequence, reason, content)
-            SELECT $1, $2, one.* FROM unnest($3::bigint[], $4::text[], $5::bytea[]) AS one";
+        let statement = "INSERT INTO clicks.rejected (batch, source, sequence, reason, content, shop, click_at, partner,
+                visitor)
+            SELECT $1, $2, one.* FROM unnest($3::bigint[], $4::text[], $5::bytea[], $6::text[], $7::timestamptz[],
+                $8::text[], $9::bytea[]) AS one";
         let sequences: Vec<_> = bad.iter().map(|(sequence, _, _)| *sequence).collect();
         let reasons: Vec<_> = bad.iter().map(|(_, _, reason)| reason.as_str()).collect();
         let contents: Vec<_> = bad.iter().map(|(_, frame, _)| &frame.content[..]).collect();
-        let values: [&(dyn ToSql + Sync); 5] =
-            [&batch, &self.delivery.source, &sequences, &reasons, &contents];
+        let clicks = bad.iter().map(|(_, frame, _)| frame.click.as_ref().ok());
+        let shops: Vec<_> = clicks.clone().map(|click| click.map(|click| click.shop.as_str())).collect();
+        let times: Vec<_> = clicks.clone().map(|click| click.map(|click| click.id.time())).collect();
+        let partner = |click: &'_ Click| click.partner.as_ref().map(|code| code.to_string());
+        let partners: Vec<_> = clicks.clone().map(|click| click.and_then(partner)).collect();
+        let visitors: Vec<_> = clicks.map(|click| Some(&click?.visitor.as_ref()?[..])).collect();
+        let values: [&(dyn ToSql + Sync); 9] = [
+            &batch,
+            &self.delivery.source,
+            &sequences,
+            &reasons,
+            &contents,
+            &shops,
+            &times,
+            &partners,
+            &visitors,
+        ];
         transaction.execute(statement, &values).await.map_err(sql_error)?;
         Ok(())
     }
@@ -387,6 +418,11 @@ impl From<StoreError> for Unwritten {
         };
         match state(&error) {
             Some(SqlState::UNIQUE_VIOLATION) => Self::Twice,
+            // The log has no other checks than those of its days.
+            Some(SqlState::CHECK_VIOLATION) => {
+                let StoreError::Other(cause) = error else { return Self::Because(error.into()) };
+                Self::Because(Trouble::Closed(describe(cause.as_ref())))
+            }
             // Classes 22 and 23: what is written is wrong, not the one who writes it.
             Some(state) if state.code().starts_with("22") || state.code().starts_with("23") => {
                 let StoreError::Other(cause) = error else { return Self::Because(error.into()) };

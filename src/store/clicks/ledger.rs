@@ -16,6 +16,13 @@ pub(super) async fn next_batch(transaction: &Transaction<'_>) -> Result<i64, Sto
     Ok(drawn.map_err(sql_error)?.get(0))
 }
 
+/// Returns the last number of a local log that is in; `None` if nothing of it ever was.
+pub(super) async fn progress(client: &Client, source: Uuid) -> Result<Option<u64>, StoreError> {
+    let statement = "SELECT sequence FROM clicks.progress WHERE source = $1";
+    let row = client.query_opt(statement, &[&source]).await.map_err(sql_error)?;
+    Ok(row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+}
+
 /// Where clicks came from.
 pub(super) struct Origin {
     pub(super) source: Uuid,
@@ -25,29 +32,32 @@ pub(super) struct Origin {
 }
 
 /// Takes the next position and writes what was added at it, and how far the local log is in. The last statement of its
-/// transaction: everyone else who changes the log waits from here to the commit.
+/// transaction: everyone else who changes the log waits from here to the commit. `None` = meanwhile someone else brought
+/// the local log further, and nothing is to be committed.
 pub(super) async fn enter(
     transaction: &Transaction<'_>,
     batch: i64,
     origin: &Origin,
     ingested: &Ingested,
-) -> Result<i64, StoreError> {
+) -> Result<Option<i64>, StoreError> {
     let statement = "
         WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position),
         progress AS (
-            INSERT INTO clicks.progress (source, sequence, position) SELECT $2, $4, position FROM head
+            INSERT INTO clicks.progress AS known (source, sequence, position) SELECT $2, $4, position FROM head
             ON CONFLICT (source) DO UPDATE
                 SET sequence = excluded.sequence, position = excluded.position, at = clock_timestamp()
+                WHERE known.sequence = $3::bigint - 1 - $9::bigint
+            RETURNING position
         )
         INSERT INTO clicks.ledger (position, batch, kind, source, first_sequence, last_sequence, delivered, applied,
             duplicates, rejected, lost, min_at, max_at)
-        SELECT position, $1, 'clicks', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM head
+        SELECT position, $1, 'clicks', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM progress
         RETURNING position";
     let Ingested { applied, duplicates, rejected, times, position: _ } = *ingested;
     let delivered = applied + duplicates + rejected;
     let (earliest, latest) = (times.map(|(earliest, _)| earliest), times.map(|(_, latest)| latest));
     let row = transaction
-        .query_one(
+        .query_opt(
             statement,
             &[
                 &batch,
@@ -64,21 +74,27 @@ pub(super) async fn enter(
             ],
         )
         .await;
-    Ok(row.map_err(sql_error)?.get(0))
+    Ok(row.map_err(sql_error)?.map(|row| row.get(0)))
 }
 
-/// Takes the next position and writes at it that a day was removed because it was too old. The last statement of its
-/// transaction, as that of [`enter`].
+/// Takes the next position and writes at it that a day was removed because it was too old, or what one shop had of it, with
+/// the times of the earliest and the latest click. The last statement of its transaction, as that of [`enter`].
 pub(super) async fn enter_expiry(
     transaction: &Transaction<'_>,
     day: Date,
+    shop: Option<(&str, Option<(Timestamp, Timestamp)>)>,
     removed: i64,
 ) -> Result<(), StoreError> {
     let statement = "
         WITH head AS (UPDATE clicks.head SET position = position + 1 RETURNING position)
-        INSERT INTO clicks.ledger (position, batch, kind, removed, scope)
-        SELECT position, nextval('clicks.batch'), 'expiry', $1, jsonb_build_object('day', $2::text) FROM head";
-    transaction.execute(statement, &[&removed, &day.to_string()]).await.map_err(sql_error)?;
+        INSERT INTO clicks.ledger (position, batch, kind, removed, scope, min_at, max_at)
+        SELECT position, nextval('clicks.batch'), 'expiry', $1,
+            jsonb_strip_nulls(jsonb_build_object('day', $2::text, 'shop', $3::text)), $4, $5 FROM head";
+    let times = shop.and_then(|(_, times)| times);
+    let (earliest, latest) = (times.map(|(earliest, _)| earliest), times.map(|(_, latest)| latest));
+    let values: [&(dyn ToSql + Sync); 5] =
+        [&removed, &day.to_string(), &shop.map(|(shop, _)| shop), &earliest, &latest];
+    transaction.execute(statement, &values).await.map_err(sql_error)?;
     Ok(())
 }
 

@@ -5,10 +5,12 @@
 mod check;
 mod conversion_row;
 mod conversions;
+mod counters;
 mod days;
 mod entry;
 mod erase;
 mod ingest;
+mod inspect;
 mod ledger;
 mod read;
 mod readers;
@@ -16,19 +18,23 @@ mod retention;
 mod roll;
 mod rollups;
 mod row;
+mod shop_retention;
 mod waiting;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
 pub use conversions::Recording;
+pub use counters::{CounterReader, CountersOf, CountersRead};
 pub use days::Days;
 pub use entry::Erasure;
 pub use erase::{Erased, Eraser};
 pub use ingest::{Delivery, Frame, Ingested, Ingestor, NotIngested};
+pub use inspect::Standing;
 pub use read::{ClickFilter, Head, Item, Page, Place};
 pub(super) use readers::Readers;
 pub use retention::DaysKept;
 pub use roll::{Behind, Rolled, Rollups};
 pub(super) use rollups::column;
+pub use shop_retention::ShopExpiry;
 
 use tokio_postgres::{Error, error::SqlState};
 

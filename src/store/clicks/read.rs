@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
-        click::Click,
+        click::LoggedClick,
         client::TrafficClass,
         conversion::Credited,
         name::{PartnerCode, ShopId, Slug},
@@ -94,7 +94,7 @@ pub struct ClickFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// A click.
-    Click(Click),
+    Click(LoggedClick),
     /// A conversion.
     Conversion(Credited),
     /// Clicks were removed.
@@ -110,6 +110,8 @@ pub struct Page {
     pub items: Vec<(Place, Item)>,
     /// The place behind everything that was looked at.
     pub reached: Place,
+    /// How many names of closed lists were not known: a newer version wrote them.
+    pub unknown_names: u64,
 }
 
 impl Store {
@@ -157,13 +159,14 @@ async fn read_page(
     let entries = rows.iter().filter_map(|row| Entry::read(row).transpose());
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
     let Some(portion) = Portion::cut(&entries, place, filter) else {
-        return Ok(Page { head, items: Vec::new(), reached: place });
+        return Ok(Page { head, items: Vec::new(), reached: place, unknown_names: 0 });
     };
-    let mut items = portion.clicks(client, filter).await?;
-    items.extend(portion.conversions(client, filter).await?);
+    let mut unknown_names = 0;
+    let mut items = portion.clicks(client, filter, &mut unknown_names).await?;
+    items.extend(portion.conversions(client, filter, &mut unknown_names).await?);
     items.extend(portion.erasures);
     items.sort_by_key(|(place, _)| *place);
-    Ok(Page { head, items, reached: portion.reached })
+    Ok(Page { head, items, reached: portion.reached, unknown_names })
 }
 
 /// The entries of a page: several whole ones, or a part of one.
@@ -225,6 +228,7 @@ impl<'a> Portion<'a> {
         &self,
         client: &Client,
         filter: &ClickFilter,
+        unknown: &mut u64,
     ) -> Result<Vec<(Place, Item)>, StoreError> {
         let (wanted, positions) = self.of(EntryKind::Conversions);
         if wanted.is_empty() {
@@ -258,12 +262,18 @@ impl<'a> Portion<'a> {
             (&filter.end, Type::TIMESTAMPTZ),
         ];
         let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
-        let read = |row| Ok((place_of(&positions, row, 0), Item::Conversion(conversion_row::read(row)?)));
+        let read =
+            |row| Ok((place_of(&positions, row, 0), Item::Conversion(conversion_row::read(row, unknown)?)));
         rows.iter().map(read).collect()
     }
 
     /// Reads the clicks.
-    async fn clicks(&self, client: &Client, filter: &ClickFilter) -> Result<Vec<(Place, Item)>, StoreError> {
+    async fn clicks(
+        &self,
+        client: &Client,
+        filter: &ClickFilter,
+        unknown: &mut u64,
+    ) -> Result<Vec<(Place, Item)>, StoreError> {
         let (wanted, positions) = self.of(EntryKind::Clicks);
         let times = wanted.iter().filter_map(|entry| entry.times);
         let (Some(earliest), Some(latest)) =
@@ -310,7 +320,7 @@ impl<'a> Portion<'a> {
             (&filter.end, Type::TIMESTAMPTZ),
         ];
         let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
-        let read = |row| Ok((place_of(&positions, row, 1), Item::Click(row::read(row)?)));
+        let read = |row| Ok((place_of(&positions, row, 1), Item::Click(row::read(row, unknown)?)));
         rows.iter().map(read).collect()
     }
 }

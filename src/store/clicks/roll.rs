@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{Client, NoTls, Row, Transaction};
 use uuid::Uuid;
 
-use super::{days, rollups, sql_error, waiting};
+use super::{days, rollups, shop_retention, sql_error, waiting};
 use crate::{
     domain::name::ShopId,
     store::{Store, errors::StoreError},
@@ -82,10 +82,13 @@ impl Rollups {
     /// Counts a UTC day of a shop anew from its clicks, as far as the ledger is counted. Says no, and changes nothing, if
     /// clicks of the day may be gone because the log does not have the day any more. Counters of rules stay.
     pub async fn reroll_day(&mut self, shop: &ShopId, day: Date) -> Result<bool, StoreError> {
-        if !days::open(&self.client).await?.contains(&day) {
+        let transaction = self.client.transaction().await.map_err(sql_error)?;
+        let table = "SELECT to_regclass($1) IS NOT NULL";
+        let table = transaction.query_one(table, &[&days::table_of(day)]).await.map_err(sql_error)?;
+        let is_gone = day < shop_retention::gone_before(&transaction, shop.as_str()).await?;
+        if is_gone || !table.get::<_, bool>(0) {
             return Ok(false);
         }
-        let transaction = self.client.transaction().await.map_err(sql_error)?;
         let position = "SELECT position FROM clicks.roller FOR UPDATE";
         let position: i64 = transaction.query_one(position, &[]).await.map_err(sql_error)?.get(0);
         // First of all: what is erased from here on marks the day again.

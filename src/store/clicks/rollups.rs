@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use tokio_postgres::{Transaction, types::ToSql};
 
-use super::sql_error;
+use super::{check::gone, days, sql_error};
 use crate::{domain::stats::Dimension, store::errors::StoreError};
 
 /// The clicks of a transaction that are to be counted, with what they are counted by.
@@ -12,7 +12,7 @@ pub(super) const FRESH: &str = r#"
         partner text COLLATE "C", traffic text COLLATE "C", reason text COLLATE "C", program text COLLATE "C",
         rule text COLLATE "C", country text COLLATE "C", device text COLLATE "C", os text COLLATE "C",
         browser text COLLATE "C", language text COLLATE "C", referrer text COLLATE "C", channel text COLLATE "C",
-        visitor bytea) ON COMMIT DELETE ROWS"#;
+        variant text COLLATE "C", visitor bytea) ON COMMIT DELETE ROWS"#;
 
 /// The UTC day of a click.
 const DAY: &str = "(click.at AT TIME ZONE 'UTC')::date";
@@ -35,11 +35,12 @@ pub(in crate::store) const fn column(dimension: Dimension) -> &'static str {
         Dimension::Channel => "click.channel",
         Dimension::Class => "click.traffic",
         Dimension::Reason => "click.reason",
+        Dimension::Variant => "coalesce(click.slug || '/' || click.rule || '/' || click.variant, '')",
     }
 }
 
 /// Dimensions that are counted one at a time.
-const SINGLE: [Dimension; 9] = [
+const SINGLE: [Dimension; 10] = [
     Dimension::Program,
     Dimension::Rule,
     Dimension::Country,
@@ -49,6 +50,7 @@ const SINGLE: [Dimension; 9] = [
     Dimension::Language,
     Dimension::Referrer,
     Dimension::Channel,
+    Dimension::Variant,
 ];
 
 /// Tables of clicks with their keys, which are columns of `fresh` too.
@@ -74,23 +76,30 @@ pub(super) const BY_DAY: [&str; 6] = [
 const SCOPES: [(&str, &str); 4] =
     [("shop", ""), ("link", ", slug"), ("partner", ", partner"), ("link_partner", ", partner, slug")];
 
-/// Puts the clicks that fulfil a condition into `fresh`.
+/// Puts the clicks that fulfil a condition into `fresh`, those of days too that are put away and not removed yet.
 pub(super) async fn load(
     transaction: &Transaction<'_>,
     condition: &str,
     values: &[&(dyn ToSql + Sync)],
 ) -> Result<u64, StoreError> {
     let single = SINGLE.map(column).join(", ");
+    let put_away = days::put_away(transaction).await?;
     let statement = format!(
         "INSERT INTO fresh (shop, day, at, slug, partner, traffic, reason, {names}, visitor)
          SELECT click.shop, {DAY}, to_timestamp(floor(extract(epoch FROM click.at) / 900) * 900), {slug}, {partner}, click.traffic,
              click.reason, {single}, click.visitor
-         FROM clicks.click WHERE {condition}",
+         FROM {log} WHERE {condition}",
+        log = days::with(&put_away),
         names = SINGLE.map(Dimension::as_str).join(", "),
         slug = column(Dimension::Link),
         partner = column(Dimension::Partner),
     );
-    transaction.execute(&statement, values).await.map_err(sql_error)
+    let loaded = transaction.execute(&statement, values).await.map_err(gone)?;
+    // What was read keeps others from putting more away, or from bringing it back, until the transaction ends.
+    if days::put_away(transaction).await? == put_away {
+        return Ok(loaded);
+    }
+    Err(StoreError::Conflict("a day of clicks was put away while it was counted".into()))
 }
 
 /// Adds what is in `fresh` to all that is counted by time.

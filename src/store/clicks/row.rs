@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::sql_error;
 use crate::{
     domain::{
-        click::{Click, Counters, VisitorKey},
+        click::{Click, ClickFacts, Counters, LoggedClick, VisitorKey},
         click_id::ClickId,
         fact::Fact,
         revision::Revision,
@@ -23,9 +23,9 @@ use crate::{
 /// The columns of a click, in the order in which they are written.
 pub(super) const COLUMNS: &str = "at, batch, sequence, id, shop, slug, revision, channel, reason, rule, destination, \
     partner, program, attribution, traffic, traffic_why, country, device, os, browser, language, referrer, visitor, \
-    sub_ids, visitor_total, link_total, partner_total";
+    sub_ids, visitor_total, link_total, partner_total, variant";
 
-const TYPES: [Type; 27] = [
+const TYPES: [Type; 28] = [
     Type::TIMESTAMPTZ,
     Type::INT8,
     Type::INT8,
@@ -53,6 +53,7 @@ const TYPES: [Type; 27] = [
     Type::INT8,
     Type::INT8,
     Type::INT8,
+    Type::TEXT,
 ];
 
 /// Copies clicks with their numbers into a table.
@@ -87,7 +88,7 @@ async fn write(
         .then(|| click.sub_ids.iter().flat_map(|(name, value)| [name.as_str(), value]).collect::<Vec<_>>());
     // A count beyond what a bigint holds is none that anybody reached.
     let count = |total: Option<u64>| total.map(|total| i64::try_from(total).unwrap_or(i64::MAX));
-    let columns: [&(dyn ToSql + Sync); 27] = [
+    let columns: [&(dyn ToSql + Sync); 28] = [
         &click.id.time(),
         &batch,
         &sequence,
@@ -115,68 +116,85 @@ async fn write(
         &count(click.counters.visitor),
         &count(click.counters.link),
         &count(click.counters.partner),
+        &click.variant.as_ref().map(|variant| variant.as_str()),
     ];
     writer.write(&columns).await.map_err(sql_error)
 }
 
-/// Reads a click whose columns are [`COLUMNS`].
-pub(super) fn read(row: &Row) -> Result<Click, StoreError> {
+/// Reads a click whose columns are [`COLUMNS`], and counts the names that this version does not know.
+pub(super) fn read(row: &Row, unknown: &mut u64) -> Result<LoggedClick, StoreError> {
     let id: Uuid = row.get(3);
-    parse(row, id).map_err(|cause| StoreError::Corrupt { object: format!("click `{id}`"), cause })
+    parse(row, id, unknown).map_err(|cause| StoreError::Corrupt { object: format!("click `{id}`"), cause })
 }
 
-fn parse(row: &Row, id: Uuid) -> Result<Click, Cause> {
-    let text = |column: usize| row.try_get::<_, String>(column);
+fn parse(row: &Row, id: Uuid, unknown: &mut u64) -> Result<LoggedClick, Cause> {
     let total = |column: usize| -> Result<Option<u64>, Cause> {
         Ok(row.try_get::<_, Option<i64>>(column)?.map(u64::try_from).transpose()?)
     };
-    Ok(Click {
+    Ok(LoggedClick {
         id: ClickId::from_uuid(id).ok_or("it is no UUID of version 7")?,
-        shop: text(4)?.try_into()?,
-        slug: name(row, 5)?,
-        revision: Revision(row.try_get(6)?),
-        channel: one_of(row, 7)?,
-        reason: one_of(row, 8)?,
-        rule: name(row, 9)?,
-        destination: text(10)?,
-        partner: name(row, 11)?,
-        program: name(row, 12)?,
-        attribution: one_of(row, 13)?,
-        traffic: one_of(row, 14)?,
-        traffic_why: text(15)?,
-        country: maybe(row, 16)?,
-        device: maybe(row, 17)?,
-        os: maybe(row, 18)?,
-        browser: maybe(row, 19)?,
-        language: row.try_get(20)?,
-        referrer: referrer(row.try_get(21)?),
+        shop: row.try_get::<_, String>(4)?.try_into()?,
+        facts: facts(row, Columns { slug: 5, country: 16, sub_ids: 23, variant: 27 }, unknown)?,
+        traffic_why: row.try_get(15)?,
         visitor: row.try_get::<_, Option<&[u8]>>(22)?.map(VisitorKey::try_from).transpose()?,
-        sub_ids: pairs(row.try_get::<_, Option<Vec<String>>>(23)?.unwrap_or_default()),
         counters: Counters { visitor: total(24)?, link: total(25)?, partner: total(26)? },
     })
 }
 
+/// Where what the log and conversions hold of a click stands in a row.
+pub(super) struct Columns {
+    /// The slug; what follows up to the class of traffic stands behind it.
+    pub(super) slug: usize,
+    /// The country; what follows up to the referrer stands behind it.
+    pub(super) country: usize,
+    /// The query parameters.
+    pub(super) sub_ids: usize,
+    /// The variant.
+    pub(super) variant: usize,
+}
+
+/// Reads what the log and conversions hold of a click, and counts the names that this version does not know.
+pub(super) fn facts(row: &Row, columns: Columns, unknown: &mut u64) -> Result<ClickFacts, Cause> {
+    let Columns { slug, country, sub_ids, variant } = columns;
+    Ok(ClickFacts {
+        slug: name(row, slug)?,
+        revision: Revision(row.try_get(slug + 1)?),
+        channel: known(row, slug + 2, unknown)?,
+        reason: known(row, slug + 3, unknown)?,
+        rule: name(row, slug + 4)?,
+        variant: name(row, variant)?,
+        destination: row.try_get(slug + 5)?,
+        partner: name(row, slug + 6)?,
+        program: name(row, slug + 7)?,
+        attribution: known(row, slug + 8, unknown)?,
+        traffic: known(row, slug + 9, unknown)?,
+        country: known(row, country, unknown)?,
+        device: known(row, country + 1, unknown)?,
+        os: known(row, country + 2, unknown)?,
+        browser: known(row, country + 3, unknown)?,
+        language: row.try_get(country + 4)?,
+        referrer: referrer(row.try_get(country + 5)?),
+        sub_ids: pairs(row.try_get::<_, Option<Vec<String>>>(sub_ids)?.unwrap_or_default()),
+    })
+}
+
 /// Reads a name that may be missing.
-pub(super) fn name<T: TryFrom<String, Error: Into<Cause>>>(
-    row: &Row,
-    column: usize,
-) -> Result<Option<T>, Cause> {
+fn name<T: TryFrom<String, Error: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
     let text: Option<String> = row.try_get(column)?;
     text.map(T::try_from).transpose().map_err(Into::into)
 }
 
-/// Reads a member of a closed list.
-pub(super) fn one_of<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<T, Cause> {
-    row.try_get::<_, &str>(column)?.parse().map_err(Into::into)
-}
-
-/// Reads a member of a closed list that may be missing.
-pub(super) fn maybe<T: FromStr<Err: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
-    row.try_get::<_, Option<&str>>(column)?.map(str::parse).transpose().map_err(Into::into)
+/// Reads a member of a closed list that may be missing. One that a newer version wrote must not keep those behind it
+/// from being read.
+fn known<T: FromStr>(row: &Row, column: usize, unknown: &mut u64) -> Result<Option<T>, Cause> {
+    let Some(text) = row.try_get::<_, Option<&str>>(column)? else { return Ok(None) };
+    let member = text.parse().ok();
+    *unknown += u64::from(member.is_none());
+    Ok(member)
 }
 
 /// Reads the host of the referring page.
-pub(super) fn referrer(host: Option<String>) -> Fact<String> {
+fn referrer(host: Option<String>) -> Fact<String> {
     match host {
         None => Fact::Unknown,
         Some(host) if host.is_empty() => Fact::Absent,
@@ -185,7 +203,7 @@ pub(super) fn referrer(host: Option<String>) -> Fact<String> {
 }
 
 /// Makes pairs of names and values that stand in turn.
-pub(super) fn pairs(texts: Vec<String>) -> Vec<(String, String)> {
+fn pairs(texts: Vec<String>) -> Vec<(String, String)> {
     let mut texts = texts.into_iter();
     std::iter::from_fn(|| texts.next().zip(texts.next())).collect()
 }

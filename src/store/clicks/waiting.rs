@@ -83,9 +83,9 @@ async fn give_up(client: &mut Client, shop: &str) -> Result<u64, StoreError> {
                 WHERE shop = $1 AND refund_id = '' AND {too_long} ORDER BY order_id LIMIT {SETTLED})
             RETURNING *
          )
-         INSERT INTO clicks.rejected (batch, source, sequence, reason, content)
+         INSERT INTO clicks.rejected (batch, source, sequence, reason, content, shop, click_at)
          SELECT $2, NULL, row_number() OVER (ORDER BY order_id, refund_id), 'its click did not come',
-            convert_to(to_jsonb(gone)::text, 'UTF8')
+            convert_to(to_jsonb(gone)::text, 'UTF8'), shop, click_at
          FROM gone",
         too_long = too_long()
     );

@@ -122,6 +122,7 @@ pub(super) struct Links {
     pub(super) shared_partners: Vec<i32>,
     pub(super) shared_programs: Vec<i32>,
     pub(super) routing: Vec<Json>,
+    pub(super) golden_clicks: Vec<Json>,
     pub(super) shares: Names,
     pub(super) references: Names,
 }
@@ -287,6 +288,7 @@ impl Batch {
             to.references.add(at, link, kind, &name);
         }
         to.routing.push(Json::of(&link.routing)?);
+        to.golden_clicks.push(Json::of(&link.golden_clicks)?);
         let object =
             if state == link.state { Json::of(link)? } else { Json::of(&Link { state, ..link.clone() })? };
         self.log.add(Kind::Link, &link.shop, link.slug.as_str(), object, deleted);
@@ -322,6 +324,8 @@ fn names_in_routing(link: &Link) -> BTreeSet<(&'static str, String)> {
             | Predicate::InEu {}
             | Predicate::NewVisitor {}
             | Predicate::VisitorTotalVisits(_)
+            | Predicate::LinkTotalVisits(_)
+            | Predicate::PartnerTotalVisits(_)
             | Predicate::ReferrerHost { .. }
             | Predicate::Query { .. }
             | Predicate::ClientAddress(_)

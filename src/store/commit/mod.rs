@@ -24,7 +24,7 @@ use crate::domain::{
     link::Link,
     name::{PartnerCode, ProgramId, ShopId, Slug},
     partner::{Partner, Program},
-    revision::Revision,
+    revision::{Comment, Revision},
     shop::Shop,
 };
 
@@ -33,6 +33,8 @@ use crate::domain::{
 pub struct Commit {
     /// Who asked for it; stands in the history.
     pub actor: String,
+    /// Why; stands in the history.
+    pub comment: Comment,
     /// The objects; each at most once. A new shop comes with its default partner link.
     pub puts: Vec<Put>,
     /// What makes the call safe to repeat.
@@ -177,7 +179,7 @@ async fn write_all(
         check::held_host(connection, &batch.shops.link_hosts),
         check::looping_destination(connection, batch),
         check::looping_host(connection, &batch.shops.link_hosts),
-        write::history(connection, stamp, &commit.actor, &batch.log),
+        write::history(connection, stamp, commit, &batch.log),
         write::changes(connection, stamp, &batch.log),
         write::request(connection, stamp, request),
     );

@@ -12,7 +12,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    RequestKey,
+    Commit, RequestKey,
     batch::{Codes, Hosts, Keys, Links, Log, Names, Partners, Programs, Shops},
 };
 
@@ -251,23 +251,24 @@ pub(super) async fn links(
         "WITH put AS (
             SELECT * FROM unnest($3::int[], $4::text[], $5::text[], $6::bigint[], $7::bool[], $8::bool[], $9::text[],
                     $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bool[], $16::int[],
-                    $17::int[], $18::jsonb[])
+                    $17::int[], $18::jsonb[], $19::jsonb[])
                 AS put (put, shop, slug, read, deleted, is_default, display_name, description, name_key, search_text,
-                    tags, state, shared_with_everyone, shared_partners, shared_programs, routing)
+                    tags, state, shared_with_everyone, shared_partners, shared_programs, routing, golden_clicks)
         ), made AS (
             INSERT INTO link (shop, slug, is_default, display_name, description, name_key, search_text, tags, state,
-                shared_with_everyone, shared_partners, shared_programs, routing, revision, created_at, updated_at,
-                deleted_at)
+                shared_with_everyone, shared_partners, shared_programs, routing, golden_clicks, revision, created_at,
+                updated_at, deleted_at)
             SELECT shop, slug, is_default, display_name, description, name_key, search_text,
                 string_to_array(tags, ','), state, shared_with_everyone, shared_partners, shared_programs, routing,
-                $1, $2, $2, CASE WHEN deleted THEN $2 END
+                golden_clicks, $1, $2, $2, CASE WHEN deleted THEN $2 END
             FROM put WHERE read IS NULL
             ON CONFLICT DO NOTHING RETURNING link.shop, link.slug
         ), changed AS (
             UPDATE link SET display_name = put.display_name, description = put.description, name_key = put.name_key,
                 search_text = put.search_text, tags = string_to_array(put.tags, ','), state = put.state,
                 shared_with_everyone = put.shared_with_everyone, shared_partners = put.shared_partners,
-                shared_programs = put.shared_programs, routing = put.routing, revision = $1, updated_at = $2,
+                shared_programs = put.shared_programs, routing = put.routing,
+                golden_clicks = put.golden_clicks, revision = $1, updated_at = $2,
                 deleted_at = CASE WHEN put.deleted THEN coalesce(link.deleted_at, $2) END
             FROM put WHERE link.shop = put.shop AND link.slug = put.slug AND link.revision = put.read
             RETURNING put.put
@@ -292,6 +293,7 @@ pub(super) async fn links(
     .bind::<Array<Integer>, _>(&links.shared_partners)
     .bind::<Array<Integer>, _>(&links.shared_programs)
     .bind::<Array<Jsonb>, _>(&links.routing)
+    .bind::<Array<Jsonb>, _>(&links.golden_clicks)
     .load(&mut connection)
     .await
 }
@@ -382,18 +384,19 @@ async fn write_names(
 pub(super) async fn history(
     mut connection: &AsyncPgConnection,
     stamp: Stamp,
-    actor: &str,
+    commit: &Commit,
     log: &Log,
 ) -> QueryResult<()> {
     sql_query(
-        "INSERT INTO history (kind, shop, key, revision, at, actor, object, deleted)
-         SELECT kind, shop, key, $1, $2, $3, object, deleted
-         FROM unnest($4::text[], $5::text[], $6::text[], $7::jsonb[], $8::bool[])
+        "INSERT INTO history (kind, shop, key, revision, at, actor, comment, object, deleted)
+         SELECT kind, shop, key, $1, $2, $3, $4, object, deleted
+         FROM unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::bool[])
             AS log (kind, shop, key, object, deleted)",
     )
     .bind::<BigInt, _>(stamp.revision)
     .bind::<Timestamptz, _>(stamp.committed_at)
-    .bind::<Text, _>(actor)
+    .bind::<Text, _>(&commit.actor)
+    .bind::<Text, _>(commit.comment.as_str())
     .bind::<Array<Text>, _>(&log.kind)
     .bind::<Array<Text>, _>(&log.shop)
     .bind::<Array<Text>, _>(&log.key)

@@ -91,8 +91,7 @@ impl Plan {
 
     /// Tells whether single clicks of a UTC day are read.
     pub(super) fn reads(&self, day: Date) -> bool {
-        let begin = |day: Date| TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MAX);
-        self.rest.touch(begin(day), begin(day.saturating_add(1.day())))
+        touches(&self.rest, day)
     }
 
     /// Writes the statements whose figures add up.
@@ -190,6 +189,12 @@ impl Plan {
     }
 }
 
+/// Tells whether a part of a UTC day is in a time.
+pub(super) fn touches(time: &Spans, day: Date) -> bool {
+    let begin = |day: Date| TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MAX);
+    time.touch(begin(day), begin(day.saturating_add(1.day())))
+}
+
 /// Returns the dimensions that a query looks at; the class and the reason are in every table of clicks.
 pub(super) fn used(query: &StatsQuery) -> Vec<Dimension> {
     let looked_at = |dimension: &&Dimension| {
@@ -246,7 +251,8 @@ pub(super) fn of_table(dimension: Dimension) -> &'static str {
         | Dimension::Browser
         | Dimension::Language
         | Dimension::Referrer
-        | Dimension::Channel => "value",
+        | Dimension::Channel
+        | Dimension::Variant => "value",
     }
 }
 

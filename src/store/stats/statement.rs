@@ -115,10 +115,10 @@ pub(super) fn day_of(time: Timestamp) -> Date {
 
 /// Writes the statement that looks for the first day that clicks of the shop were counted on, but are not there any
 /// more; none if nothing of the log is needed.
-pub(super) fn missing(query: &StatsQuery, days: &Spans, open: &BTreeMap<Date, u64>) -> Option<Statement> {
+pub(super) fn missing(shop: &str, days: &Spans, open: &BTreeMap<Date, u64>) -> Option<Statement> {
     let (start, end) = days.ends()?;
     let mut statement = Statement::default();
-    let (shop, within) = (statement.text(query.shop.as_str()), statement.within("at", days));
+    let (shop, within) = (statement.text(shop), statement.within("at", days));
     let open: Vec<_> = open.keys().map(Date::to_string).collect();
     statement.text = format!(
         "SELECT min((at AT TIME ZONE 'UTC')::date) AS day FROM clicks.stats_shop_quarter

@@ -5,8 +5,9 @@ use smartlinks::proto::{
     UpdateLinkRequest, condition::Kind, visit_fact::State,
 };
 use tonic::Code;
+use tonic_types::StatusExt;
 
-use super::fixture::{Client, TestServer, link, mask, refusal, rule};
+use super::fixture::{Client, TestServer, link, mask, refusal, rule, split_rule};
 
 fn when(kind: Kind) -> Option<proto::Condition> {
     Some(proto::Condition { kind: Some(kind) })
@@ -21,6 +22,11 @@ fn not(rule: proto::Rule, id: &str) -> proto::Rule {
 fn mobile() -> proto::Rule {
     let is = proto::DeviceIs { classes: vec![proto::DeviceClass::Mobile.into()] };
     proto::Rule { id: "mobile".to_owned(), when: when(Kind::Device(is)), ..rule("mobile", "XX") }
+}
+
+/// Two rules of which the second never decides.
+fn twice() -> Vec<proto::Rule> {
+    vec![mobile(), proto::Rule { id: "again".into(), ..mobile() }]
 }
 
 fn known() -> proto::Rule {
@@ -151,8 +157,7 @@ async fn disabled_rules_stop_nothing() {
 #[tokio::test]
 async fn batches_are_looked_at_link_by_link() {
     let (_server, mut client) = TestServer::with_shop().await;
-    let twice = vec![mobile(), proto::Rule { id: "again".into(), ..mobile() }];
-    let links = vec![link("fine"), with(twice.clone())];
+    let links = vec![link("fine"), with(twice())];
     let request = BatchCreateLinksRequest { shop: "acme".into(), links, ..Default::default() };
     let status = client.batch_create_links(request.clone()).await.unwrap_err();
     assert_eq!(refusal(&status).2, "links[1].rules[1].when");
@@ -161,7 +166,7 @@ async fn batches_are_looked_at_link_by_link() {
     assert_eq!(fields(&written.warnings), ["links[1].rules[1].when"]);
 
     let change = proto::LinkUpdate {
-        link: Some(proto::Link { rules: twice, ..link("fine") }),
+        link: Some(proto::Link { rules: twice(), ..link("fine") }),
         update_mask: mask(&["rules"]),
     };
     let request =
@@ -176,8 +181,7 @@ async fn batches_are_looked_at_link_by_link() {
 async fn drafts_are_checked_without_being_written() {
     let (_server, mut client) = TestServer::with_shop().await;
     create(&mut client, with(vec![mobile()]), false).await.unwrap();
-    let again = proto::Rule { id: "again".into(), ..mobile() };
-    let rules = vec![mobile(), again];
+    let rules = twice();
 
     let change = proto::Link { rules: rules.clone(), ..Default::default() };
     let answer = check(&mut client, "sale", Some(change)).await;
@@ -224,4 +228,81 @@ async fn what_cannot_be_checked_is_refused() {
         let (_, reason, field) = refusal(&status);
         assert_eq!((reason.as_str(), field.as_str()), expected);
     }
+}
+
+#[tokio::test]
+async fn rollback_is_refused_for_rules_that_never_decide_and_undelete_warns_of_them() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let first = create(&mut client, with(twice()), true).await.unwrap().revision;
+    update(&mut client, with(vec![mobile()]), &["rules"]).await.unwrap();
+    let back = proto::RollbackLinkRequest {
+        shop: "acme".into(),
+        slug: "sale".into(),
+        revision: first,
+        ..Default::default()
+    };
+    let status = client.rollback_link(back.clone()).await.unwrap_err();
+    let expected = (Code::InvalidArgument, "RULE_SHADOWED".to_owned(), "link.rules[1].when".to_owned());
+    assert_eq!(refusal(&status), expected);
+    let allowed = proto::RollbackLinkRequest { allow_warnings: true, ..back.clone() };
+    let answer = client.rollback_link(allowed).await.unwrap().into_inner();
+    assert_eq!(fields(&answer.warnings), ["link.rules[1].when"]);
+
+    // Where the rules stand so already, a rollback is not what makes them so.
+    let named = proto::Link { display_name: "Winter".into(), ..link("sale") };
+    update(&mut client, named, &["display_name"]).await.unwrap();
+    let answer = client.rollback_link(back).await.unwrap().into_inner();
+    assert_eq!(fields(&answer.warnings), ["link.rules[1].when"]);
+
+    let call = proto::DeleteLinkRequest { shop: "acme".into(), slug: "sale".into(), ..Default::default() };
+    client.delete_link(call).await.unwrap();
+    let call = proto::UndeleteLinkRequest { shop: "acme".into(), slug: "sale".into(), ..Default::default() };
+    let answer = client.undelete_link(call).await.unwrap().into_inner();
+    assert_eq!(fields(&answer.warnings), ["link.rules[1].when"]);
+}
+
+#[tokio::test]
+async fn rules_and_golden_clicks_are_told_of_at_once() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let golden = proto::GoldenClick {
+        name: "Germans".into(),
+        visit: Some(proto::TestVisit { country: "DE".into(), ..Default::default() }),
+        expected_destination: "land/DE".into(),
+        ..Default::default()
+    };
+    let both = proto::Link { golden_clicks: vec![golden], ..with(twice()) };
+    let status = create(&mut client, both.clone(), false).await.unwrap_err();
+    assert_eq!(refusal(&status).1, "RULE_SHADOWED");
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let refused: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!(refused, ["link.rules[1].when", "link.golden_clicks[0]"]);
+    // Each is allowed by itself.
+    let status = create(&mut client, both.clone(), true).await.unwrap_err();
+    assert_eq!(refusal(&status).1, "GOLDEN_CLICK_FAILED");
+    let request = CreateLinkRequest {
+        link: Some(both),
+        request_id: "0190a6f0-5c1e-4c36-9f3b-3d8b7f2a1c77".into(),
+        allow_warnings: true,
+        allow_failing_golden_clicks: true,
+        ..Default::default()
+    };
+    for _ in 0..2 {
+        let written = client.create_link(request.clone()).await.unwrap().into_inner();
+        assert_eq!(fields(&written.warnings), ["link.rules[1].when", "link.golden_clicks[0]"]);
+    }
+}
+
+#[tokio::test]
+async fn variants_that_nobody_gets_are_told_by_the_check_alone() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let split = split_rule("split", "DE", &[("old", 0), ("new", 1)]);
+    let written = create(&mut client, with(vec![split]), false).await.unwrap();
+    assert!(written.warnings.is_empty(), "{:?}", written.warnings);
+    let answer = check(&mut client, "sale", None).await;
+    let of_variants = answer.findings.iter().filter(|it| it.kind() == FindingKind::UnreachableVariant);
+    let found: Vec<_> = of_variants.collect();
+    let [only] = found[..] else { panic!("{found:?}") };
+    assert_eq!((only.rule.as_str(), &only.variants[..]), ("split", &["old".to_owned()][..]));
+    assert_eq!(only.field, "rules[0].variants.items[0].weight");
+    assert!(!only.refuses_write);
 }

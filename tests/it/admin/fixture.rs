@@ -137,6 +137,22 @@ pub(crate) fn rule(id: &str, country: &str) -> proto::Rule {
     }
 }
 
+/// Variants, each of which leads to a page of its own.
+pub(crate) fn variants(weights: &[(&str, i32)]) -> proto::Variants {
+    let item = |(id, weight): &(&str, i32)| proto::Variant {
+        id: (*id).to_owned(),
+        destination: format!("try/{id}"),
+        weight: *weight,
+    };
+    proto::Variants { items: weights.iter().map(item).collect() }
+}
+
+/// A rule for visits from a country, with variants.
+pub(crate) fn split_rule(id: &str, country: &str, weights: &[(&str, i32)]) -> proto::Rule {
+    let then = Some(proto::rule::Then::Variants(variants(weights)));
+    proto::Rule { then, ..rule(id, country) }
+}
+
 /// Sharing with everyone.
 pub(crate) fn everyone() -> proto::Sharing {
     proto::Sharing { with: Some(With::Everyone(proto::Everyone {})) }
@@ -187,6 +203,20 @@ pub(crate) async fn create_link(client: &mut Client, link: proto::Link) -> proto
 pub(crate) async fn get_link(client: &mut Client, slug: &str) -> proto::Link {
     let request = proto::GetLinkRequest { shop: "acme".to_owned(), slug: slug.to_owned() };
     client.get_link(request).await.unwrap().into_inner().link.unwrap()
+}
+
+/// A change of some fields of a link, and why.
+pub(crate) fn edit(link: proto::Link, fields: &[&str], comment: &str) -> proto::UpdateLinkRequest {
+    proto::UpdateLinkRequest {
+        link: Some(link),
+        update_mask: mask(fields),
+        comment: comment.to_owned(),
+        ..Default::default()
+    }
+}
+
+pub(crate) async fn update_link(client: &mut Client, request: proto::UpdateLinkRequest) -> proto::Link {
+    client.update_link(request).await.unwrap().into_inner().link.unwrap()
 }
 
 /// What a status says to programs: code, reason, and the first field at fault (else the field in the metadata).

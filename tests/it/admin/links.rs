@@ -6,7 +6,7 @@ use smartlinks::proto::{
 };
 
 use super::fixture::{
-    Client, TestServer, create_link, create_partner, get_link, link, mask, reason, rule, selected,
+    Client, TestServer, create_link, create_partner, get_link, link, mask, reason, rule, selected, split_rule,
 };
 
 async fn update(
@@ -182,6 +182,34 @@ async fn id_of_a_rule_that_was_taken_away_never_comes_back() {
     let status = update(&mut client, back, &["rules"]).await.unwrap_err();
     assert_eq!(reason(&status), "DUPLICATE");
     assert!(status.message().contains("link.rules[1].id"), "{status}");
+}
+
+#[tokio::test]
+async fn variants_read_back_and_the_id_of_one_that_was_taken_away_never_comes_back() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let written = |weights: &[(&str, i32)]| proto::Link {
+        rules: vec![proto::Rule { enabled: Some(true), ..split_rule("test", "DE", weights) }],
+        ..link("sale")
+    };
+    let created = create_link(&mut client, written(&[("b", 70), ("a", 30), ("off", 0)])).await;
+    assert_eq!(created.rules, written(&[("b", 70), ("a", 30), ("off", 0)]).rules);
+    assert_eq!(get_link(&mut client, "sale").await, created);
+    update(&mut client, written(&[("a", 1), ("c", 1)]), &["rules"]).await.unwrap();
+    // By way of one destination, too.
+    let one = proto::Link { rules: vec![rule("test", "DE")], ..link("sale") };
+    update(&mut client, one.clone(), &["rules"]).await.unwrap();
+    update(&mut client, one, &["rules"]).await.unwrap();
+    for (weights, at) in
+        [([("new", 1), ("b", 1)], 1), ([("a", 1), ("new", 1)], 0), ([("new", 1), ("c", 1)], 1)]
+    {
+        let status = update(&mut client, written(&weights), &["rules"]).await.unwrap_err();
+        assert_eq!(reason(&status), "DUPLICATE");
+        assert!(status.message().contains(&format!("link.rules[0].variants.items[{at}].id")), "{status}");
+    }
+    update(&mut client, written(&[("new", 1), ("newer", 1)]), &["rules"]).await.unwrap();
+    // Another rule has ids of its own.
+    let other = proto::Link { rules: vec![split_rule("other", "DE", &[("a", 1), ("b", 1)])], ..link("sale") };
+    update(&mut client, other, &["rules"]).await.unwrap();
 }
 
 #[tokio::test]

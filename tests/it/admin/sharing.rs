@@ -4,6 +4,7 @@ use smartlinks::{
     domain::{
         name::{DisplayName, PartnerCode, ProgramId, ShopId},
         partner::Partner,
+        revision::Comment,
     },
     proto::{self, ListLinkSharingRequest, ListPartnerLinksRequest, ShareLinkRequest, UnshareLinkRequest},
     store::{Commit, Expect, Put, Store, Write},
@@ -107,6 +108,7 @@ pub(super) async fn put_partners(store: &Store, count: usize, program: Option<&s
     };
     let commit = Commit {
         actor: "test".to_owned(),
+        comment: Comment::default(),
         puts: (1..=count).map(put).collect(),
         request: None,
         allow_missing_references: false,

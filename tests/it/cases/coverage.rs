@@ -5,22 +5,22 @@ use std::{fs, ops::RangeInclusive, path::Path};
 use super::{file, refusals};
 
 /// The questions that the small print answers, by letter and number. The name of a case begins with the ids of what it
-/// shows. A number that is missing asked about something that this service does not have: splits and a part of the
-/// click log.
-const LINES: [(&str, &[RangeInclusive<u8>]); 9] = [
+/// shows. A number that is missing asked about something that this service does not have: a part of the click log.
+const LINES: [(&str, &[RangeInclusive<u8>]); 10] = [
     ("A", &[1..=11]),
     ("C", &[1..=16]),
     ("E", &[1..=3]),
     ("G", &[1..=4]),
     ("H", &[1..=4]),
-    ("L", &[1..=26, 29..=50]),
+    ("L", &[1..=26, 28..=50]),
     ("P", &[1..=4]),
-    ("Q", &[1..=4, 6..=6, 8..=8, 10..=10]),
+    ("Q", &[1..=4, 6..=8, 10..=10]),
     ("U", &[1..=7]),
+    ("V", &[1..=2]),
 ];
 
 /// Lines that no visit and no write alone can show, and the test that does.
-const BY_TEST: [(&str, &str, &str); 9] = [
+const BY_TEST: [(&str, &str, &str); 10] = [
     ("G4", "tests/it/gateway/proxies.rs", "trusted_blocks_are_passed_over"),
     ("H3", "tests/it/cases/gateway.rs", "what_no_link_takes_is_refused_by_its_status"),
     ("H4", "tests/it/cases/gateway.rs", "every_redirect_is_private_and_keeps_the_path_from_other_sites"),
@@ -29,11 +29,12 @@ const BY_TEST: [(&str, &str, &str); 9] = [
     ("L43", "tests/it/cases/grpc.rs", "what_would_end_the_query_is_refused_over_grpc"),
     ("C12", "src/visitors.rs", "visitor_is_the_same_on_one_day_in_one_shop_and_nowhere_else"),
     ("Q6", "tests/it/gateway/cookies.rs", "total_grows_only_by_visits_that_count"),
+    ("Q7", "tests/it/clicks/counters.rs", "each_of_many_clicks_at_once_has_a_number_of_its_own"),
     ("C13", "tests/it/cases/grpc.rs", "visits_over_grpc_have_limits"),
 ];
 
 /// The sections of `docs/semantics.md` whose plain rules cases show, by id.
-const SECTIONS: [(&str, &str); 22] = [
+const SECTIONS: [(&str, &str); 23] = [
     ("D1", "Words"),
     ("D2", "Names: slugs, codes, ids"),
     ("D3", "Destinations"),
@@ -56,6 +57,7 @@ const SECTIONS: [(&str, &str); 22] = [
     ("D20", "Limits"),
     ("D21", "Client hints"),
     ("D22", "Visitors"),
+    ("D23", "Variants"),
 ];
 
 /// Traps that other systems of this field fell into, by id, and words of the names that show them.
@@ -113,7 +115,7 @@ fn lines() -> Vec<String> {
 /// Returns the ids that a name begins with: `L18 L48 an escaped name` shows two lines.
 fn ids(name: &str) -> impl Iterator<Item = &str> {
     let is_id = |word: &&str| {
-        let digits = word.strip_prefix(|first: char| "ACDEGHLPQTU".contains(first));
+        let digits = word.strip_prefix(|first: char| "ACDEGHLPQTUV".contains(first));
         digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
     name.split(' ').take_while(is_id)

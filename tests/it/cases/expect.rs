@@ -13,6 +13,7 @@ pub(super) struct Expect {
     nowhere: Option<String>,
     reason: Option<String>,
     rule: Option<String>,
+    variant: Option<String>,
     partner: Option<String>,
     attribution: Option<String>,
     redirect: Option<u16>,
@@ -26,6 +27,7 @@ pub(super) struct Answer {
     pub(super) click_id: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) rule: Option<String>,
+    pub(super) variant: Option<String>,
     pub(super) partner: Option<String>,
     pub(super) attribution: Option<String>,
     pub(super) redirect: Option<u16>,
@@ -97,6 +99,7 @@ impl Expect {
         for (what, expected, got) in [
             ("reason", &self.reason, &got.reason),
             ("rule", &self.rule, &got.rule),
+            ("variant", &self.variant, &got.variant),
             ("partner", &self.partner, &got.partner),
             ("attribution", &self.attribution, &got.attribution),
             ("redirect", &redirect, &got_redirect),

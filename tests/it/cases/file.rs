@@ -216,6 +216,7 @@ pub(super) fn link(shop: &ShopId, slug: &str, mut fields: Map<String, Value>, at
         state,
         sharing,
         routing: parse::<Routing>(Value::Object(fields), at),
+        golden_clicks: Vec::new(),
     }
 }
 

@@ -136,6 +136,7 @@ async fn the_gateway_answers_what_a_browser_can_ask() {
         door.publish(&cases[0]).await;
         for case in cases {
             let Some(headers) = of_a_browser(&case.visit) else { continue };
+            door.served.count_up_to(&case);
             run += 1;
             let reply = door.visit("GET", &case.visit, headers).await;
             let lookup = shown(&door.visit("HEAD", &case.visit, headers).await, &case);

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use smartlinks::{
-    index::Snapshot,
+    counters::{Counters, Own, Reading},
+    domain::name::{PartnerCode, Slug},
+    index::{CountedShop, Snapshot},
     live::{Live, Source},
     proto::{
         Attribution, Purpose, RedirectKind, RequestHeaders, ResolveReason, ResolveRequest, ResolveResponse,
@@ -34,6 +36,7 @@ use super::{
 pub(super) struct Served {
     pub(super) address: SocketAddr,
     live: Live,
+    counters: Counters,
     /// Streams end when it is dropped.
     _stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -44,11 +47,13 @@ impl Served {
     pub(super) async fn start() -> Self {
         let (stop, stopped) = watch::channel(false);
         let live = Live::new();
+        let counters = Counters::default();
         let (metrics, _registry) = Metrics::new();
         let resolver = Resolver::new(
             live.clone(),
             Arc::new(snapshot::classifier()),
             Recorder::ignoring(),
+            counters.clone(),
             Arc::default(),
             &metrics,
             stopped,
@@ -62,12 +67,47 @@ impl Served {
         let serving =
             Server::builder().add_service(service).serve_with_incoming(TcpListenerStream::new(listener));
         let server = tokio::spawn(async { serving.await.unwrap() });
-        Self { address, live, _stop: stop, server }
+        Self { address, live, counters, _stop: stop, server }
     }
 
     /// Puts an index in use.
     pub(super) fn publish(&self, snapshot: Arc<Snapshot>) {
         self.live.publish(snapshot, Source::Database);
+    }
+
+    /// Puts the counters where the visit wants them.
+    pub(super) fn count_up_to(&self, case: &Case) {
+        let Visit { link_total, partner_total, .. } = case.visit;
+        let Some((slug, partner, _)) = case.visit.parts() else { return };
+        let shop = || case.shop.id.clone();
+        // The visit is one more. Who never was is told by its absence.
+        let before = |total: Option<u64>| total.map(|total| total - 1).filter(|before| *before > 0);
+        let link = Slug::fold(&slug).ok().map(|slug| (shop(), slug));
+        let partner = PartnerCode::fold(&partner).ok().map(|code| (shop(), code));
+        let counted = CountedShop {
+            shop: shop(),
+            links: link.iter().filter(|_| link_total.is_some()).map(|(_, slug)| slug.clone()).collect(),
+            partners: partner_total.is_some(),
+        };
+        let reading = Reading {
+            rolled: 0,
+            links: link
+                .zip(before(link_total))
+                .map(|((shop, slug), clicks)| (shop, slug, clicks))
+                .into_iter()
+                .collect(),
+            partners: partner
+                .zip(before(partner_total))
+                .map(|((shop, code), clicks)| (shop, code, clicks))
+                .into_iter()
+                .collect(),
+        };
+        // What was there before is forgotten.
+        self.counters.track(&[]);
+        self.counters.track(std::slice::from_ref(&counted));
+        if link_total.is_some() || partner_total.is_some() {
+            self.counters.apply(&[counted], &reading, Own::default());
+        }
     }
 
     pub(super) async fn client(&self) -> LinkResolverClient<Channel> {
@@ -103,6 +143,7 @@ async fn grpc_answers_every_case() {
         served.publish(snapshot::snapshot_of(&cases[0].shop));
         for case in cases {
             let Some(request) = request(&case.visit) else { continue };
+            served.count_up_to(&case);
             run += 1;
             // A click is of now: a visit at another time can only be asked for.
             if !case.visit.timed {
@@ -247,6 +288,7 @@ fn shown(answer: ResolveResponse) -> Answer {
         click_id: Some(answer.click_id),
         location: answer.location,
         rule: Some(answer.rule_id),
+        variant: Some(answer.variant_id),
         partner: Some(answer.partner),
     }
 }

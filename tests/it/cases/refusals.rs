@@ -163,6 +163,7 @@ fn link(value: &Value) -> Result<Link, serde_json::Error> {
         state: LinkState::Active,
         sharing,
         routing: serde_json::from_value::<Routing>(Value::Object(fields))?,
+        golden_clicks: Vec::new(),
     })
 }
 
@@ -273,5 +274,6 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::InvalidStreamToken => "INVALID_STREAM_TOKEN",
         Reason::RuleContradictory => "RULE_CONTRADICTORY",
         Reason::RuleShadowed => "RULE_SHADOWED",
+        Reason::GoldenClickFailed => "GOLDEN_CLICK_FAILED",
     }
 }

@@ -11,7 +11,7 @@ use smartlinks::{
         link::{Link, RedirectKind},
         partner::Partner,
         revision::Revision,
-        visit::{self, Attribution, Hints, Miss, NoShop, Resolution, ResolveReason, Site},
+        visit::{self, Attribution, Hints, Miss, NoShop, Resolution, ResolveReason, Site, Totals},
         visitor::KnownVisitor,
     },
     index::{PartnerState, Record, Snapshot, Writer},
@@ -124,6 +124,7 @@ fn answer(
             from_cookie: visitor.from_cookie,
         }),
         opted_out: visit.headers.as_ref().is_some_and(Headers::opt_out),
+        totals: Totals { link: visit.link_total, partner: visit.partner_total },
     };
     let resolution = snapshot.resolve(&facts).map_err(|NoShop| Nowhere("SHOP_NOT_FOUND".to_owned()))?;
     // Whatever becomes of it, a click is kept and a look-up is not.
@@ -167,6 +168,7 @@ fn shown(resolution: Resolution, click_id: Option<ClickId>) -> Result<Answer, No
         click_id: click_id.map(|id| id.to_string()),
         reason: Some(reason.to_owned()),
         rule: Some(resolution.rule.map(String::from).unwrap_or_default()),
+        variant: Some(resolution.variant.map(String::from).unwrap_or_default()),
         partner: Some(resolution.partner.map(String::from).unwrap_or_default()),
         attribution: Some(attribution.to_owned()),
         redirect: Some(redirect),

@@ -46,6 +46,12 @@ pub(super) struct Visit {
     pub(super) internal: bool,
     #[serde(default)]
     pub(super) prefetch: bool,
+    /// How often people have clicked on the link, this visit included; `None` = not known.
+    #[serde(default)]
+    pub(super) link_total: Option<u64>,
+    /// How often people have clicked by way of the partner, this visit included; `None` = not known.
+    #[serde(default)]
+    pub(super) partner_total: Option<u64>,
 }
 
 /// Headers; `None` = not sent.

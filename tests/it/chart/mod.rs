@@ -29,6 +29,7 @@ image: { repository: registry.example/smartlinks, tag: v1, pullSecrets: [registr
 token: { secret: { name: the-token, key: word } }
 database: { secret: { name: the-database, key: address }, migrationSecret: { name: the-owner } }
 visitorKey: { secret: { name: the-visitors } }
+splitKey: { secret: { name: the-splits } }
 cookieKey: { secret: { name: the-cookies, key: crumbs } }
 geo: { path: /geo/country.mmdb, volume: { persistentVolumeClaim: { claimName: countries } } }
 user: 10001

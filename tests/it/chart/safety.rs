@@ -94,7 +94,8 @@ fn secrets_are_named_and_never_shown() {
         let is_everything = rendered.what.contains("v1");
         let paths = |kind| secrets(kind).into_iter().map(|(_, _, path)| path).collect::<Vec<_>>();
         let optional = |path| is_everything.then_some(path);
-        let of_server = ["token", "database-url"].into_iter().chain(optional("visitor-key"));
+        let of_server =
+            ["token", "database-url"].into_iter().chain(optional("visitor-key")).chain(optional("split-key"));
         assert_eq!(paths("StatefulSet"), of_server.collect::<Vec<_>>());
         let of_gateway = ["token"].into_iter().chain(optional("cookie-key"));
         assert_eq!(paths("Deployment"), of_gateway.collect::<Vec<_>>());

@@ -118,7 +118,8 @@ fn whatever_a_program_reads_can_be_set() {
         let settings = schema.pointer(&settings).unwrap().as_object().unwrap();
         // With the defaults only what the chart sets by itself is there, besides those of the values; and some of it
         // only with a secret.
-        let secrets = "visitorKey: { secret: { name: v } }\ncookieKey: { secret: { name: c } }\n";
+        let secrets = "visitorKey: { secret: { name: v } }\ncookieKey: { secret: { name: c } }\n\
+            splitKey: { secret: { name: s } }\n";
         let defaults = super::render("links", &format!("{}{secrets}", super::DEFAULTS));
         let workloads = defaults.workloads();
         let of_component =

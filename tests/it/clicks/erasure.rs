@@ -167,6 +167,22 @@ async fn each_scope_is_erased_whole_and_nothing_else() {
         let counters = "SELECT count(*) FROM clicks.counter_partner WHERE shop = 'acme' AND partner = 'anna'";
         assert_eq!(number(&client, counters).await, i64::from(case == "day" || case == "visitor"), "{case}");
 
+        // What rules look at has lost just what was erased.
+        for (table, name) in [("counter_link", "slug"), ("counter_partner", "partner")] {
+            let query = format!(
+                "SELECT shop, {name}, clicks FROM clicks.{table} WHERE clicks > 0 ORDER BY shop, {name}"
+            );
+            let log = format!(
+                "SELECT shop, {name}, count(*) FROM clicks.click WHERE {name} IS NOT NULL AND traffic = 'human'
+                 AND reason IN ('rule', 'default') GROUP BY 1, 2 ORDER BY shop, {name}"
+            );
+            let rows = async |query: &str| -> Vec<(String, String, i64)> {
+                let rows = client.query(query, &[]).await.unwrap();
+                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+            };
+            assert_eq!(rows(&query).await, rows(&log).await, "{case}");
+        }
+
         // Asked again there is nothing to do.
         assert_eq!(erase(&world, scope).await, EraseClicksResponse::default(), "{case}");
     }
@@ -222,13 +238,20 @@ async fn day_of_which_clicks_were_erased_is_kept_until_it_is_counted_anew() {
     // Stopped as soon as something is removed.
     while eraser.step(1).await.unwrap().unwrap().clicks == 0 {}
     drop(eraser);
-    assert_eq!(store.keep_click_days(30).await.unwrap().unwrap().dropped, []);
+    assert_eq!(store.keep_click_days(Timestamp::now(), 30).await.unwrap().unwrap().dropped, []);
     let mut rollups = store.rollups().await.unwrap();
     assert!(rollups.reroll_next(None).await.unwrap());
     assert!(!rollups.reroll_next(None).await.unwrap());
     roll_all(&store).await;
-    let dropped: i64 =
-        store.keep_click_days(30).await.unwrap().unwrap().dropped.iter().map(|(_, clicks)| clicks).sum();
+    let dropped: i64 = store
+        .keep_click_days(Timestamp::now(), 30)
+        .await
+        .unwrap()
+        .unwrap()
+        .dropped
+        .iter()
+        .map(|(_, clicks)| clicks)
+        .sum();
     assert_eq!(dropped, 79);
     let counted = number(&client, "SELECT sum(clicks) FROM clicks.stats_shop_quarter").await;
     assert_eq!(counted, 79);
@@ -326,6 +349,98 @@ async fn orders_of_erased_clicks_stay_what_they_are() {
     );
     conversions_are_counted(&world).await;
     world.check().await;
+}
+
+#[tokio::test]
+async fn what_was_put_aside_is_erased_too() {
+    let database = Database::create().await;
+    let (store, client) = (database.store(), database.client().await);
+    let then = Timestamp::now() - SignedDuration::from_hours(24 * 40);
+    let clicks = Crowd::new(5, (then, then + SignedDuration::from_secs(1))).clicks(80);
+    let day = then.to_zoned(TimeZone::UTC).date();
+    let left = "SELECT count(*) FROM clicks.rejected WHERE content <> '' AND shop IS NOT NULL";
+    let (mut after, mut emptied) = (0, 0);
+    for scope in [
+        ErasureScope::Partner("anna".to_owned().try_into().unwrap()),
+        ErasureScope::Visitor(VISITOR.0),
+        ErasureScope::Day(day),
+        ErasureScope::Everything,
+    ] {
+        client.batch_execute("UPDATE clicks.rejected SET shop = NULL").await.unwrap();
+        let mut ingestor = store.ingestor().await.unwrap();
+        let mut all = batch(Uuid::from_u128(1), after, &clicks);
+        all.frames[0].click = Err("nobody knows whose".to_owned());
+        let done = ingestor.ingest(&all, Days::kept(Timestamp::now(), 30)).await.unwrap();
+        assert_eq!((done.applied, done.rejected), (0, 80));
+        after += 80;
+        let is_meant = |click: &Click| match &scope {
+            ErasureScope::Partner(_) => is_of(click, "anna"),
+            ErasureScope::Visitor(key) => click.visitor == Some(*key),
+            ErasureScope::Day(_) | ErasureScope::Everything => true,
+        };
+        let meant = count(&clicks[1..], "acme", is_meant);
+        assert!(meant > 0, "{scope:?}");
+        let erased = store.erase_clicks(&shop_id("acme"), &scope).await.unwrap();
+        assert_eq!((erased.rejected, erased.clicks, erased.position), (meant, 0, 0), "{scope:?}");
+        assert_eq!(number(&client, left).await, 79 - meant);
+        emptied += meant;
+        let empty = "SELECT count(*) FROM clicks.rejected WHERE reason = 'erased' AND content = ''
+            AND num_nonnulls(shop, click_at, partner, visitor) = 0";
+        assert_eq!(number(&client, empty).await, emptied);
+        assert_eq!(store.check_ledger(None, None).await.unwrap().differences, []);
+        assert_eq!(store.erase_clicks(&shop_id("acme"), &scope).await.unwrap().rejected, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversions_of_a_visitor_are_found_when_the_clicks_have_expired() {
+    let mut world = World::start().await;
+    let clicks = bring(&mut world, 200).await;
+    let client = world.database.client().await;
+    let meant = count(&clicks, "acme", |click| click.visitor == Some(VISITOR.0));
+    client.batch_execute("DELETE FROM clicks.click").await.unwrap();
+    let answer = erase(&world, Scope::Visitor(VISITOR.1.into())).await;
+    assert_eq!((answer.removed_clicks, answer.anonymized_conversions), (0, 2 * meant));
+    assert_eq!(answer.position, number(&client, "SELECT position FROM clicks.head").await);
+    let named = "SELECT count(*) FROM clicks.conversion WHERE shop = 'acme' AND click_id IS NOT NULL";
+    assert_eq!(number(&client, named).await, 2 * (count(&clicks, "acme", |_| true) - meant));
+    let others = "SELECT count(*) FROM clicks.conversion WHERE shop = 'other' AND visitor = '\\x03030303030303030303030303030303'";
+    assert!(number(&client, others).await > 0);
+    assert_eq!(erase(&world, Scope::Visitor(VISITOR.1.into())).await, EraseClicksResponse::default());
+    conversions_are_counted(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erased_visitor_is_named_for_thirty_days() {
+    let mut world = World::start().await;
+    bring(&mut world, 200).await;
+    let (client, store) = (world.database.client().await, world.database.store());
+    erase(&world, Scope::Visitor(VISITOR.1.into())).await;
+    let old = "UPDATE clicks.ledger SET at = at - interval '30 days 1 minute'";
+    client.batch_execute(old).await.unwrap();
+    let other = "05".repeat(16);
+    erase(&world, Scope::Visitor(other.clone())).await;
+    erase(&world, Scope::Partner("anna".into())).await;
+    for _ in 0..2 {
+        store.keep_click_days(Timestamp::now(), 30).await.unwrap().unwrap();
+    }
+    let named = format!("SELECT count(*) FROM clicks.ledger WHERE scope::text LIKE '%{}%'", VISITOR.1);
+    assert_eq!(number(&client, &named).await, 0);
+    let mut stream =
+        world.server.stats().stream_clicks(StreamClicksRequest::default()).await.unwrap().into_inner();
+    let mut scopes = Vec::new();
+    while let Some(message) = stream.message().await.unwrap() {
+        if let Some(Event::Erasure(erasure)) = message.event {
+            scopes.push(erasure.scope.unwrap());
+        }
+    }
+    scopes.dedup();
+    let expected = [
+        erasure::Scope::Visitor(String::new()),
+        erasure::Scope::Visitor(other),
+        erasure::Scope::Partner("anna".into()),
+    ];
+    assert_eq!(scopes, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

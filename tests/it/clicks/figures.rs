@@ -65,6 +65,9 @@ pub(super) fn value(click: &Click, dimension: Dimension) -> String {
         Dimension::Rule => {
             click.rule.as_ref().map_or_else(String::new, |rule| format!("{}/{rule}", slug.unwrap()))
         }
+        Dimension::Variant => click.variant.as_ref().map_or_else(String::new, |variant| {
+            format!("{}/{}/{variant}", slug.unwrap(), click.rule.as_ref().unwrap())
+        }),
         Dimension::Country => unknown(click.country.map(|country| country.as_str())),
         Dimension::Device => unknown(click.device.map(|device| device.as_str())),
         Dimension::Os => unknown(click.os.map(|os| os.as_str())),

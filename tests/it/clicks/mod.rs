@@ -1,7 +1,10 @@
 //! Clicks on their way from the visitor over the local log to PostgreSQL, and from there to whoever counts them.
 
 mod conversions;
+mod counters;
+mod doctor;
 mod erasure;
+mod faults;
 mod figures;
 mod ledger;
 mod orders;
@@ -12,7 +15,9 @@ mod retention;
 mod revenue;
 mod rolling;
 mod shipping;
+mod shop_retention;
 mod soak;
+mod splits;
 mod starts;
 mod stream;
 mod visitors;

@@ -153,6 +153,25 @@ async fn series_have_every_piece_of_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn zone_of_the_shop_counts_unless_the_question_names_one() {
+    let world = World::start().await;
+    let mut stats = world.stats();
+    let asked = |zone: &str| QueryStatsRequest {
+        granularity: StatsGranularity::Day.into(),
+        time_zone: zone.into(),
+        ..world.request()
+    };
+    let (utc, kolkata) =
+        (ask(&mut stats, asked("UTC")).await.series, ask(&mut stats, asked("Asia/Kolkata")).await.series);
+    assert_ne!(utc, kolkata);
+    assert_eq!(ask(&mut stats, asked("")).await.series, utc);
+    let set = "UPDATE shop SET settings = settings || '{\"time_zone\": \"Asia/Kolkata\"}' WHERE id = 'acme'";
+    world.database.client().await.batch_execute(set).await.unwrap();
+    assert_eq!(ask(&mut stats, asked("")).await.series, kolkata);
+    assert_eq!(ask(&mut stats, asked("UTC")).await.series, utc);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn top_is_followed_by_the_sum_of_the_others() {
     let world = World::start().await;
     let by = |top| QueryStatsRequest {

@@ -36,7 +36,7 @@ async fn deliver(store: &Store, count: u64, days_ago: i64) -> Date {
 }
 
 async fn keep(store: &Store) -> DaysKept {
-    store.keep_click_days(30).await.unwrap().expect("somebody else is at it")
+    store.keep_click_days(Timestamp::now(), 30).await.unwrap().expect("somebody else is at it")
 }
 
 /// Returns the names of the partitions.
@@ -126,7 +126,7 @@ async fn removal_waits_for_who_reads_and_stops_nobody_who_writes() {
     // Meanwhile clicks go in, and days are opened; of two servers one looks after the days.
     timeout(PATIENCE, add(&store, 5, 0)).await.unwrap();
     timeout(PATIENCE, add(&store, 5, 3)).await.unwrap();
-    assert_eq!(store.keep_click_days(30).await.unwrap(), None);
+    assert_eq!(store.keep_click_days(Timestamp::now(), 30).await.unwrap(), None);
     assert!(!keeping.is_finished());
     reader.batch_execute("COMMIT").await.unwrap();
     let kept = timeout(PATIENCE, keeping).await.unwrap().unwrap();
@@ -141,8 +141,6 @@ async fn detached_day_that_is_wanted_again_comes_back() {
     let day = add(&store, 3, 10).await;
     let detach = format!("ALTER TABLE clicks.click DETACH PARTITION {}", day.strftime("clicks.click_%Y%m%d"));
     world.client.batch_execute(&detach).await.unwrap();
-    // It is younger than the retention: somebody else put it away.
-    assert_eq!(keep(&store).await.dropped, []);
     let late = Frame { content: Vec::new(), click: Ok(click(at(99, SignedDuration::from_hours(240)))) };
     let delivery = Delivery { source: Uuid::new_v4(), after: 0, first: 1, frames: vec![late] };
     let days = Days::kept(Timestamp::now(), 400);
@@ -181,4 +179,135 @@ async fn servers_need_only_be_members_of_the_role_that_owns_the_tables() {
     world.adds_up().await;
     let forget = format!("REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}; DROP ROLE {role}");
     world.client.batch_execute(&forget).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_that_is_a_year_ahead_removes_nothing() {
+    let world = World::new().await;
+    let store = world.database.store();
+    for days_ago in [0, 10, 29] {
+        add(&store, 3, days_ago).await;
+    }
+    let old = add(&store, 4, 31).await;
+    let ahead = Timestamp::now() + SignedDuration::from_hours(24 * 366);
+    let kept = store.keep_click_days(ahead, 30).await.unwrap().unwrap();
+    assert_eq!(kept.dropped, [(old, 4)], "by the database's clock this one is too old");
+    assert_eq!(world.number("SELECT count(*) FROM clicks.click").await, 9);
+    // One that is behind keeps more, not less.
+    let older = add(&store, 5, 35).await;
+    let behind = Timestamp::now() - SignedDuration::from_hours(24 * 10);
+    assert_eq!(store.keep_click_days(behind, 30).await.unwrap().unwrap().dropped, []);
+    assert_eq!(keep(&store).await.dropped, [(older, 5)]);
+    world.adds_up().await;
+}
+
+/// Returns clicks of a day that is so many days ago, and as many of now.
+fn old_and_new(numbers: std::ops::Range<u64>, days_ago: i64) -> Vec<Frame> {
+    let ago = [SignedDuration::from_hours(24 * days_ago), SignedDuration::ZERO];
+    let clicks = numbers.flat_map(|number| ago.map(|ago| click(at(number, ago))));
+    clicks.map(|click| Frame { content: b"as it was".to_vec(), click: Ok(click) }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn day_that_another_server_removed_is_put_aside_whole() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let (mut ingestor, source) = (store.ingestor().await.unwrap(), Uuid::new_v4());
+    let days = |kept| Days::kept(Timestamp::now(), kept);
+    let delivery = |after, frames| Delivery { source, after, first: after + 1, frames };
+    // This connection knows the day, and another server, which keeps clicks for 30 days, removes it.
+    ingestor.ingest(&delivery(0, old_and_new(0..1, 40)), days(400)).await.unwrap();
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    assert_eq!(keep(&store).await.dropped.len(), 1);
+    let entries = world.number("SELECT count(*) FROM clicks.ledger").await;
+    let done = ingestor.ingest(&delivery(2, old_and_new(1..251, 40)), days(30)).await.unwrap();
+    assert_eq!((done.applied, done.rejected), (250, 250));
+    assert_eq!(world.number("SELECT count(*) FROM clicks.ledger").await, entries + 1, "in one piece");
+    let because = "SELECT count(*) FROM clicks.rejected WHERE reason LIKE 'its day, %, is not open'";
+    assert_eq!(world.number(because).await, 250);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn day_that_another_server_removed_too_early_is_opened_again() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let (mut ingestor, source) = (store.ingestor().await.unwrap(), Uuid::new_v4());
+    let days = Days::kept(Timestamp::now(), 400);
+    let delivery = |after, frames| Delivery { source, after, first: after + 1, frames };
+    ingestor.ingest(&delivery(0, old_and_new(0..1, 40)), days).await.unwrap();
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    assert_eq!(keep(&store).await.dropped.len(), 1);
+    let clicks = old_and_new(1..51, 40);
+    let done = ingestor.ingest(&delivery(2, clicks.clone()), days).await.unwrap();
+    assert_eq!((done.applied, done.rejected), (100, 0));
+    // The same of one that is there and no partition any more; a batch that brings some twice notices as well.
+    let day = Timestamp::now().to_zoned(TimeZone::UTC).date() - 40.days();
+    let detach = format!("ALTER TABLE clicks.click DETACH PARTITION {}", day.strftime("clicks.click_%Y%m%d"));
+    world.client.batch_execute(&detach).await.unwrap();
+    let done = ingestor
+        .ingest(&delivery(102, [&clicks[80..], &old_and_new(51..61, 40)].concat()), days)
+        .await
+        .unwrap();
+    assert_eq!((done.applied, done.duplicates, done.rejected), (20, 20, 0));
+    assert_eq!(world.number("SELECT max(position) FROM clicks.ledger").await, 4);
+    world.adds_up().await;
+}
+
+/// Detaches a day as the keeper does, and is killed right after.
+async fn detach_and_die(world: &World, day: Date) {
+    let table = day.strftime("clicks.click_%Y%m%d");
+    let detach = format!("ALTER TABLE clicks.click DETACH PARTITION {table} CONCURRENTLY");
+    world.client.batch_execute(&detach).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_clicks_of_a_day_that_is_detached_are_counted_before_it_goes() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let day = add(&store, 3, 50).await;
+    // They came when the keeper had looked already.
+    deliver(&store, 4, 50).await;
+    detach_and_die(&world, day).await;
+    assert_eq!(keep(&store).await.dropped, [], "four are not counted");
+    store.rollups().await.unwrap().roll(1_000_000).await.unwrap();
+    assert_eq!(world.number("SELECT sum(clicks) FROM clicks.stats_link_day").await, 7);
+    assert_eq!(keep(&store).await.dropped, [(day, 7)]);
+    assert_eq!(world.number("SELECT sum(removed) FROM clicks.ledger").await, 7);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detached_day_of_which_clicks_were_erased_is_counted_anew_before_it_goes() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let day = add(&store, 5, 50).await;
+    // The server that erased died before it could count anew.
+    let erase = r#"WITH gone AS (DELETE FROM clicks.click WHERE id IN (SELECT id FROM clicks.click LIMIT 2))
+        INSERT INTO clicks.reroll (shop, day) SELECT 'acme', ((now() AT TIME ZONE 'UTC')::date - 50);
+        UPDATE clicks.head SET position = position + 1;
+        INSERT INTO clicks.ledger (position, batch, kind, removed, scope)
+            SELECT position, 99, 'erasure', 2, '{"shop": "acme"}' FROM clicks.head"#;
+    world.client.batch_execute(erase).await.unwrap();
+    detach_and_die(&world, day).await;
+    assert_eq!(keep(&store).await.dropped, [], "it has to be counted anew");
+    let mut rollups = store.rollups().await.unwrap();
+    while rollups.reroll_next(None).await.unwrap() {}
+    assert_eq!(world.number("SELECT sum(clicks) FROM clicks.stats_link_day").await, 3);
+    rollups.roll(1_000_000).await.unwrap();
+    assert_eq!(keep(&store).await.dropped, [(day, 3)]);
+    world.adds_up().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detached_day_that_is_kept_longer_now_comes_back() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let day = add(&store, 3, 50).await;
+    detach_and_die(&world, day).await;
+    // Then the retention was raised.
+    let kept = store.keep_click_days(Timestamp::now(), 60).await.unwrap().unwrap();
+    assert_eq!(kept, DaysKept { returned: vec![day], ..DaysKept::default() });
+    assert_eq!(world.number("SELECT count(*) FROM clicks.click").await, 3);
+    world.adds_up().await;
 }

@@ -54,6 +54,7 @@ const SAME: [(&str, &str); 9] = [
          FROM clicks.click CROSS JOIN LATERAL (VALUES
             ('program', coalesce(program, '')),
             ('rule', CASE WHEN rule IS NULL THEN '' ELSE concat(slug, '/', rule) END),
+            ('variant', CASE WHEN variant IS NULL THEN '' ELSE concat(slug, '/', rule, '/', variant) END),
             ('country', coalesce(country, '?')), ('device', coalesce(device, '?')), ('os', coalesce(os, '?')),
             ('browser', coalesce(browser, '?')), ('language', coalesce(language, '?')),
             ('referrer', coalesce(referrer, '?')), ('channel', channel)) AS single (dimension, value)
@@ -97,6 +98,11 @@ async fn equals_the_log(client: &Client) {
 /// Checks that what is counted by time is what is in the log, and that something is.
 pub(super) async fn figures_equal_the_log(client: &Client) {
     check_same(client, &SAME[..6]).await;
+}
+
+/// Checks that the clicks that are counted are those in the log, and that there are some.
+pub(super) async fn clicks_equal_the_log(client: &Client) {
+    check_same(client, &SAME[..5]).await;
 }
 
 async fn check_same(client: &Client, same: &[(&str, &str)]) {

@@ -4,6 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use jiff::SignedDuration;
 use smartlinks::{
+    domain::click_id::ClickId,
     shipper::{Shipper, ShipperSettings},
     spool::{self, Spool, SpoolSettings},
     store::{Store, StoreConfig},
@@ -239,6 +240,83 @@ async fn restored_folder_that_grew_before_it_was_shipped_loses_and_repeats_nothi
     let line = Line::start(old.path(), database.store());
     line.finish().await;
     has_each_once(&database.client().await, 150).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_one_folder_that_live_at_once_lose_and_repeat_nothing() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let line = Line::start(folder.path(), database.store());
+    line.click(1..=100);
+    line.finish().await;
+    let copied = copy(folder.path());
+    let lines = [folder.path(), copied.path()].map(|folder| Line::start(folder, database.store()));
+    assert_eq!(lines[0].spool.source(), lines[1].spool.source());
+    // Both give the numbers 101 and on to clicks of their own, now together and now in turns.
+    for round in 0..10 {
+        for (place, line) in (0..).zip(&lines) {
+            let first = 101 + round * 40 + place * 20;
+            line.click(first..=first + 19);
+            if round % 2 == 0 {
+                line.is_empty().await;
+            }
+        }
+    }
+    assert_ne!(lines[0].spool.source(), lines[1].spool.source(), "one of them has an id of its own now");
+    for line in lines {
+        line.finish().await;
+    }
+    has_each_once(&database.client().await, 500).await;
+    let audit = database.store().check_ledger(None, None).await.unwrap();
+    assert_eq!(audit.differences, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_that_steps_back_changes_neither_order_nor_count() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let line = Line::start(folder.path(), database.store());
+    // Two hours back, in the middle of the night a day back, and the day after forward again.
+    for (number, hours) in (1..).zip([0, 0, 2, 2, 26, 26, 1, 0]) {
+        let click = click(at(number, SignedDuration::from_hours(hours)));
+        line.spool.append(&spool::encode(&click)).unwrap();
+    }
+    line.is_empty().await;
+    // What was shipped before is not shipped again, whatever its time.
+    line.kill().await;
+    let line = Line::start(folder.path(), database.store());
+    line.click(9..=9);
+    line.finish().await;
+    let client = database.client().await;
+    has_each_once(&client, 9).await;
+    let sequences =
+        client.query("SELECT sequence, id FROM clicks.click ORDER BY sequence", &[]).await.unwrap();
+    let sequences: Vec<i64> = sequences.iter().map(|row| row.get(0)).collect();
+    assert_eq!(sequences, (1..=9).collect::<Vec<_>>());
+    let audit = database.store().check_ledger(None, None).await.unwrap();
+    assert_eq!(audit.differences, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clicks_of_1970_and_2099_in_the_local_log_are_put_aside_and_block_nothing() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let line = Line::start(folder.path(), database.store());
+    line.click(1..=10);
+    for (number, time) in [(11, "1970-01-01T00:00:01Z"), (12, "2099-12-31T23:59:59Z")] {
+        let mut random = [0; 10];
+        random[9] = number;
+        let id = ClickId::new(time.parse().unwrap(), random);
+        line.spool.append(&spool::encode(&click(id))).unwrap();
+    }
+    line.click(13..=20);
+    line.is_empty().await;
+    assert_eq!(line.metrics.clicks_rejected.get(), 2);
+    line.finish().await;
+    let client = database.client().await;
+    assert_eq!(number(&client, "SELECT count(*) FROM clicks.click").await, 18);
+    let reasons = client.query("SELECT reason FROM clicks.rejected ORDER BY sequence", &[]).await.unwrap();
+    let reasons: Vec<String> = reasons.iter().map(|row| row.get(0)).collect();
+    assert_eq!(reasons, ["its day, 1970-01-01, is not open", "its day, 2099-12-31, is not open"]);
+    let days = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'clicks.click'::regclass";
+    assert!(number(&client, days).await <= 2, "no days are made for them");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,14 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use smartlinks::{
     domain::click::Click,
     proto::{
-        self, ClickFilter, FromNow, StreamClicksRequest, StreamClicksResponse,
+        self, ClickFilter, FromNow, ResolveReason, StreamClicksRequest, StreamClicksResponse,
         click_stats_client::ClickStatsClient, stream_clicks_request::Start, stream_clicks_response::Event,
     },
     rpc::{
         click_stats::{ClickStatsService, StreamLimits},
         layers::authentication::AuthenticationLayer,
     },
-    store::{Store, StoreConfig},
+    store::{Store, StoreConfig, clicks},
+    telemetry::metrics::Metrics,
 };
 use tokio::{
     net::TcpListener,
@@ -118,7 +119,7 @@ async fn serve(store: Store, limits: StreamLimits) -> (ClickStatsClient<Channel>
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopping) = watch::channel(false);
-    let service = ClickStatsService::server(store, limits, stopping);
+    let service = ClickStatsService::server(store, limits, Metrics::new().0, stopping);
     let serving = tonic::transport::Server::builder()
         .layer(AuthenticationLayer::open())
         .add_service(service)
@@ -218,6 +219,7 @@ async fn click_arrives_as_it_was() {
         channel: Channel::Qr,
         reason: ResolveReason::Rule,
         rule: Some("de".to_owned().try_into().unwrap()),
+        variant: Some("blue".to_owned().try_into().unwrap()),
         program: Some("gold".to_owned().try_into().unwrap()),
         traffic: TrafficClass::Preview,
         traffic_why: "Slackbot".to_owned(),
@@ -281,6 +283,7 @@ async fn click_arrives_as_it_was() {
             visitor_total_visits: Some(3),
             link_total_visits: Some(9),
             partner_total_visits: Some(0),
+            variant_id: "blue".into(),
         },
         proto::Click {
             id: bare_id.to_string(),
@@ -621,4 +624,44 @@ async fn call_from_a_terminal_prints_a_line_for_each_message() {
         .collect();
     assert_eq!(counts, [1_000, 500, 0]);
     assert!(lines[2]["heartbeat"].is_object() && lines.iter().all(|line| line["token"].is_string()));
+}
+
+#[tokio::test]
+async fn names_of_a_newer_version_end_no_stream() {
+    let database = Database::create().await;
+    let mut writer = Writer::new(&database, 1).await;
+    writer.add_new(0..3).await;
+    let newer = "UPDATE clicks.click SET channel = 'nfc', reason = 'teleported', attribution = 'split', traffic = 'agent',
+        country = 'A1', device = 'ring', os = 'fuchsia', browser = 'ladybird' WHERE sequence = 2";
+    database.client().await.batch_execute(newer).await.unwrap();
+    let all = clicks::ClickFilter { conversions: true, ..Default::default() };
+    let page = database.store().clicks_after(clicks::Place::default(), i64::MAX, &all).await.unwrap();
+    assert_eq!((page.items.len(), page.unknown_names), (3, 8));
+    let (mut stats, _stop) = serve(database.store(), StreamLimits::default()).await;
+    let mut stream = stats.stream_clicks(StreamClicksRequest::default()).await.unwrap().into_inner();
+    let Some(Event::Clicks(sent)) = stream.message().await.unwrap().unwrap().event else {
+        panic!("no clicks")
+    };
+    let [before, newer, behind] = &sent.clicks[..] else { panic!("{sent:?}") };
+    assert_eq!((before.reason(), behind.reason()), (ResolveReason::Default, ResolveReason::Default));
+    let known = proto::Click {
+        channel: 0,
+        reason: 0,
+        attribution: 0,
+        traffic_class: 0,
+        id: newer.id.clone(),
+        click_time: newer.click_time,
+        ..before.clone()
+    };
+    assert_eq!(*newer, known);
+    // Conversions hold the same names.
+    let credit = "INSERT INTO clicks.conversion (shop, order_id, refund_id, batch, sequence, at, amount, currency, click_at,
+            revision, channel, reason, destination, attribution, traffic, device)
+        VALUES ('acme', '1', '', 77, 1, now(), 5, 'EUR', now(), 1, 'nfc', 'teleported', '/', 'split', 'agent', 'ring');
+        UPDATE clicks.head SET position = 2;
+        INSERT INTO clicks.ledger (position, batch, kind, first_sequence, last_sequence, delivered, applied, min_at, max_at)
+        SELECT 2, 77, 'conversions', 1, 1, 1, 1, at, at FROM clicks.conversion";
+    database.client().await.batch_execute(credit).await.unwrap();
+    let page = database.store().clicks_after(clicks::Place::behind(1), i64::MAX, &all).await.unwrap();
+    assert_eq!((page.items.len(), page.unknown_names), (1, 5));
 }

@@ -9,12 +9,14 @@ use std::{
 
 use smartlinks::proto::{
     CreateLinkRequest, CreateShopRequest, DeleteLinkRequest, Link, PauseLinkRequest, Purpose, ResolveRequest,
-    Shop, link_resolver_client::LinkResolverClient, resolve_request::Site,
+    Shop, click_stats_client::ClickStatsClient, link_resolver_client::LinkResolverClient,
+    resolve_request::Site,
 };
 use tokio_postgres::Client;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
+use super::rolling::number;
 use crate::{
     admin::fixture::{create_link, create_partner, create_program, link, partner, rule, selected, shop},
     support::{
@@ -34,47 +36,7 @@ pub(super) struct World {
 impl World {
     pub(super) async fn new() -> Self {
         let database = Database::create().await;
-        let server = TestServer::ready(database.url()).await;
-        let mut admin = server.admin();
-        for shop in
-            [shop("acme"), Shop { fallback_url: "https://bravo.example/sorry".into(), ..shop("bravo") }]
-        {
-            let request = CreateShopRequest { shop: Some(shop), ..Default::default() };
-            admin.create_shop(request).await.unwrap();
-        }
-        create_program(&mut admin, "gold").await;
-        create_partner(&mut admin, "anna", "gold").await;
-        create_partner(&mut admin, "bert", "").await;
-        let asleep = smartlinks::proto::Partner { active: Some(false), ..partner("carl", "") };
-        let asleep = smartlinks::proto::CreatePartnerRequest { partner: Some(asleep), ..Default::default() };
-        admin.create_partner(asleep).await.unwrap();
-        let time = |text: &str| {
-            let time: jiff::Timestamp = text.parse().unwrap();
-            Some(prost_types::Timestamp { seconds: time.as_second(), nanos: 0 })
-        };
-        for link in [
-            Link { rules: vec![rule("german", "DE")], ..link("sale") },
-            Link { sharing: Some(selected(&[], &["gold"])), ..link("gold") },
-            Link { start_time: time("2999-01-01T00:00:00Z"), ..link("early") },
-            Link { expire_time: time("2020-01-01T00:00:00Z"), ..link("over") },
-            Link {
-                expire_time: time("2020-01-01T00:00:00Z"),
-                expired_destination: Some("too/late".into()),
-                ..link("late")
-            },
-            link("paused"),
-            link("deleted"),
-        ] {
-            create_link(&mut admin, link).await;
-        }
-        let (shop, slug) = ("acme".to_owned(), "paused".to_owned());
-        admin.pause_link(PauseLinkRequest { shop, slug, ..Default::default() }).await.unwrap();
-        let (shop, slug) = ("acme".to_owned(), "deleted".to_owned());
-        admin.delete_link(DeleteLinkRequest { shop, slug, ..Default::default() }).await.unwrap();
-        let last = Link { shop: "bravo".into(), ..link("sale") };
-        let request = CreateLinkRequest { link: Some(last), ..Default::default() };
-        let revision = admin.create_link(request).await.unwrap().into_inner().revision;
-        server.stop().await;
+        let revision = furnish(database.url()).await;
         let client = database.client().await;
         Self { database, client, revision }
     }
@@ -88,7 +50,7 @@ impl World {
 
     /// Returns a number that PostgreSQL says.
     pub(super) async fn number(&self, query: &str) -> i64 {
-        self.client.query_one(&format!("SELECT ({query})::bigint"), &[]).await.unwrap().get(0)
+        number(&self.client, query).await
     }
 
     /// Waits until there are so many clicks.
@@ -111,15 +73,64 @@ impl World {
 
     /// Checks what the ledger promises of its sums.
     pub(super) async fn adds_up(&self) {
-        let sums = "SELECT count(*) FROM clicks.ledger WHERE delivered <> applied + duplicates + rejected";
-        assert_eq!(self.number(sums).await, 0);
-        let present = self.number("SELECT count(*) FROM clicks.click").await;
-        assert_eq!(self.number("SELECT sum(applied) - sum(removed) FROM clicks.ledger").await, present);
-        let rejected = self.number("SELECT count(*) FROM clicks.rejected").await;
-        assert_eq!(self.number("SELECT sum(rejected) FROM clicks.ledger").await, rejected);
-        let gaps = "SELECT max(position) - count(*) FROM clicks.ledger";
-        assert_eq!(self.number(gaps).await, 0, "positions have no gaps");
+        adds_up(&self.client).await;
     }
+}
+
+/// Checks what the ledger of a database promises of its sums.
+pub(super) async fn adds_up(client: &Client) {
+    let sums = "SELECT count(*) FROM clicks.ledger WHERE delivered <> applied + duplicates + rejected";
+    assert_eq!(number(client, sums).await, 0);
+    let present = number(client, "SELECT count(*) FROM clicks.click").await;
+    assert_eq!(number(client, "SELECT sum(applied) - sum(removed) FROM clicks.ledger").await, present);
+    let rejected = number(client, "SELECT count(*) FROM clicks.rejected").await;
+    assert_eq!(number(client, "SELECT sum(rejected) FROM clicks.ledger").await, rejected);
+    let gaps = "SELECT max(position) - count(*) FROM clicks.ledger";
+    assert_eq!(number(client, gaps).await, 0, "positions have no gaps");
+}
+
+/// Makes the shops in an empty database, and returns the revision of the last write.
+pub(super) async fn furnish(database_url: &str) -> i64 {
+    let server = TestServer::ready(database_url).await;
+    let mut admin = server.admin();
+    for shop in [shop("acme"), Shop { fallback_url: "https://bravo.example/sorry".into(), ..shop("bravo") }] {
+        let request = CreateShopRequest { shop: Some(shop), ..Default::default() };
+        admin.create_shop(request).await.unwrap();
+    }
+    create_program(&mut admin, "gold").await;
+    create_partner(&mut admin, "anna", "gold").await;
+    create_partner(&mut admin, "bert", "").await;
+    let asleep = smartlinks::proto::Partner { active: Some(false), ..partner("carl", "") };
+    let asleep = smartlinks::proto::CreatePartnerRequest { partner: Some(asleep), ..Default::default() };
+    admin.create_partner(asleep).await.unwrap();
+    let time = |text: &str| {
+        let time: jiff::Timestamp = text.parse().unwrap();
+        Some(prost_types::Timestamp { seconds: time.as_second(), nanos: 0 })
+    };
+    for link in [
+        Link { rules: vec![rule("german", "DE")], ..link("sale") },
+        Link { sharing: Some(selected(&[], &["gold"])), ..link("gold") },
+        Link { start_time: time("2999-01-01T00:00:00Z"), ..link("early") },
+        Link { expire_time: time("2020-01-01T00:00:00Z"), ..link("over") },
+        Link {
+            expire_time: time("2020-01-01T00:00:00Z"),
+            expired_destination: Some("too/late".into()),
+            ..link("late")
+        },
+        link("paused"),
+        link("deleted"),
+    ] {
+        create_link(&mut admin, link).await;
+    }
+    let (shop, slug) = ("acme".to_owned(), "paused".to_owned());
+    admin.pause_link(PauseLinkRequest { shop, slug, ..Default::default() }).await.unwrap();
+    let (shop, slug) = ("acme".to_owned(), "deleted".to_owned());
+    admin.delete_link(DeleteLinkRequest { shop, slug, ..Default::default() }).await.unwrap();
+    let last = Link { shop: "bravo".into(), ..link("sale") };
+    let request = CreateLinkRequest { link: Some(last), ..Default::default() };
+    let revision = admin.create_link(request).await.unwrap().into_inner().revision;
+    server.stop().await;
+    revision
 }
 
 /// Returns a visit to a link of `acme`.
@@ -157,20 +168,29 @@ impl Program {
         address: SocketAddr,
         revision: i64,
     ) -> Self {
+        Self::serve_with(
+            database_url,
+            state_dir,
+            address,
+            revision,
+            &["--metrics-listen", "", "--drain", "1s"],
+        )
+        .await
+    }
+
+    /// Starts a server with further flags and waits until it has this revision.
+    pub(super) async fn serve_with(
+        database_url: &str,
+        state_dir: &Path,
+        address: SocketAddr,
+        revision: i64,
+        flags: &[&str],
+    ) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_smartlinks"))
-            .args([
-                "serve",
-                "--metrics-listen",
-                "",
-                "--poll-interval",
-                "100ms",
-                "--log",
-                "error",
-                "--drain",
-                "1s",
-            ])
+            .args(["serve", "--poll-interval", "100ms", "--log", "error"])
             .args(["--database-url", database_url, "--listen", &address.to_string(), "--state-dir"])
             .arg(state_dir)
+            .args(flags)
             .spawn()
             .unwrap();
         let program = Self { child, address };
@@ -186,6 +206,11 @@ impl Program {
     /// Connects, if there is somebody.
     pub(super) async fn resolver(&self) -> Option<LinkResolverClient<Channel>> {
         LinkResolverClient::connect(format!("http://{}", self.address)).await.ok()
+    }
+
+    /// Connects to the service of statistics.
+    pub(super) async fn stats(&self) -> ClickStatsClient<Channel> {
+        ClickStatsClient::connect(format!("http://{}", self.address)).await.unwrap()
     }
 
     /// Ends the process with SIGKILL.

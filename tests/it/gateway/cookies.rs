@@ -1,5 +1,7 @@
 //! The cookie by which a visitor is known again.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use smartlinks::proto::{
     ResolveResponse, TrafficClass, Visitor, VisitorMode, resolve_stream_response::Outcome,
@@ -28,7 +30,10 @@ async fn open(mode: VisitorMode) -> (Acme, Served, Door) {
     }}});
     let third = json!({"id": "third", "when": {"is": {"visitor_total_visits": {"at_least": 3}}}, "then": {"destination": "thanks"}});
     let third = link("third", 2, json!({"default_destination": "welcome", "rules": [third]}));
-    acme.publish(vec![record(shop), record(third)], 2);
+    let test = json!({"id": "half", "when": {"is": {"traffic": ["human"]}}, "then": {"variants": [
+        {"id": "blue", "destination": "blue", "weight": 1}, {"id": "red", "destination": "red", "weight": 1}]}});
+    let test = link("test", 2, json!({"default_destination": "none", "rules": [test]}));
+    acme.publish(vec![record(shop), record(third), record(test)], 2);
     let server = acme.serve().await;
     let door = Door::open_with_cookies(server.address, SECRET).await;
     (acme, server, door)
@@ -70,6 +75,40 @@ async fn third_visit_goes_where_the_rule_says() {
     let answer = door.ask("GET", "/third", &with(Some(&forged))).await;
     assert_eq!(answer.header("location"), Some("https://acme.example/welcome"));
     assert!(pair(&answer).unwrap().contains(".1."), "{answer:?}");
+}
+
+/// The first visit is drawn by the id that its answer sets, so the second gets the same.
+#[tokio::test]
+async fn variant_of_the_first_visit_is_that_of_all_that_follow() {
+    let (_acme, _server, door) = open(VisitorMode::Cookie).await;
+    let mut seen = BTreeSet::new();
+    for _ in 0..40 {
+        let first = door.ask("GET", "/test", FIREFOX).await;
+        let page = first.header("location").unwrap().to_owned();
+        let mut cookie = pair(&first).unwrap();
+        for _ in 0..3 {
+            let head = door.ask("HEAD", "/test", &with(Some(&cookie))).await;
+            assert_eq!(head.header("location"), Some(&*page), "a look-up gets what a click gets");
+            let next = door.ask("GET", "/test", &with(Some(&cookie))).await;
+            assert_eq!(next.header("location"), Some(&*page));
+            cookie = pair(&next).unwrap();
+        }
+        seen.insert(page);
+    }
+    // One address and one browser: forty cookies alone tell them apart.
+    let both = ["https://acme.example/blue", "https://acme.example/red"].map(str::to_owned);
+    assert_eq!(seen, both.into());
+    for (mode, wish) in
+        [(VisitorMode::Daily, ""), (VisitorMode::None, ""), (VisitorMode::Cookie, "dnt: 1\r\n")]
+    {
+        let (_acme, _server, door) = open(mode).await;
+        let mut pages = BTreeSet::new();
+        for _ in 0..10 {
+            let answer = door.ask("GET", "/test", &format!("{FIREFOX}{wish}")).await;
+            pages.insert(answer.header("location").unwrap().to_owned());
+        }
+        assert_eq!(pages.len(), 1, "{mode:?}: address and User-Agent are the same each time");
+    }
 }
 
 #[tokio::test]

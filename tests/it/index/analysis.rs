@@ -33,6 +33,7 @@ fn link(world: &World) -> Link {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: world.routing.clone(),
+        golden_clicks: Vec::new(),
     }
 }
 

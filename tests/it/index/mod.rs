@@ -2,6 +2,7 @@
 
 mod analysis;
 mod conditions;
+mod counted;
 mod credit;
 mod feeding;
 mod laws;

@@ -78,7 +78,19 @@ fn is_known(attribute: &Attribute, facts: &Facts<'_>) -> bool {
         Attribute::ClientAddress => ask.address != Fact::Unknown,
         Attribute::Partner => true,
         Attribute::VisitorTotalVisits => total(facts).is_some(),
+        Attribute::LinkTotalVisits => ask.totals.link.is_some(),
+        Attribute::PartnerTotalVisits => of_partner(facts).is_some(),
         Attribute::Caller(name) => ask.attributes.contains_key(name.as_str()),
+    }
+}
+
+fn passes(test: CountTest, total: u64) -> bool {
+    match test {
+        CountTest::Equals(bound) => total == bound,
+        CountTest::LessThan(bound) => total < bound,
+        CountTest::AtMost(bound) => total <= bound,
+        CountTest::GreaterThan(bound) => total > bound,
+        CountTest::AtLeast(bound) => total >= bound,
     }
 }
 
@@ -114,13 +126,9 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
             fact(ask.country, |it| continents.iter().any(|continent| *continent == it.continent()))
         }
         Predicate::NewVisitor {} => total(facts).map(|total| total == 1),
-        Predicate::VisitorTotalVisits(test) => total(facts).map(|total| match *test {
-            CountTest::Equals(bound) => total == bound,
-            CountTest::LessThan(bound) => total < bound,
-            CountTest::AtMost(bound) => total <= bound,
-            CountTest::GreaterThan(bound) => total > bound,
-            CountTest::AtLeast(bound) => total >= bound,
-        }),
+        Predicate::VisitorTotalVisits(test) => total(facts).map(|total| passes(*test, total)),
+        Predicate::LinkTotalVisits(test) => ask.totals.link.map(|total| passes(*test, total)),
+        Predicate::PartnerTotalVisits(test) => of_partner(facts).map(|total| passes(*test, total)),
         Predicate::InEu {} => fact(ask.country, |it| it.in_eu()),
         Predicate::ReferrerHost { hosts, include_subdomains } => ask.has_headers.then(|| {
             let referer = ask.referer.as_deref().unwrap_or_default();
@@ -172,6 +180,11 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
 fn total(facts: &Facts<'_>) -> Option<u64> {
     let (total, from_cookie) = facts.ask.visitor?;
     total.filter(|_| !from_cookie || (facts.mode == VisitorMode::Cookie && !facts.ask.opted_out))
+}
+
+/// By way of nobody, nobody has come.
+fn of_partner(facts: &Facts<'_>) -> Option<u64> {
+    if facts.partner.is_none() { Some(0) } else { facts.ask.totals.partner }
 }
 
 fn caller(value: &str, test: &CallerTest) -> Truth {

@@ -18,7 +18,7 @@ use smartlinks::domain::{
     link::Rule,
     name::{PartnerCode, ProgramId, Tag},
     one_of::OneOf,
-    visit::Hints,
+    visit::{Hints, Totals},
     window::{TimeWindow, WeeklyHours, ZoneName},
 };
 
@@ -111,7 +111,12 @@ fn predicate() -> impl Strategy<Value = Predicate> {
         (0_u64..5).prop_map(CountTest::GreaterThan),
         (0_u64..5).prop_map(CountTest::AtLeast),
     ];
-    let visitors = prop_oneof![Just(Predicate::NewVisitor {}), count.prop_map(Predicate::VisitorTotalVisits)];
+    let visitors = prop_oneof![
+        Just(Predicate::NewVisitor {}),
+        count.clone().prop_map(Predicate::VisitorTotalVisits),
+        count.clone().prop_map(Predicate::LinkTotalVisits),
+        count.prop_map(Predicate::PartnerTotalVisits),
+    ];
     prop_oneof![agents, places, referrers, queries, callers, partners, visitors, times()]
 }
 
@@ -178,6 +183,8 @@ fn attribute() -> impl Strategy<Value = Attribute> {
         Attribute::ClientAddress,
         Attribute::Partner,
         Attribute::VisitorTotalVisits,
+        Attribute::LinkTotalVisits,
+        Attribute::PartnerTotalVisits,
         Attribute::Caller(AttributeName::parse("tier").unwrap()),
     ])
 }
@@ -214,27 +221,31 @@ fn about_the_request() -> impl Strategy<Value = Ask> {
         (any::<bool>(), option::of(referer), attributes),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
         (option::of((option::weighted(0.8, 1_u64..6), any::<bool>())), prop::bool::weighted(0.2)),
+        (option::of(1_u64..6), option::of(1_u64..6)),
     )
         .prop_map(
-            |((partner, query, hours, seconds), (has_headers, referer, attributes), hints, known)| Ask {
-                partner: partner.into(),
-                query: query
-                    .iter()
-                    .map(|(name, value)| format!("{name}{value}"))
-                    .collect::<Vec<_>>()
-                    .join("&"),
-                time: time(NOW) + SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds),
-                has_headers,
-                referer: referer.map(str::to_owned),
-                attributes: attributes
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect::<HashMap<_, _>>(),
-                hints: Hints { internal: hints.0, prefetch: hints.1 },
-                purpose: hints.2.then(|| "prefetch".to_owned()),
-                visitor: known.0,
-                opted_out: known.1,
-                ..Ask::default()
+            |((partner, query, hours, seconds), (has_headers, referer, attributes), hints, known, totals)| {
+                Ask {
+                    partner: partner.into(),
+                    query: query
+                        .iter()
+                        .map(|(name, value)| format!("{name}{value}"))
+                        .collect::<Vec<_>>()
+                        .join("&"),
+                    time: time(NOW) + SignedDuration::from_hours(hours) + SignedDuration::from_secs(seconds),
+                    has_headers,
+                    referer: referer.map(str::to_owned),
+                    attributes: attributes
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .collect::<HashMap<_, _>>(),
+                    hints: Hints { internal: hints.0, prefetch: hints.1 },
+                    purpose: hints.2.then(|| "prefetch".to_owned()),
+                    visitor: known.0,
+                    opted_out: known.1,
+                    totals: Totals { link: totals.0, partner: totals.1 },
+                    ..Ask::default()
+                }
             },
         )
 }

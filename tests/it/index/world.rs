@@ -21,11 +21,11 @@ use smartlinks::{
         utm::{Template, Utm},
         visit::{
             Attribution, Channel, Headers, Hints, Miss, NoShop, Resolution, ResolveReason, Site, Target,
-            Visit,
+            Totals, Visit,
         },
         visitor::{KnownVisitor, VisitorMode},
     },
-    index::{PartnerState, Record, Snapshot, Writer},
+    index::{Asked, PartnerState, Record, Snapshot, Writer},
 };
 
 /// The time of every click unless a test says otherwise.
@@ -59,6 +59,8 @@ impl World {
                 internal_addresses: Vec::new(),
                 visitor_mode: VisitorMode::default(),
                 sub_id_params: Vec::new(),
+                time_zone: None,
+                click_retention_days: None,
             },
             partners: vec![
                 partner("anna", &["annie"], Some("gold"), &["vip"], true),
@@ -207,6 +209,7 @@ pub(super) struct Ask {
     /// How often the visitor has come, and whether a cookie says so.
     pub(super) visitor: Option<(Option<u64>, bool)>,
     pub(super) opted_out: bool,
+    pub(super) totals: Totals,
 }
 
 impl Default for Ask {
@@ -229,6 +232,7 @@ impl Default for Ask {
             attributes: HashMap::new(),
             visitor: None,
             opted_out: false,
+            totals: Totals::default(),
         }
     }
 }
@@ -270,7 +274,16 @@ impl Ask {
 
     /// All that comes of it, whether it goes anywhere or not.
     pub(super) fn resolution(&self, snapshot: &Snapshot) -> Result<Resolution, NoShop> {
-        snapshot.resolve(&Visit {
+        snapshot.resolve(&self.visit())
+    }
+
+    /// What is known before the rules are asked.
+    pub(super) fn asked<T>(&self, snapshot: &Snapshot, see: impl FnOnce(Asked<'_>) -> T) -> T {
+        see(snapshot.ask(&self.visit()).unwrap_or_else(|NoShop| panic!("there is no shop")))
+    }
+
+    fn visit(&self) -> Visit<'_> {
+        Visit {
             site: self.host.as_deref().map_or(Site::Shop("acme"), Site::Host),
             slug: &self.slug,
             partner: &self.partner,
@@ -295,7 +308,8 @@ impl Ask {
                 from_cookie,
             }),
             opted_out: self.opted_out,
-        })
+            totals: self.totals,
+        }
     }
 }
 
@@ -353,6 +367,7 @@ pub(super) fn rule(id: &str, when: Condition) -> Rule {
         display_name: None,
         when,
         then: Outcome::Destination(destination(&format!("/{id}"))),
+        retired_variants: Vec::new(),
         utm: Utm::default(),
         enabled: true,
     }

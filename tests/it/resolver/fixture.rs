@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use serde_json::{Value, json};
 use smartlinks::{
     classify::Classifier,
+    counters::Counters,
     domain::revision::Revision,
     index::{Record, Writer},
     live::{Live, Source},
@@ -169,8 +170,15 @@ impl Acme {
         let (live, (stop, stopped)) = (Live::new(), watch::channel(false));
         let classifier = Arc::new(Classifier::default());
         let (metrics, _) = Metrics::new();
-        let service =
-            Resolver::new(live.clone(), classifier, Recorder::ignoring(), Arc::default(), &metrics, stopped);
+        let service = Resolver::new(
+            live.clone(),
+            classifier,
+            Recorder::ignoring(),
+            Counters::default(),
+            Arc::default(),
+            &metrics,
+            stopped,
+        );
         Self { live, writer: Writer::new(), stop, service, metrics }
     }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::support::{
     clicks::{at, click},
     database::Database,
+    server::eventually,
 };
 
 fn frame(click: Click) -> Frame {
@@ -202,6 +203,41 @@ async fn positions_have_no_gaps_whoever_writes() {
     assert_eq!(positions, (1..=40).collect::<Vec<_>>());
     assert_eq!(count(&client, "SELECT count(*) FROM clicks.click").await, 800);
     assert_eq!(count(&client, "SELECT position FROM clicks.head").await, 40);
+}
+
+#[tokio::test]
+async fn of_two_who_begin_one_log_at_once_one_is_sent_back() {
+    let database = Database::create().await;
+    let mut client = database.client().await;
+    let watcher = database.client().await;
+    // Both have looked at how far the log is, and wait for their place in the ledger.
+    let held = client.transaction().await.unwrap();
+    held.execute("SELECT FROM clicks.head FOR UPDATE", &[]).await.unwrap();
+    let both = [1..=10, 11..=15].map(|numbers| {
+        let store = database.store();
+        tokio::spawn(async move {
+            let mut ingestor = store.ingestor().await.unwrap();
+            ingestor.ingest(&delivery(SOURCE, 0, frames(numbers)), days()).await
+        })
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE clicks.head%'";
+    eventually("two who wait", || async { (count(&watcher, waiting).await == 2).then_some(()) }).await;
+    held.commit().await.unwrap();
+    let mut written = Vec::new();
+    let mut sent_back = Vec::new();
+    for one in both {
+        match one.await.unwrap() {
+            Ok(ingested) => written.push(i64::from(ingested.applied)),
+            Err(NotIngested::Elsewhere { progress }) => sent_back.push(progress),
+            Err(NotIngested::Store(error)) => panic!("{error:?}"),
+        }
+    }
+    let progress = count(&watcher, "SELECT sequence FROM clicks.progress").await;
+    assert_eq!(written, [progress]);
+    assert_eq!(sent_back, [u64::try_from(progress).ok()]);
+    assert_eq!(count(&watcher, "SELECT count(*) FROM clicks.click").await, progress);
+    assert_eq!(database.store().check_ledger(None, None).await.unwrap().differences, []);
 }
 
 #[tokio::test]

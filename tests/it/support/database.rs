@@ -88,7 +88,8 @@ fn join_cluster() -> SharedCluster {
     SharedCluster::join(&programs, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres")).unwrap()
 }
 
-async fn connect(url: &str) -> Client {
+/// Connects past the store.
+pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     // Ends when the client is dropped.
     tokio::spawn(connection);

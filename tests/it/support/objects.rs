@@ -11,7 +11,7 @@ use smartlinks::{
         param::OwnParam,
         partner::{Partner, Program},
         policy::QueryPolicy,
-        revision::Revision,
+        revision::{Comment, Revision},
         shop::{Shop, ShopSettings},
         utm::Utm,
         visitor::VisitorMode,
@@ -66,6 +66,8 @@ pub(crate) fn shop(id: &str) -> Shop {
             internal_addresses: Vec::new(),
             visitor_mode: VisitorMode::default(),
             sub_id_params: Vec::new(),
+            time_zone: None,
+            click_retention_days: None,
         },
     }
 }
@@ -97,6 +99,7 @@ pub(crate) fn link(shop: &str, own: &str) -> Link {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing::to(destination(own)),
+        golden_clicks: Vec::new(),
     }
 }
 
@@ -112,6 +115,7 @@ pub(crate) fn rule(id: &str, predicate: Predicate) -> Rule {
         display_name: None,
         when: Condition::Is(predicate),
         then: Outcome::Destination(destination(id)),
+        retired_variants: Vec::new(),
         utm: Utm::default(),
         enabled: true,
     }
@@ -151,6 +155,7 @@ pub(crate) fn delete<T>(value: T, read: Revision) -> Write<T> {
 pub(crate) fn commit(puts: Vec<Put>) -> Commit {
     Commit {
         actor: "tester".to_owned(),
+        comment: Comment::default(),
         puts,
         request: None,
         allow_missing_references: false,

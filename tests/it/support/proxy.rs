@@ -28,7 +28,12 @@ enum Wire {
 impl Proxy {
     /// Opens a port in front of a database.
     pub(crate) async fn open(database: &Database) -> Self {
-        let (before, folder) = database.url().split_once("?host=").unwrap();
+        Self::before(database.url()).await
+    }
+
+    /// Opens a port in front of the database with this address.
+    pub(crate) async fn before(database_url: &str) -> Self {
+        let (before, folder) = database_url.split_once("?host=").unwrap();
         let socket = PathBuf::from(folder).join(".s.PGSQL.5432");
         assert!(socket.exists(), "{} is not there", socket.display());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

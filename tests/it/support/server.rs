@@ -46,6 +46,7 @@ pub(crate) fn settings(database_url: &str) -> ServeSettings {
         authentication: Authentication::Anyone,
         geo_db: None,
         visitor_keys: None,
+        split_secret: None,
         state_dir: None,
         clicks: Clicks::Ignore,
         copy_interval: Duration::from_secs(3_600),

@@ -85,7 +85,13 @@ pub(super) fn choices(subject: Subject<'_>, tests: &[Test<'_>], frame: Frame<'_>
         Subject::Partner => known(partners(tests)),
         Subject::Program => known(programs(tests)),
         Subject::Tags => tags(tests),
-        Subject::VisitorTotal => known(totals(tests)),
+        Subject::VisitorTotal => known(totals(tests, Value::VisitorTotal)),
+        Subject::LinkTotal => known(totals(tests, Value::LinkTotal)),
+        // By way of nobody, nobody has come.
+        Subject::PartnerTotal => {
+            let nobody = Value::PartnerTotal(Fact::Known(0));
+            known([nobody].into_iter().chain(totals(tests, Value::PartnerTotal)).collect())
+        }
         Subject::Parameter(name) => texts::parameters(name, tests),
         Subject::Caller(name) => vec![callers::facts(name, tests)],
     }
@@ -106,13 +112,18 @@ fn versions(tests: &[Test<'_>]) -> Vec<Version> {
     sorted(ends.chain([Version::from_parts([0; 5])]))
 }
 
-/// Returns a count between any two that matter. A visitor has come at least once.
-fn totals(tests: &[Test<'_>]) -> Vec<Value> {
+/// Returns unknown, and a count between any two that matter. This visit is counted too.
+fn totals(tests: &[Test<'_>], make: fn(Fact<u64>) -> Value) -> Vec<Value> {
     let bounds = predicates(tests).filter_map(|predicate| {
-        let Predicate::VisitorTotalVisits(test) = predicate else { return None };
+        let (Predicate::VisitorTotalVisits(test)
+        | Predicate::LinkTotalVisits(test)
+        | Predicate::PartnerTotalVisits(test)) = predicate
+        else {
+            return None;
+        };
         Some(bound(*test))
     });
-    counts(bounds, 1).map(Value::VisitorTotal).collect()
+    counts(bounds, 1).map(make).collect()
 }
 
 /// Returns unknown, and counts from the least possible one on between any two bounds.

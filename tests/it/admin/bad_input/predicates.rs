@@ -275,6 +275,23 @@ pub(super) fn all() -> Vec<Case> {
             "link.rules[0].when.visitor_total_visits.at_least",
         ),
         case(
+            "total of the link without a test",
+            create_link(|link| link.rules = vec![when(Kind::LinkTotalVisits(proto::CountIs { test: None }))]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[0].when.link_total_visits",
+        ),
+        case(
+            "total of the partner below zero",
+            create_link(|link| {
+                let test = Some(count_is::Test::AtMost(-1));
+                link.rules = vec![when(Kind::PartnerTotalVisits(proto::CountIs { test }))];
+            }),
+            Code::InvalidArgument,
+            "OUT_OF_RANGE",
+            "link.rules[0].when.partner_total_visits.at_most",
+        ),
+        case(
             "caller's fact is known, without its name",
             create_link(|link| link.rules = vec![when(is_known(11, ""))]),
             Code::InvalidArgument,

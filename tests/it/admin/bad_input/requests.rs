@@ -6,7 +6,7 @@ use smartlinks::proto::{
 use tonic::Code;
 
 use super::{Call, Case};
-use crate::admin::fixture::{link, mask, partner, rule, shop};
+use crate::admin::fixture::{link, mask, partner, rule, shop, variants};
 
 pub(super) fn case(
     name: &'static str,
@@ -92,6 +92,13 @@ pub(super) fn changed(edit: impl FnOnce(&mut proto::Rule)) -> proto::Rule {
     let mut wire = rule("b", "AT");
     edit(&mut wire);
     wire
+}
+
+/// A rule with two variants and a fault.
+pub(super) fn varied(edit: impl FnOnce(&mut Vec<proto::Variant>)) -> proto::Rule {
+    let mut variants = variants(&[("a", 1), ("b", 1)]);
+    edit(&mut variants.items);
+    changed(|rule| rule.then = Some(proto::rule::Then::Variants(variants)))
 }
 
 pub(super) fn condition(kind: Kind) -> proto::Condition {

@@ -5,7 +5,7 @@ use tonic::Code;
 
 use super::{
     Case,
-    requests::{case, changed, create_link},
+    requests::{case, changed, create_link, varied},
 };
 use crate::admin::fixture::rule;
 
@@ -66,6 +66,84 @@ pub(super) fn all() -> Vec<Case> {
             Code::InvalidArgument,
             "UNSAFE_DESTINATION",
             "link.rules[1].destination",
+        ),
+        case(
+            "variant without an id",
+            create_link(|link| link.rules = vec![rule("a", "DE"), varied(|items| items[1].id.clear())]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[1].variants.items[1].id",
+        ),
+        case(
+            "variant id in capitals",
+            create_link(|link| link.rules = vec![rule("a", "DE"), varied(|items| items[0].id = "A".into())]),
+            Code::InvalidArgument,
+            "MALFORMED",
+            "link.rules[1].variants.items[0].id",
+        ),
+        case(
+            "variant id twice",
+            create_link(|link| link.rules = vec![rule("a", "DE"), varied(|items| items[1].id = "a".into())]),
+            Code::InvalidArgument,
+            "DUPLICATE",
+            "link.rules[1].variants.items[1].id",
+        ),
+        case(
+            "variant with a weight below 0",
+            create_link(|link| link.rules = vec![rule("a", "DE"), varied(|items| items[0].weight = -1)]),
+            Code::InvalidArgument,
+            "OUT_OF_RANGE",
+            "link.rules[1].variants.items[0].weight",
+        ),
+        case(
+            "variant with a weight over 10,000",
+            create_link(|link| link.rules = vec![rule("a", "DE"), varied(|items| items[1].weight = 10_001)]),
+            Code::InvalidArgument,
+            "OUT_OF_RANGE",
+            "link.rules[1].variants.items[1].weight",
+        ),
+        case(
+            "variants without a weight",
+            create_link(|link| {
+                link.rules = vec![
+                    rule("a", "DE"),
+                    varied(|items| items.iter_mut().for_each(|variant| variant.weight = 0)),
+                ]
+            }),
+            Code::InvalidArgument,
+            "OUT_OF_RANGE",
+            "link.rules[1].variants.items",
+        ),
+        case(
+            "variant to a foreign host",
+            create_link(|link| {
+                link.rules = vec![
+                    rule("a", "DE"),
+                    varied(|items| items[1].destination = "https://evil.example".into()),
+                ]
+            }),
+            Code::InvalidArgument,
+            "UNSAFE_DESTINATION",
+            "link.rules[1].variants.items[1].destination",
+        ),
+        case(
+            "variant to a link host",
+            create_link(|link| {
+                link.rules = vec![
+                    rule("a", "DE"),
+                    varied(|items| items[0].destination = "https://go.acme.example/x".into()),
+                ]
+            }),
+            Code::InvalidArgument,
+            "REDIRECT_LOOP",
+            "link.rules[1].variants.items[0].destination",
+        ),
+        case(
+            "one variant",
+            create_link(|link| link.rules = vec![rule("a", "DE"), varied(|items| items.truncate(1))]),
+            Code::InvalidArgument,
+            "REQUIRED",
+            "link.rules[1].variants.items",
         ),
         case(
             "rule with a bad UTM value",

@@ -243,6 +243,20 @@ pub(super) fn all() -> Vec<Case> {
             "shop.visitor_mode",
         ),
         case(
+            "time zone that is none",
+            create_shop(|shop| shop.time_zone = "Europe/Berlon".into()),
+            Code::InvalidArgument,
+            "UNKNOWN_VALUE",
+            "shop.time_zone",
+        ),
+        case(
+            "clicks kept for less than nothing",
+            create_shop(|shop| shop.click_retention_days = -1),
+            Code::InvalidArgument,
+            "OUT_OF_RANGE",
+            "shop.click_retention_days",
+        ),
+        case(
             "sub-id that is no name",
             create_shop(|shop| shop.sub_id_params = vec!["a b".into()]),
             Code::InvalidArgument,
