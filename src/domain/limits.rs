@@ -108,8 +108,10 @@ pub const STATS_TOP_POINTS: usize = 100_000;
 pub const STATS_FIGURES: usize = 500_000;
 /// Values of a dimension that may be asked for as the top.
 pub const STATS_TOP: usize = 100;
-/// Megabytes of single clicks that one answer of statistics may read: about ten million.
+/// Megabytes of single clicks that one answer of statistics may read: some eight million.
 pub const STATS_READ_MEGABYTES: u64 = 2_048;
+/// Clicks that are in the log and not counted yet which one answer of statistics may read.
+pub const STATS_BEHIND_CLICKS: u64 = 2_000_000;
 /// Slugs, codes, classes, reasons or other values that a filter of clicks names.
 pub const FILTER_VALUES: usize = 100;
 /// Clicks of one message of a stream.
