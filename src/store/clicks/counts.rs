@@ -97,8 +97,11 @@ pub(super) type Key = [u32; 6];
 /// Who was there: day, shop, visitor, link, partner.
 pub(super) type Visit = [u32; 5];
 
+/// Leaves of a visit what tells visitors apart.
+type Scope = fn(Visit) -> Visit;
+
 /// Whose visitors are counted, and what of a visit tells them apart.
-const SCOPES: [(&str, fn(Visit) -> Visit); 4] = [
+const SCOPES: [(&str, Scope); 4] = [
     ("shop", |[day, shop, visitor, _, _]| [day, shop, visitor, NONE, NONE]),
     ("link", |[day, shop, visitor, slug, _]| [day, shop, visitor, slug, NONE]),
     ("partner", |[day, shop, visitor, _, partner]| [day, shop, visitor, NONE, partner]),

@@ -61,7 +61,8 @@ async fn write_after_which_a_golden_click_goes_elsewhere_is_refused_with_the_rul
     let mut rules = vec![rule("all", "DE"), rule("de", "DE")];
     rules[0].then = Some(proto::rule::Then::Destination("land/DE".into()));
     let shadowing = proto::Link { rules, ..link("sale") };
-    update(&mut client, shadowing, &["rules"]).await.unwrap();
+    let request = UpdateLinkRequest { allow_warnings: true, ..edit(shadowing, &["rules"], "") };
+    client.update_link(request).await.unwrap();
     let mut strict = german().golden_clicks;
     strict[0].expected_rule = "de".into();
     let refused =

@@ -69,7 +69,8 @@ async fn rollback_brings_back_everything_that_an_edit_writes() {
 #[tokio::test]
 async fn rule_that_was_taken_away_comes_back_and_the_others_stay_used() {
     let (_server, mut client) = TestServer::with_shop().await;
-    let rules = |ids: &[&str]| ids.iter().map(|id| rule(id, "DE")).collect::<Vec<_>>();
+    let off = |id: &&str| proto::Rule { enabled: Some(false), ..rule(id, "DE") };
+    let rules = |ids: &[&str]| ids.iter().map(off).collect::<Vec<_>>();
     let with = |ids: &[&str]| proto::Link { rules: rules(ids), ..link("sale") };
     let first = create_link(&mut client, with(&["a", "b"])).await;
     update_link(&mut client, edit(with(&["c"]), &["rules"], "")).await;
