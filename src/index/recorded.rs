@@ -143,14 +143,9 @@ fn may_be_credited(attribution: Option<Attribution>, sharing: &Sharing, was: Opt
     };
     match attribution {
         Some(Attribution::NotShared) => is_shared && was.is_none_or(|was| was.sharing != *sharing),
-        // A newer version says something that is not known here.
-        None => true,
-        Some(
-            Attribution::Credited
-            | Attribution::NoPartner
-            | Attribution::UnknownPartner
-            | Attribution::InactivePartner,
-        ) => false,
+        // Somebody was credited whose code is not kept any more, or a newer version says what is not known here.
+        Some(Attribution::Credited) | None => is_shared,
+        Some(Attribution::NoPartner | Attribution::UnknownPartner | Attribution::InactivePartner) => false,
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod flows;
 
-pub use self::flows::{End, Fate, Flow, Flows, Tally};
+pub use self::flows::{End, Fate, Flow, Flows, Outcome, Tally};
 use super::{
     compile::named_languages,
     matcher::{Truth, possible},
@@ -15,7 +15,7 @@ use crate::domain::{
     click::{ClickFacts, LoggedClick},
     destination::Destination,
     language::LanguageRange,
-    link::{Link, Outcome, Routing, Rule, Sharing},
+    link::{self, Link, Routing, Rule, Sharing},
     name::VariantId,
     unkept::{UnkeptFact, UnkeptFacts},
     variant::Variant,
@@ -110,8 +110,8 @@ fn end_of(rule: &Rule, click: &ClickFacts, was: Option<&Link>) -> Option<End> {
         ..End::at(to.as_str())
     };
     let variants = match &rule.then {
-        Outcome::Destination(to) => return Some(end(to, None)),
-        Outcome::Variants(variants) => variants.as_slice(),
+        link::Outcome::Destination(to) => return Some(end(to, None)),
+        link::Outcome::Variants(variants) => variants.as_slice(),
     };
     let mut drawn = variants.iter().filter(|variant| variant.weight.number() > 0);
     let (first, second) = (drawn.next()?, drawn.next());

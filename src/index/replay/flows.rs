@@ -65,6 +65,30 @@ pub enum Fate {
     },
 }
 
+/// What a draft means to a click.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It would have gone to the same page.
+    Same,
+    /// It would have gone to another page.
+    Elsewhere,
+    /// The draft would not have decided, at that time.
+    Gone,
+    /// That cannot be said.
+    Unjudged,
+}
+
+impl Outcome {
+    fn of(old: &End, fate: &Fate) -> Self {
+        match fate {
+            Fate::Unjudged { .. } => Self::Unjudged,
+            Fate::To(new) if new.is_same_page(old) => Self::Same,
+            Fate::To(End { reason: Some(ResolveReason::Missed(_)), .. }) => Self::Gone,
+            Fate::To(_) => Self::Elsewhere,
+        }
+    }
+}
+
 /// Clicks that went one way and would have gone another, or the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
@@ -78,6 +102,13 @@ pub struct Flow {
     pub samples: Vec<ClickId>,
 }
 
+impl Flow {
+    /// Returns what the draft means to them.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of(&self.old, &self.new)
+    }
+}
+
 /// How many clicks came to what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -85,6 +116,8 @@ pub struct Tally {
     pub same: u64,
     /// Those that would have gone to another page.
     pub elsewhere: u64,
+    /// Those for which the draft would not have decided.
+    pub gone: u64,
     /// Those of which it cannot be said.
     pub unjudged: u64,
     /// How many of all these are in no flow, since there are too many flows.
@@ -94,7 +127,7 @@ pub struct Tally {
 impl Tally {
     /// Returns how many clicks were judged or tried to be.
     pub fn clicks(&self) -> u64 {
-        self.same + self.elsewhere + self.unjudged
+        self.same + self.elsewhere + self.gone + self.unjudged
     }
 }
 
@@ -118,10 +151,11 @@ impl Flows {
     /// Counts a click.
     pub fn add(&mut self, click: &LoggedClick, fate: Fate) {
         let old = End::of(&click.facts);
-        match &fate {
-            Fate::To(new) if new.is_same_page(&old) => self.tally.same += 1,
-            Fate::To(_) => self.tally.elsewhere += 1,
-            Fate::Unjudged { .. } => self.tally.unjudged += 1,
+        match Outcome::of(&old, &fate) {
+            Outcome::Same => self.tally.same += 1,
+            Outcome::Elsewhere => self.tally.elsewhere += 1,
+            Outcome::Gone => self.tally.gone += 1,
+            Outcome::Unjudged => self.tally.unjudged += 1,
         }
         let way = (old, fate);
         let at = match self.places.get(&way) {
