@@ -3,6 +3,10 @@
 //! Conditions are evaluated as they are: their constructors have sorted and checked all lists, and links share them, so
 //! a second form would only have to be kept equal to the first.
 
+mod looks;
+
+pub(super) use self::looks::looks;
+pub use self::looks::{Look, Seen, Subject};
 use super::facts::Facts;
 use crate::classify::address;
 use crate::domain::{

@@ -3,6 +3,7 @@
 mod conditions;
 mod counted;
 mod credit;
+mod explain;
 mod feeding;
 mod laws;
 mod locations;
