@@ -4,8 +4,9 @@
 //! a second form would only have to be kept equal to the first.
 
 mod looks;
+mod possible;
 
-pub(super) use self::looks::looks;
+pub(super) use self::{looks::looks, possible::possible};
 pub use self::looks::{Look, Seen, Subject};
 use super::facts::Facts;
 use crate::classify::address;

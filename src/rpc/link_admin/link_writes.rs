@@ -22,6 +22,7 @@ use crate::{
         fault::Fault,
         link::{Link, LinkState},
         name::{ShopId, Slug},
+        revision::Revision,
         shop::ShopSettings,
     },
     proto::{self, Warning},
@@ -105,6 +106,44 @@ impl Change {
         let slug = slug?;
         super::immutable_if_named(mask, "slug", &wire.slug, slug.as_str(), &root, faults);
         Some(Self { path, wire, slug, fields, edit })
+    }
+
+    /// Returns the link that it is of, if that is there and as the etag says.
+    fn editable(&self, row: Option<Stored<Link>>, shop: &ShopId) -> Result<Stored<Link>, Failure> {
+        let row = row.ok_or_else(|| no_link(shop, &self.slug))?;
+        if row.value.state == LinkState::Deleted {
+            return Err(deleted(&self.slug));
+        }
+        check_etag(&self.wire.etag, row.revision, &format!("the link `{}`", self.slug))?;
+        Ok(row)
+    }
+
+    /// Changes a link, and says what is wrong with it then.
+    fn edit(
+        &self,
+        link: &mut Link,
+        settings: &ShopSettings,
+        now: Timestamp,
+        (faults, warnings): (&mut Faults, &mut Vec<Warning>),
+    ) {
+        let before = link.clone();
+        self.edit.apply(link);
+        warnings.extend(warnings::of_link(link, &self.path, now));
+        let found = link.check(settings);
+        if found.is_empty() {
+            return;
+        }
+        // A shop's change may have left destinations behind: a write of other fields is not at fault.
+        let before = before.check(settings);
+        let mut new = Faults::new();
+        for fault in found.iter() {
+            if !self.fields.has(top_field(&fault.path)) && before.iter().any(|old| old == fault) {
+                warnings.push(warnings::of_fault(&self.path, fault));
+            } else {
+                new.extend(Fault::clone(fault).into());
+            }
+        }
+        Path::root(&self.path).adopt(new, faults);
     }
 }
 
@@ -200,20 +239,36 @@ async fn update_once(
     Ok(Written { links: links.collect(), done, warnings })
 }
 
+/// A link as a change would leave it.
+pub(super) struct Tried {
+    pub(super) link: Link,
+    /// The revision of the link that the change is of.
+    pub(super) revision: Revision,
+    pub(super) settings: ShopSettings,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// Finds out what a change would make of a link.
+pub(super) async fn try_out(store: &Store, shop: &ShopId, change: Change) -> Result<Tried, Failure> {
+    let settings = live_shop(store, shop).await?.stored.value.settings;
+    let Stored { value: mut link, revision, .. } =
+        change.editable(store.get_link(shop, &change.slug).await?, shop)?;
+    let work = move || {
+        let (mut faults, mut warnings) = (Faults::new(), Vec::new());
+        change.edit(&mut link, &settings, Timestamp::now(), (&mut faults, &mut warnings));
+        (Tried { link, revision, settings, warnings }, faults)
+    };
+    let (tried, faults) = blocking(work).await?;
+    sound(Some(tried), faults)
+}
+
 /// Reads the links that are changed, in the order of the changes; all of them are there and as their etags say.
 async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Vec<Stored<Link>>, Failure> {
     let slugs: Vec<_> = changes.iter().map(|change| change.slug.clone()).collect();
     let rows = store.get_links(shop, &slugs).await?;
     let mut rows: HashMap<Slug, Stored<Link>> =
         rows.into_iter().map(|row| (row.value.slug.clone(), row)).collect();
-    let in_order = changes.iter().map(|change| {
-        let row = rows.remove(&change.slug).ok_or_else(|| no_link(shop, &change.slug))?;
-        if row.value.state == LinkState::Deleted {
-            return Err(deleted(&change.slug));
-        }
-        check_etag(&change.wire.etag, row.revision, &format!("the link `{}`", change.slug))?;
-        Ok(row)
-    });
+    let in_order = changes.iter().map(|change| change.editable(rows.remove(&change.slug), shop));
     in_order.collect()
 }
 
@@ -228,24 +283,7 @@ fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettin
     let mut edited = Edited { links: stored, faults: Faults::new(), warnings: Vec::new() };
     let now = Timestamp::now();
     for (link, change) in edited.links.iter_mut().zip(changes) {
-        let before = link.value.clone();
-        change.edit.apply(&mut link.value);
-        edited.warnings.extend(warnings::of_link(&link.value, &change.path, now));
-        let found = link.value.check(settings);
-        if found.is_empty() {
-            continue;
-        }
-        // A shop's change may have left destinations behind: a write of other fields is not at fault.
-        let before = before.check(settings);
-        let mut new = Faults::new();
-        for fault in found.iter() {
-            if !change.fields.has(top_field(&fault.path)) && before.iter().any(|old| old == fault) {
-                edited.warnings.push(warnings::of_fault(&change.path, fault));
-            } else {
-                new.extend(Fault::clone(fault).into());
-            }
-        }
-        Path::root(&change.path).adopt(new, &mut edited.faults);
+        change.edit(&mut link.value, settings, now, (&mut edited.faults, &mut edited.warnings));
     }
     edited
 }

@@ -9,6 +9,7 @@ mod partners;
 mod portal;
 mod programs;
 mod refusals;
+mod replay;
 mod rollback;
 mod sharing;
 mod shops;
@@ -17,7 +18,9 @@ mod states;
 mod warnings;
 mod writes;
 
+use futures_util::stream::BoxStream;
 use prost_types::FieldMask;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -46,12 +49,13 @@ use crate::{
 #[derive(Clone)]
 pub struct LinkAdminService {
     store: Store,
+    replays: replay::Replays,
 }
 
 impl LinkAdminService {
-    /// Makes the service with its limits of message sizes.
-    pub fn server(store: Store) -> LinkAdminServer<Self> {
-        LinkAdminServer::new(Self { store })
+    /// Makes the service with its limits of message sizes. When `stop` becomes true, or its sender is gone, replays end.
+    pub fn server(store: Store, stop: watch::Receiver<bool>) -> LinkAdminServer<Self> {
+        LinkAdminServer::new(Self { store, replays: replay::Replays::new(stop) })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_ANSWER_BYTES)
     }
@@ -62,6 +66,16 @@ macro_rules! calls {
     ($($call:ident($request:ident) -> $answer:ident = $handler:path;)*) => {
         #[tonic::async_trait]
         impl LinkAdmin for LinkAdminService {
+            type ReplayClicksStream = BoxStream<'static, Result<proto::ReplayClicksResponse, Status>>;
+
+            async fn replay_clicks(
+                &self,
+                request: Request<proto::ReplayClicksRequest>,
+            ) -> Result<Response<Self::ReplayClicksStream>, Status> {
+                let caller = Caller::of(&request)?;
+                Ok(Response::new(replay::begin(self, caller, request.into_inner()).await?))
+            }
+
             $(
                 async fn $call(
                     &self,
