@@ -27,8 +27,8 @@ use figures::{Clock, ROUND, ROUNDS, Round, Row};
 use log::Log;
 use smartlinks::{
     proto::{
-        GetIndexStatusRequest, GetIndexStatusResponse, Purpose, RequestHeaders, ResolveRequest,
-        ResolveResponse, ResolveStreamRequest, ResolveStreamResponse,
+        ExplainRequest, ExplainResponse, GetIndexStatusRequest, GetIndexStatusResponse, Purpose,
+        RequestHeaders, ResolveRequest, ResolveResponse, ResolveStreamRequest, ResolveStreamResponse,
         link_resolver_client::LinkResolverClient,
         link_resolver_server::{LinkResolver, LinkResolverServer},
         resolve_request::Site,
@@ -384,6 +384,10 @@ impl LinkResolver for Empty {
             Ok(ResolveStreamResponse { item: message?.item, outcome })
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("nobody asks"))
     }
 
     async fn get_index_status(

@@ -38,13 +38,18 @@ pub(super) struct Campaign<'a> {
     filling: Filling<'a>,
 }
 
+/// Whose UTM value it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Setter {
+    Link,
+    Rule,
+}
+
 impl<'a> Campaign<'a> {
     /// Takes the values of link and rule. One that comes out empty is as if it were not set.
     pub(super) fn new(link: Option<&'a Utm>, rule: Option<&'a Utm>, filling: Filling<'a>) -> Self {
-        let mut templates = link.map_or_else(Default::default, Utm::values);
-        for (template, of_rule) in templates.iter_mut().zip(rule.map_or_else(Default::default, Utm::values)) {
-            *template = of_rule.or(*template).filter(|template| !is_empty(template, &filling));
-        }
+        let filled = |template: &&Template| !is_empty(template, &filling);
+        let templates = merged(link, rule).map(|template| template.map(|(_, it)| it).filter(filled));
         Self { templates, filling }
     }
 
@@ -66,6 +71,19 @@ impl<'a> Campaign<'a> {
         const FILLED: usize = 32;
         self.templates.iter().flatten().map(|template| NAME + template.as_str().len() + FILLED).sum()
     }
+}
+
+/// Returns the values of link and rule in the order of [`PARAMETERS`], those of the rule field by field over the link's.
+pub(super) fn merged<'a>(
+    link: Option<&'a Utm>,
+    rule: Option<&'a Utm>,
+) -> [Option<(Setter, &'a Template)>; PARAMETERS.len()] {
+    let of_link = link.map_or_else(Default::default, Utm::values);
+    let mut merged = of_link.map(|template| template.map(|template| (Setter::Link, template)));
+    for (held, of_rule) in merged.iter_mut().zip(rule.map_or_else(Default::default, Utm::values)) {
+        *held = of_rule.map(|template| (Setter::Rule, template)).or(*held);
+    }
+    merged
 }
 
 fn text<'a>(part: Part<'a>, filling: &Filling<'a>) -> &'a str {

@@ -134,6 +134,11 @@ impl CompiledLink {
         (first.map(|at| &self.rules[at]), undecided)
     }
 
+    /// Returns the enabled rules in their order, with their conditions.
+    pub(super) fn rules(&self) -> impl Iterator<Item = (&RuleId, &Condition)> {
+        self.rules.iter().zip(&self.conditions).map(|(rule, when)| (&*rule.id, &**when))
+    }
+
     /// Returns the languages that the visitor's is chosen from.
     pub(super) fn languages(&self) -> &[LanguageRange] {
         self.languages.as_deref().map_or(&[], |languages| languages)

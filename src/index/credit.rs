@@ -8,6 +8,7 @@ use super::{
     snapshot::{PartnerEntry, ShopEntry},
 };
 use crate::domain::{
+    param::OwnParam,
     query::pieces,
     visit::{Attribution, Visit},
 };
@@ -22,10 +23,8 @@ pub(super) fn credit<'a>(
     link: Option<&CompiledLink>,
     visit: &Visit<'_>,
 ) -> (Option<&'a PartnerEntry>, Attribution) {
-    let Some(named) = named(own, visit) else { return (None, Attribution::NoPartner) };
-    let Some(partner) = shop.partners.get(folded(&named).as_ref()) else {
-        return (None, Attribution::UnknownPartner);
-    };
+    let Some((_, named)) = named(own, visit) else { return (None, Attribution::NoPartner) };
+    let Some(partner) = find(shop, &named) else { return (None, Attribution::UnknownPartner) };
     let Some(state) = &partner.state else { return (None, Attribution::UnknownPartner) };
     if !state.active {
         return (None, Attribution::InactivePartner);
@@ -37,19 +36,35 @@ pub(super) fn credit<'a>(
     (Some(partner), Attribution::Credited)
 }
 
+/// What names a partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy<'a> {
+    /// The path.
+    Path,
+    /// The first parameter of the query that may be read as this one of the shop's.
+    Parameter(&'a OwnParam),
+}
+
 /// Returns the partner that the visit names, as it was sent and decoded once. A parameter without a value names one
 /// that does not exist.
-fn named<'a>(own: &OwnNames, visit: &Visit<'a>) -> Option<Cow<'a, str>> {
+pub(super) fn named<'a>(own: &'a OwnNames, visit: &Visit<'a>) -> Option<(NamedBy<'a>, Cow<'a, str>)> {
     if !visit.partner.is_empty() {
-        return Some(visit.partner.into());
+        return Some((NamedBy::Path, visit.partner.into()));
     }
     if visit.query.is_empty() {
         return None;
     }
-    let first = own.partners().iter().find_map(|param| {
-        pieces(visit.query).find(|piece| piece.raw_name().is_some_and(|name| param.is_named_by(name)))
+    let (param, first) = own.partners().iter().find_map(|param| {
+        let mut found = pieces(visit.query);
+        let first = found.find(|piece| piece.raw_name().is_some_and(|name| param.is_named_by(name)))?;
+        Some((param, first))
     })?;
-    Some(first.value().unwrap_or_default())
+    Some((NamedBy::Parameter(param), first.value().unwrap_or_default()))
+}
+
+/// Returns the partner with a code or alias, be it deleted.
+pub(super) fn find<'a>(shop: &'a ShopEntry, named: &str) -> Option<&'a PartnerEntry> {
+    shop.partners.get(folded(named).as_ref()).map(AsRef::as_ref)
 }
 
 /// Makes ASCII capitals small, as look-ups do.

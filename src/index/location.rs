@@ -70,6 +70,54 @@ impl Place {
     }
 }
 
+/// A piece of a location, or one that was left out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Laid<'a> {
+    pub(super) source: Source,
+    /// The parameter as it came; of the others, nothing.
+    pub(super) came: &'a str,
+    /// What was written of it, with the mark before it.
+    pub(super) written: &'a str,
+    pub(super) fate: Fate,
+}
+
+/// Where a piece of a location comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Origin,
+    Path,
+    Destination,
+    Visitor,
+    /// Counted as in [`PARAMETERS`].
+    Utm(usize),
+    Partner,
+    ClickId,
+    /// The `?` before a parameter that is empty and the only one: it is taken away again.
+    NoMark,
+    /// The `?` of a destination that ends in it.
+    BareMark,
+    Fragment,
+}
+
+/// What became of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stands in the location.
+    Stays,
+    /// Its name may be read as one that the service sets itself.
+    Own,
+    /// The policy does not let it pass.
+    NotPassed,
+    /// A UTM value takes its place.
+    Replaced,
+    /// The destination has one of its name, and wins.
+    DestinationWins,
+    /// The visitor has one of its name, and wins.
+    VisitorWins,
+    /// Its value is empty.
+    Empty,
+}
+
 /// What a location is made of.
 pub(super) struct Ingredients<'a> {
     /// The shop's origin.
@@ -90,18 +138,21 @@ pub(super) struct Ingredients<'a> {
     pub(super) click_id: &'a str,
 }
 
-/// Builds the location.
-pub(super) fn build(from: &Ingredients<'_>) -> String {
+/// Builds the location; `watch` is told of every piece, in the order in which they stand.
+pub(super) fn build(from: &Ingredients<'_>, mut watch: impl FnMut(Laid<'_>)) -> String {
     let place = from.place;
     let mut out = String::with_capacity(room(from));
     let path = place.path();
     out.push_str(if place.path == 0 { from.origin } else { place.origin() });
+    watch(Laid { source: Source::Origin, came: "", written: &out, fate: Fate::Stays });
+    let path_begins = out.len();
     if !path.starts_with('/') {
         out.push('/');
     }
     push_ascii(&mut out, path, place.is_ascii);
+    watch(Laid { source: Source::Path, came: "", written: &out[path_begins..], fate: Fate::Stays });
 
-    let mut query = Query { begins: out.len(), out, any: false };
+    let mut query = Query { begins: out.len(), out, any: false, watch };
     let destination_query = place.query().unwrap_or_default();
     if destination_query.is_empty() && from.query.is_empty() {
         (0..PARAMETERS.len()).filter(|at| from.utm.sets(*at)).for_each(|at| query.push_utm(at, from.utm));
@@ -109,14 +160,23 @@ pub(super) fn build(from: &Ingredients<'_>) -> String {
         merge(from, destination_query, &mut query);
     }
     if let Some(partner) = from.partner {
-        query.push_pair(from.own.partner(), partner.as_str());
+        query.push_pair(Source::Partner, from.own.partner(), partner.as_str());
     }
     if let Some(name) = from.own.click_id().filter(|_| !from.click_id.is_empty()) {
-        query.push_pair(name, from.click_id);
+        query.push_pair(Source::ClickId, name, from.click_id);
     }
     let bare = place.query() == Some("");
-    let mut out = query.end(bare);
+    let (mut out, mut watch) = query.end(bare);
+    let fragment_begins = out.len();
     push_ascii(&mut out, place.fragment(), place.is_ascii);
+    if out.len() > fragment_begins {
+        watch(Laid {
+            source: Source::Fragment,
+            came: "",
+            written: &out[fragment_begins..],
+            fate: Fate::Stays,
+        });
+    }
     out
 }
 
@@ -131,51 +191,72 @@ fn room(from: &Ingredients<'_>) -> usize {
 }
 
 /// A query that grows piece by piece.
-struct Query {
+struct Query<W> {
     out: String,
     /// Where it begins, its `?` included.
     begins: usize,
     any: bool,
+    watch: W,
 }
 
-impl Query {
-    /// Begins a piece.
-    fn separate(&mut self) {
+impl<W: FnMut(Laid<'_>)> Query<W> {
+    /// Begins a piece, and returns where.
+    fn separate(&mut self) -> usize {
+        let begins = self.out.len();
         self.out.push(if self.any { '&' } else { '?' });
         self.any = true;
+        begins
     }
 
-    fn push(&mut self, piece: Piece<'_>, is_ascii: bool) {
-        self.separate();
+    /// Says that a piece is written, which began there.
+    fn laid(&mut self, source: Source, came: &str, begins: usize) {
+        (self.watch)(Laid { source, came, written: &self.out[begins..], fate: Fate::Stays });
+    }
+
+    /// Appends a parameter that stays.
+    fn push(&mut self, source: Source, piece: Piece<'_>, is_ascii: bool, fate: Fate) {
+        if fate != Fate::Stays {
+            return (self.watch)(Laid { source, came: piece.0, written: "", fate });
+        }
+        let begins = self.separate();
         push_ascii(&mut self.out, piece.0, is_ascii);
+        self.laid(source, piece.0, begins);
     }
 
-    fn push_pair(&mut self, name: &str, value: &str) {
-        self.separate();
+    fn push_pair(&mut self, source: Source, name: &str, value: &str) {
+        let begins = self.separate();
         self.out.push_str(name);
         self.out.push('=');
         self.out.push_str(value);
+        self.laid(source, "", begins);
     }
 
     fn push_utm(&mut self, parameter: usize, utm: &Campaign<'_>) {
-        self.push_pair(PARAMETERS[parameter], "");
+        let begins = self.separate();
+        self.out.push_str(PARAMETERS[parameter]);
+        self.out.push('=');
         utm.push(parameter, &mut self.out);
+        self.laid(Source::Utm(parameter), "", begins);
     }
 
     /// Takes the `?` away again if nothing follows it, unless the destination ends in a bare one itself.
-    fn end(mut self, bare: bool) -> String {
+    fn end(mut self, bare: bool) -> (String, W) {
         if self.out.len() <= self.begins + 1 {
+            if self.any {
+                (self.watch)(Laid { source: Source::NoMark, came: "", written: "", fate: Fate::Empty });
+            }
             self.out.truncate(self.begins);
             if bare {
                 self.out.push('?');
+                (self.watch)(Laid { source: Source::BareMark, came: "", written: "?", fate: Fate::Stays });
             }
         }
-        self.out
+        (self.out, self.watch)
     }
 }
 
 /// Puts together what stays of the destination's query, what passes of the visitor's, and the UTM parameters.
-fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
+fn merge<W: FnMut(Laid<'_>)>(from: &Ingredients<'_>, destination: &str, query: &mut Query<W>) {
     let policy = from.policy;
     let passes = |piece: &Piece<'_>| match (&policy.pass, piece.name()) {
         (QueryPass::All, _) => true,
@@ -198,35 +279,51 @@ fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
         }
         match override_of(policy, name) {
             None => Utm::Alone,
-            Some(QueryConflict::DestinationWins) if in_destination.contains(name) => Utm::Unset,
-            Some(QueryConflict::VisitorWins) if in_query.contains(name) => Utm::Unset,
+            Some(QueryConflict::DestinationWins) if in_destination.contains(name) => {
+                Utm::Loses(Fate::DestinationWins)
+            }
+            Some(QueryConflict::VisitorWins) if in_query.contains(name) => Utm::Loses(Fate::VisitorWins),
             Some(QueryConflict::DestinationWins | QueryConflict::VisitorWins) => Utm::Alone,
             Some(QueryConflict::Append) => Utm::Beside,
         }
     });
-    let displaced = |name: &str| {
+    let replaced = |name: &str| {
         let parameter = name.starts_with("utm_").then(|| PARAMETERS.iter().position(|utm| *utm == name));
         parameter.flatten().is_some_and(|parameter| matches!(utm[parameter], Utm::Alone))
     };
-    let stays = |piece: &Piece<'_>, others: &Names<'_>, winner: QueryConflict| {
-        let Some(name) = piece.name() else { return true };
-        if displaced(&name) {
-            return false;
+    // Of a parameter that has one of its name among the others, `loses` comes if those win.
+    let fate = |piece: &Piece<'_>, others: &Names<'_>, (wins, loses): (QueryConflict, Fate)| {
+        let Some(name) = piece.name() else { return Fate::Stays };
+        if replaced(&name) {
+            return Fate::Replaced;
         }
         let conflict = || override_of(policy, &name).unwrap_or(policy.on_conflict);
-        !others.contains(&name) || conflict() == winner || conflict() == QueryConflict::Append
+        let stays = !others.contains(&name) || conflict() == wins || conflict() == QueryConflict::Append;
+        if stays { Fate::Stays } else { loses }
     };
 
-    for piece in theirs().filter(|piece| stays(piece, &in_query, QueryConflict::DestinationWins)) {
-        query.push(piece, from.place.is_ascii);
+    for piece in pieces(destination) {
+        let ours = from.own.covers(piece);
+        let rule = (QueryConflict::DestinationWins, Fate::VisitorWins);
+        let fate = if ours { Fate::Own } else { fate(&piece, &in_query, rule) };
+        query.push(Source::Destination, piece, from.place.is_ascii, fate);
     }
-    for piece in visitors().filter(|piece| stays(piece, &in_destination, QueryConflict::VisitorWins)) {
+    for piece in pieces(from.query) {
+        let rule = (QueryConflict::VisitorWins, Fate::DestinationWins);
+        let fate = match (from.own.covers(piece), passes(&piece)) {
+            (true, _) => Fate::Own,
+            (false, false) => Fate::NotPassed,
+            (false, true) => fate(&piece, &in_destination, rule),
+        };
         // What the visitor sends passes byte for byte, whatever it is.
-        query.push(piece, true);
+        query.push(Source::Visitor, piece, true, fate);
     }
     for (parameter, outcome) in utm.into_iter().enumerate() {
         match outcome {
             Utm::Unset => {}
+            Utm::Loses(fate) => {
+                (query.watch)(Laid { source: Source::Utm(parameter), came: "", written: "", fate });
+            }
             Utm::Alone | Utm::Beside => query.push_utm(parameter, from.utm),
         }
     }
@@ -235,8 +332,10 @@ fn merge(from: &Ingredients<'_>, destination: &str, query: &mut Query) {
 /// What comes of a UTM parameter of the link.
 #[derive(Clone, Copy)]
 enum Utm {
-    /// The link sets none, or another one of its name wins.
+    /// The link sets none.
     Unset,
+    /// Another one of its name wins.
+    Loses(Fate),
     /// The link's, and no other of its name.
     Alone,
     /// The link's after the others of its name.

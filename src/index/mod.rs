@@ -9,6 +9,7 @@ mod comparison;
 mod compile;
 mod counted;
 mod credit;
+mod explain;
 mod facts;
 mod intern;
 mod location;
@@ -24,6 +25,13 @@ mod split;
 mod writer;
 
 pub use counted::{CountedShop, Counting};
+pub use credit::NamedBy;
+pub use explain::{
+    Credit, Draw, DrawnBy, ExplainedRule, Explanation, Node, Part, SharedBy, Standing, Step, Told, Verdict,
+    Window,
+};
+pub use location::Fate;
+pub use matcher::{Look, Seen, Subject};
 pub use record::{Broken, Counts, PartnerState, Record};
 pub use resolve::Asked;
 pub use snapshot::Snapshot;

@@ -8,7 +8,7 @@ use super::{
     counted::Counting,
     credit::{credit, folded},
     facts::{self, Facts},
-    location::{self, Ingredients, Place},
+    location::{self, Ingredients, Laid, Place},
     snapshot::{OpenShop, PartnerEntry, ShopEntry, Snapshot},
     split::{Drawn, Sign},
 };
@@ -107,18 +107,18 @@ fn sub_ids(params: &[OwnParam], query: &str) -> Vec<(String, String)> {
 /// A visit to a shop, of which everything is known but what the link's rules say.
 pub struct Asked<'a> {
     snapshot: &'a Snapshot,
-    shop: &'a ShopEntry,
-    open: &'a OpenShop,
-    visit: &'a Visit<'a>,
-    traffic: (TrafficClass, Why<'a>),
-    to: Way<'a>,
-    credited: (Option<&'a PartnerEntry>, Attribution),
+    pub(super) shop: &'a ShopEntry,
+    pub(super) open: &'a OpenShop,
+    pub(super) visit: &'a Visit<'a>,
+    pub(super) traffic: (TrafficClass, Why<'a>),
+    pub(super) to: Way<'a>,
+    pub(super) credited: (Option<&'a PartnerEntry>, Attribution),
     totals: Totals,
 }
 
 /// Who decides.
 #[derive(Clone, Copy)]
-enum Way<'a> {
+pub(super) enum Way<'a> {
     /// The link.
     Open(&'a CompiledLink),
     /// The shop, or what the link says for this: it does not decide itself.
@@ -159,11 +159,15 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Answers by the link's rules.
-    fn decided(&self, link: &CompiledLink) -> Resolution {
+    /// Returns what the rules of a link may look at.
+    pub(super) fn facts(&self, link: &'a CompiledLink) -> Facts<'a> {
         let (partner, mode) = (self.credited.0, self.visitor_mode());
-        let facts = Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode, self.totals);
-        let (rule, undecided_rules) = link.first_match(&facts);
+        Facts::new(self.visit, partner, self.traffic.0, link.languages(), mode, self.totals)
+    }
+
+    /// Asks the rules of a link.
+    pub(super) fn choose(&self, link: &'a CompiledLink, facts: &Facts<'a>) -> Chosen<'a> {
+        let (rule, undecided_rules) = link.first_match(facts);
         let (place, variant) = match rule {
             None => (&link.default, None),
             Some(rule) => rule.then.choose(|| Drawn {
@@ -171,11 +175,19 @@ impl<'a> Asked<'a> {
                 shop: self.shop.id.as_str(),
                 slug: link.slug.as_str(),
                 rule: rule.id.as_str(),
-                visitor: Sign::of(&facts),
+                visitor: Sign::of(facts),
             }),
         };
+        Chosen { rule, variant, place, undecided_rules }
+    }
+
+    /// Answers by the link's rules.
+    fn decided(&self, link: &'a CompiledLink) -> Resolution {
+        let (facts, mode) = (self.facts(link), self.visitor_mode());
+        let chosen = self.choose(link, &facts);
+        let Chosen { rule, variant, place, undecided_rules } = chosen;
         let reason = if rule.is_some() { ResolveReason::Rule } else { ResolveReason::Default };
-        let location = self.location(link, (rule, variant), place);
+        let location = self.location(link, &chosen, |_| ());
         let mut resolution = self.resolution(
             Ok(Target { location, redirect: link.redirect, reason }),
             Some(link),
@@ -198,9 +210,8 @@ impl<'a> Asked<'a> {
 
     /// Answers for a link that does not decide itself. Only an expired one has a destination for this.
     fn missed(&self, link: &CompiledLink, miss: Miss) -> Resolution {
-        let expired = link.window.as_deref().and_then(|window| window.expired.as_ref());
-        let (Miss::Expired, Some(place)) = (miss, expired) else { return self.fallback(Some(link), miss) };
-        let location = self.location(link, (None, None), place);
+        let Some(chosen) = Chosen::missed(link, miss) else { return self.fallback(Some(link), miss) };
+        let (location, place) = (self.location(link, &chosen, |_| ()), chosen.place);
         let target = Target { location, redirect: link.redirect, reason: ResolveReason::Missed(miss) };
         self.resolution(Ok(target), Some(link), place.destination().as_str())
     }
@@ -218,7 +229,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Returns how the visitor may be told from others.
-    fn visitor_mode(&self) -> VisitorMode {
+    pub(super) fn visitor_mode(&self) -> VisitorMode {
         self.open.settings.visitor_mode.respecting(self.visit.opted_out)
     }
 
@@ -254,11 +265,12 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn location(
+    /// Builds the location; `watch` is told of its pieces.
+    pub(super) fn location(
         &self,
         link: &CompiledLink,
-        (rule, variant): (Option<&CompiledRule>, Option<&Variant>),
-        place: &Place,
+        chosen: &Chosen<'_>,
+        watch: impl FnMut(Laid<'_>),
     ) -> String {
         let partner = self.credited.0;
         let mut buffer = [0; ClickId::TEXT_BYTES];
@@ -267,22 +279,40 @@ impl<'a> Asked<'a> {
             partner: partner.map_or("", |partner| partner.code.as_str()),
             program: partner.and_then(PartnerEntry::program).map_or("", |program| program.as_str()),
             slug: link.slug.as_str(),
-            rule: rule.map_or("", |rule| rule.id.as_str()),
-            variant: variant.map_or("", |variant| variant.id.as_str()),
+            rule: chosen.rule.map_or("", |rule| rule.id.as_str()),
+            variant: chosen.variant.map_or("", |variant| variant.id.as_str()),
             country: self.visit.country.known().map_or("", |country| country.as_str()),
             device: self.visit.agent.device.known().map_or("", |device| device.as_str()),
             click_id,
         };
-        let of_rule = rule.and_then(|rule| rule.utm.as_deref());
-        location::build(&Ingredients {
+        let of_rule = chosen.rule.and_then(|rule| rule.utm.as_deref());
+        let ingredients = Ingredients {
             origin: self.open.settings.base_url.as_str(),
             own: &self.open.own,
             policy: link.policy.as_deref().unwrap_or(&self.open.policy),
-            place,
+            place: chosen.place,
             query: self.visit.query,
             utm: &Campaign::new(link.utm.as_deref(), of_rule, filling),
             partner: partner.map(|partner| &partner.code),
             click_id,
-        })
+        };
+        location::build(&ingredients, watch)
+    }
+}
+
+/// What the rules of a link say, or what it says itself without them.
+#[derive(Clone, Copy)]
+pub(super) struct Chosen<'a> {
+    pub(super) rule: Option<&'a CompiledRule>,
+    pub(super) variant: Option<&'a Variant>,
+    pub(super) place: &'a Place,
+    undecided_rules: u32,
+}
+
+impl<'a> Chosen<'a> {
+    /// Returns what a link says where it does not decide; only an expired one has a destination for this.
+    pub(super) fn missed(link: &'a CompiledLink, miss: Miss) -> Option<Self> {
+        let place = link.window.as_deref().filter(|_| miss == Miss::Expired)?.expired.as_ref()?;
+        Some(Self { rule: None, variant: None, place, undecided_rules: 0 })
     }
 }

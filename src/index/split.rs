@@ -89,6 +89,13 @@ impl<'a> Sign<'a> {
     }
 }
 
+impl Split {
+    /// Returns the variants in the order in which they are shown.
+    pub(super) fn variants(&self) -> &Variants {
+        &self.variants
+    }
+}
+
 impl Then {
     /// Compiles where a rule leads.
     pub(super) fn new(outcome: Outcome) -> Self {

@@ -3,7 +3,7 @@
 use crate::{
     domain::{fact::Fact, link::Rule},
     index::analysis::{Finding, FindingKind, VisitFact, Witness},
-    proto::{self, visit_fact::State},
+    proto::{self, witness_fact::State},
 };
 
 /// Writes a finding about a link with these rules. `path` is where the link's fields stand in the request.
@@ -41,11 +41,11 @@ fn write_kind(kind: FindingKind) -> proto::FindingKind {
     }
 }
 
-fn write_fact(VisitFact { attribute, value }: &VisitFact) -> proto::VisitFact {
+fn write_fact(VisitFact { attribute, value }: &VisitFact) -> proto::WitnessFact {
     let state = match value {
         Fact::Known(value) => Some(State::Value(value.clone())),
         Fact::Absent => Some(State::Absent(proto::FactAbsent {})),
         Fact::Unknown => None,
     };
-    proto::VisitFact { attribute: attribute.clone(), state }
+    proto::WitnessFact { attribute: attribute.clone(), state }
 }

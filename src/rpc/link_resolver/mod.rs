@@ -2,6 +2,8 @@
 
 mod answer;
 mod click;
+mod explain;
+mod origins;
 mod question;
 mod stream;
 mod tally;
@@ -25,8 +27,8 @@ use crate::{
     index::Broken,
     live::{Live, Source},
     proto::{
-        self, ErrorReason, GetIndexStatusRequest, GetIndexStatusResponse, ResolveRequest, ResolveResponse,
-        ResolveStreamRequest, link_resolver_server::LinkResolver,
+        self, ErrorReason, ExplainRequest, ExplainResponse, GetIndexStatusRequest, GetIndexStatusResponse,
+        ResolveRequest, ResolveResponse, ResolveStreamRequest, link_resolver_server::LinkResolver,
     },
     recorder::{NotRecorded, Note, Pending, Recorder},
     telemetry::metrics::Metrics,
@@ -193,6 +195,11 @@ impl LinkResolver for Resolver {
         let caller = Caller::of(&request)?;
         caller.may(Scope::Resolve, None)?;
         Ok(Response::new(Answers::new(request.into_inner(), self.clone(), caller)))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.explained(caller, request.into_inner()).await?))
     }
 
     async fn get_index_status(

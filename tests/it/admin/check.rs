@@ -2,7 +2,7 @@
 
 use smartlinks::proto::{
     self, BatchCreateLinksRequest, BatchUpdateLinksRequest, CheckLinkRequest, CreateLinkRequest, FindingKind,
-    UpdateLinkRequest, condition::Kind, visit_fact::State,
+    UpdateLinkRequest, condition::Kind, witness_fact::State,
 };
 use tonic::Code;
 use tonic_types::StatusExt;

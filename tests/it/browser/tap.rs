@@ -7,8 +7,8 @@ use std::{
 };
 
 use smartlinks::proto::{
-    GetIndexStatusRequest, GetIndexStatusResponse, Purpose, ResolveRequest, ResolveResponse,
-    ResolveStreamRequest, ResolveStreamResponse, link_resolver_client::LinkResolverClient,
+    ExplainRequest, ExplainResponse, GetIndexStatusRequest, GetIndexStatusResponse, Purpose, ResolveRequest,
+    ResolveResponse, ResolveStreamRequest, ResolveStreamResponse, link_resolver_client::LinkResolverClient,
     link_resolver_server::LinkResolver, resolve_stream_response::Outcome,
 };
 use tokio_stream::{Stream, StreamExt};
@@ -74,6 +74,10 @@ impl LinkResolver for Tap {
             answer
         });
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("the gateway does not call this"))
     }
 
     async fn get_index_status(

@@ -21,9 +21,9 @@ use smartlinks::{
         serve,
     },
     proto::{
-        GetIndexStatusRequest, GetIndexStatusResponse, ResolveFailure, ResolveRequest, ResolveResponse,
-        ResolveStreamRequest, ResolveStreamResponse, StreamClosing, link_resolver_server::LinkResolver,
-        resolve_stream_response::Outcome,
+        ExplainRequest, ExplainResponse, GetIndexStatusRequest, GetIndexStatusResponse, ResolveFailure,
+        ResolveRequest, ResolveResponse, ResolveStreamRequest, ResolveStreamResponse, StreamClosing,
+        link_resolver_server::LinkResolver, resolve_stream_response::Outcome,
     },
     telemetry::{gateway_metrics::GatewayMetrics, metrics},
 };
@@ -411,6 +411,10 @@ impl LinkResolver for Told {
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver))))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("the gateway does not call this"))
     }
 
     async fn get_index_status(

@@ -4,6 +4,7 @@ mod analysis;
 mod conditions;
 mod counted;
 mod credit;
+mod explain;
 mod feeding;
 mod laws;
 mod locations;

@@ -28,6 +28,8 @@ use smartlinks::{
     index::{Asked, PartnerState, Record, Snapshot, Writer},
 };
 
+use super::explain::agrees;
+
 /// The time of every click unless a test says otherwise.
 pub(super) const NOW: &str = "2026-06-01T12:00:00Z";
 
@@ -272,9 +274,12 @@ impl Ask {
         })
     }
 
-    /// All that comes of it, whether it goes anywhere or not.
+    /// All that comes of it, whether it goes anywhere or not; its explanation has to agree, whatever is tested.
     pub(super) fn resolution(&self, snapshot: &Snapshot) -> Result<Resolution, NoShop> {
-        snapshot.resolve(&self.visit())
+        let visit = self.visit();
+        let resolution = snapshot.resolve(&visit)?;
+        agrees(&resolution, &snapshot.ask(&visit)?.explain());
+        Ok(resolution)
     }
 
     /// What is known before the rules are asked.

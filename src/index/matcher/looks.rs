@@ -1,0 +1,212 @@
+//! Tells what a predicate looks at. Asked only by whoever explains an answer.
+
+use std::fmt::Display;
+
+use super::Facts;
+use crate::domain::{
+    condition::{Attribute, Condition, Predicate},
+    fact::Fact,
+    query::{Piece, pieces},
+};
+
+/// A fact of a visit that conditions look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject<'a> {
+    /// The class of device.
+    Device,
+    /// The operating system.
+    Os,
+    /// Its version.
+    OsVersion,
+    /// The browser.
+    Browser,
+    /// Its version.
+    BrowserVersion,
+    /// The language that the visitor has for the link.
+    Language,
+    /// The country.
+    Country,
+    /// The address.
+    ClientAddress,
+    /// The host of the referring page.
+    ReferrerHost,
+    /// The parameters of this name.
+    Query(&'a str),
+    /// The class of traffic.
+    Traffic,
+    /// When it is.
+    Time,
+    /// The credited partner.
+    Partner,
+    /// The program that the partner is in.
+    Program,
+    /// The partner's tags.
+    PartnerTags,
+    /// How often the visitor has come.
+    VisitorTotalVisits,
+    /// How often people have clicked on the link.
+    LinkTotalVisits,
+    /// How often people have clicked by way of the partner.
+    PartnerTotalVisits,
+    /// The caller's fact of this name.
+    Caller(&'a str),
+}
+
+/// A fact that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look<'a> {
+    /// Which.
+    pub subject: Subject<'a>,
+    /// What it is, as the contract writes it.
+    pub seen: Seen,
+    /// What was made of it before it was compared; empty if nothing.
+    pub read_as: String,
+}
+
+/// What was seen of a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// This.
+    Known(String),
+    /// That there is none.
+    Absent,
+    /// Nothing: we could not look.
+    Unknown,
+    /// Something that is not kept.
+    NotKept,
+}
+
+impl From<Fact<String>> for Seen {
+    fn from(fact: Fact<String>) -> Self {
+        match fact {
+            Fact::Known(value) => Self::Known(value),
+            Fact::Absent => Self::Absent,
+            Fact::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// Returns the facts that a condition without members looks at.
+pub(in crate::index) fn looks<'a>(leaf: &'a Condition, facts: &Facts<'a>) -> Vec<Look<'a>> {
+    let subjects = match leaf {
+        Condition::All(_) | Condition::Any(_) | Condition::Not(_) => Vec::new(),
+        Condition::IsKnown(attribute) => vec![of_attribute(attribute)],
+        Condition::Is(predicate) => of_predicate(predicate),
+    };
+    let look = |subject| Look { subject, seen: value(subject, facts).into(), read_as: read_as(leaf, facts) };
+    subjects.into_iter().map(look).collect()
+}
+
+fn of_attribute(attribute: &Attribute) -> Subject<'_> {
+    match attribute {
+        Attribute::Device => Subject::Device,
+        Attribute::Os => Subject::Os,
+        Attribute::OsVersion => Subject::OsVersion,
+        Attribute::Browser => Subject::Browser,
+        Attribute::BrowserVersion => Subject::BrowserVersion,
+        Attribute::Language => Subject::Language,
+        Attribute::Country => Subject::Country,
+        Attribute::ReferrerHost => Subject::ReferrerHost,
+        Attribute::ClientAddress => Subject::ClientAddress,
+        Attribute::Partner => Subject::Partner,
+        Attribute::VisitorTotalVisits => Subject::VisitorTotalVisits,
+        Attribute::LinkTotalVisits => Subject::LinkTotalVisits,
+        Attribute::PartnerTotalVisits => Subject::PartnerTotalVisits,
+        Attribute::Caller(name) => Subject::Caller(name.as_str()),
+    }
+}
+
+fn of_predicate(predicate: &Predicate) -> Vec<Subject<'_>> {
+    match predicate {
+        Predicate::Device(_) => vec![Subject::Device],
+        Predicate::Os { versions, .. } if versions.is_any() => vec![Subject::Os],
+        Predicate::Os { .. } => vec![Subject::Os, Subject::OsVersion],
+        Predicate::Browser { versions, .. } if versions.is_any() => vec![Subject::Browser],
+        Predicate::Browser { .. } => vec![Subject::Browser, Subject::BrowserVersion],
+        Predicate::Language(_) => vec![Subject::Language],
+        Predicate::Country(_) | Predicate::Continent(_) | Predicate::InEu {} => vec![Subject::Country],
+        Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => vec![Subject::VisitorTotalVisits],
+        Predicate::LinkTotalVisits(_) => vec![Subject::LinkTotalVisits],
+        Predicate::PartnerTotalVisits(_) => vec![Subject::PartnerTotalVisits],
+        Predicate::ReferrerHost { .. } => vec![Subject::ReferrerHost],
+        Predicate::Query { name, .. } => vec![Subject::Query(name.as_str())],
+        Predicate::ClientAddress(_) => vec![Subject::ClientAddress],
+        Predicate::Traffic(_) => vec![Subject::Traffic],
+        Predicate::Time(_) | Predicate::Weekly(_) => vec![Subject::Time],
+        Predicate::Partner(_) => vec![Subject::Partner],
+        Predicate::Program(_) => vec![Subject::Program],
+        Predicate::PartnerTag(_) => vec![Subject::PartnerTags],
+        Predicate::Caller { name, .. } => vec![Subject::Caller(name.as_str())],
+    }
+}
+
+fn text<T: Display>(fact: Fact<T>) -> Fact<String> {
+    fact.map(|value| value.to_string())
+}
+
+fn value(subject: Subject<'_>, facts: &Facts<'_>) -> Fact<String> {
+    let (visit, agent) = (facts.visit, &facts.visit.agent);
+    match subject {
+        Subject::Device => agent.device.map(|device| device.as_str().to_owned()),
+        Subject::Os => agent.os.map(|os| os.as_str().to_owned()),
+        Subject::OsVersion => text(agent.os_version),
+        Subject::Browser => agent.browser.map(|browser| browser.as_str().to_owned()),
+        Subject::BrowserVersion => text(agent.browser_version),
+        Subject::Language => text(facts.language()),
+        Subject::Country => visit.country.map(|country| country.as_str().to_owned()),
+        Subject::ClientAddress => text(visit.address),
+        Subject::ReferrerHost => text(facts.referrer_host()),
+        Subject::Query(name) => {
+            let is_named = |piece: &Piece<'_>| piece.name().is_some_and(|found| found == name);
+            let found: Vec<_> = pieces(visit.query).filter(is_named).map(|piece| piece.0).collect();
+            Fact::or_absent((!found.is_empty()).then(|| found.join("&")))
+        }
+        Subject::Traffic => Fact::Known(facts.traffic.as_str().to_owned()),
+        Subject::Time => Fact::Known(visit.time.to_string()),
+        Subject::Partner => text(Fact::or_absent(facts.partner.map(|partner| &partner.code))),
+        Subject::Program => text(Fact::or_absent(facts.partner.and_then(|partner| partner.program()))),
+        Subject::PartnerTags => {
+            let tags = facts.partner.map_or(&[][..], |partner| partner.tags());
+            let names: Vec<_> = tags.iter().map(|tag| tag.as_str()).collect();
+            Fact::or_absent((!names.is_empty()).then(|| names.join(", ")))
+        }
+        Subject::VisitorTotalVisits => text(facts.visitor_total()),
+        Subject::LinkTotalVisits => text(facts.link_total()),
+        Subject::PartnerTotalVisits => text(facts.partner_total()),
+        Subject::Caller(name) => Fact::or_unknown(visit.attributes.get(name).cloned()),
+    }
+}
+
+/// Returns what a predicate made of its fact before it compared.
+fn read_as<'a>(leaf: &'a Condition, facts: &Facts<'a>) -> String {
+    let Condition::Is(predicate) = leaf else { return String::new() };
+    match predicate {
+        Predicate::Continent(_) => {
+            let continent = facts.visit.country.known().map(|country| country.continent().as_str());
+            continent.unwrap_or_default().to_owned()
+        }
+        Predicate::Weekly(hours) => {
+            let (day, hour) = facts.weekday_and_hour(hours.zone());
+            format!("{day:?}, hour {hour} in {}", hours.zone().as_str())
+        }
+        Predicate::Device(_)
+        | Predicate::Os { .. }
+        | Predicate::Browser { .. }
+        | Predicate::Language(_)
+        | Predicate::Country(_)
+        | Predicate::InEu {}
+        | Predicate::NewVisitor {}
+        | Predicate::VisitorTotalVisits(_)
+        | Predicate::LinkTotalVisits(_)
+        | Predicate::PartnerTotalVisits(_)
+        | Predicate::ReferrerHost { .. }
+        | Predicate::Query { .. }
+        | Predicate::ClientAddress(_)
+        | Predicate::Traffic(_)
+        | Predicate::Time(_)
+        | Predicate::Partner(_)
+        | Predicate::Program(_)
+        | Predicate::PartnerTag(_)
+        | Predicate::Caller { .. } => String::new(),
+    }
+}
