@@ -11,6 +11,7 @@ use jiff::{Timestamp, civil::Weekday};
 use smartlinks::{
     classify::user_agent,
     domain::{
+        click::{ClickFacts, Counters, LoggedClick},
         click_id::ClickId,
         client::{Browser, DeviceClass, Os, TrafficClass, UserAgent},
         condition::{
@@ -22,19 +23,23 @@ use smartlinks::{
         geo::Country,
         host::{Host, Origin},
         language::LanguageRange,
-        link::{LinkState, Outcome, Routing, Rule, Sharing},
-        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
+        limits,
+        link::{Description, Link, LinkState, Outcome, Routing, Rule, Sharing},
+        name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
         one_of::OneOf,
         param::OwnParam,
         policy::QueryPolicy,
         revision::Revision,
         shop::ShopSettings,
         utm::{Template, Utm},
-        visit::{Channel, Headers, Hints, Site, Totals, Visit},
+        visit::{Attribution, Channel, Headers, Hints, ResolveReason, Site, Totals, Visit},
         visitor::VisitorMode,
         window::{TimeWindow, WeeklyHours, ZoneName},
     },
-    index::{PartnerState, Record, Snapshot, Writer},
+    index::{
+        PartnerState, Record, Snapshot, Writer,
+        replay::{Draft, Flows},
+    },
 };
 
 const LINKS: usize = 1_024;
@@ -43,10 +48,15 @@ const PARTNERS: usize = 1_000;
 /// Short and many: on a busy machine few rounds are interrupted, and the median is of those that are not.
 const ROUNDS: usize = 31;
 const MANY_LINKS: usize = 1_000_000;
+const REPLAYED_CLICKS: u32 = 1_000_000;
+const REPLAYED_RULES: usize = 10;
 
 fn main() {
     if std::env::args().any(|argument| argument == "memory") {
         return memory();
+    }
+    if std::env::args().any(|argument| argument == "replay") {
+        return replay();
     }
     let snapshots: Vec<_> = [0, 1, 10, 100, 1_000].into_iter().map(|rules| (rules, index(rules))).collect();
     let visitors: Vec<_> = (0..VISITS).map(Visitor::new).collect();
@@ -96,6 +106,78 @@ fn memory() {
     let took = begin.elapsed();
     let each = (resident() - before) / MANY_LINKS;
     println!("{} links with 3 rules: {each} bytes each, built in {took:.1?}", snapshot.counts().links);
+}
+
+/// Prints how fast a draft of ten rules judges a million recorded clicks, and what that takes of memory; reading them from
+/// PostgreSQL not included. `cargo bench --bench resolve -- replay`, on Linux.
+fn replay() {
+    let link = Link {
+        shop: ShopId::parse("acme").unwrap(),
+        slug: Slug::parse("link-0").unwrap(),
+        is_default: false,
+        display_name: DisplayName::parse("Link").unwrap(),
+        description: Description::default(),
+        tags: Vec::new(),
+        state: LinkState::Active,
+        sharing: Sharing::Everyone,
+        routing: Routing {
+            rules: (1..=REPLAYED_RULES).map(|rule| rule_of(0, rule, rule == REPLAYED_RULES)).collect(),
+            ..Routing::to(Destination::parse("/sale").unwrap())
+        },
+        golden_clicks: Vec::new(),
+    };
+    let draft = Draft::new(link, None);
+    let before = resident();
+    let mut flows = Flows::new(limits::REPLAY_FLOWS, limits::REPLAY_SAMPLES);
+    let begin = Instant::now();
+    for at in 0..REPLAYED_CLICKS {
+        let click = recorded(at);
+        let fate = draft.judge(&click, None);
+        flows.add(&click, fate);
+    }
+    let (took, tally) = (begin.elapsed(), flows.tally());
+    let rate = f64::from(REPLAYED_CLICKS) / took.as_secs_f64();
+    println!(
+        "{REPLAYED_CLICKS} recorded clicks against {REPLAYED_RULES} rules: {rate:.0}/s, making them up included"
+    );
+    let grown = resident().saturating_sub(before) / 1_024;
+    println!("{tally:?}, {} flows, {grown} KiB more than before", flows.into_flows().len());
+}
+
+/// Makes up a recorded click.
+fn recorded(number: u32) -> LoggedClick {
+    let at = number as usize;
+    let partner = PartnerCode::parse(&format!("partner-{}", at % PARTNERS)).unwrap();
+    LoggedClick {
+        id: ClickId::new(
+            now(),
+            (u128::from(number) * 0x9e37_79b9_7f4a_7c15).to_le_bytes()[..10].try_into().unwrap(),
+        ),
+        shop: ShopId::parse("acme").unwrap(),
+        facts: ClickFacts {
+            slug: Some(Slug::parse("link-0").unwrap()),
+            revision: Revision(1),
+            channel: Some(Channel::Link),
+            reason: Some(ResolveReason::Default),
+            rule: None,
+            variant: None,
+            destination: format!("/sale/{}", at % 2_003),
+            partner: Some(partner),
+            program: None,
+            attribution: Some(Attribution::Credited),
+            traffic: Some(TrafficClass::Human),
+            country: Some(Country::parse(["DE", "FR", "IT", "ES", "PL"][at % 5]).unwrap()),
+            device: Some(DeviceClass::ALL[at % 3]),
+            os: Some(Os::ALL[at % 7]),
+            browser: Some(Browser::ALL[at % 11]),
+            language: Some(["de-de", "fr-fr", "it"][at % 3].to_owned()),
+            referrer: Fact::Known(format!("blog-{}.example", at % 1_009)),
+            sub_ids: Vec::new(),
+        },
+        traffic_why: String::new(),
+        visitor: None,
+        counters: Counters::default(),
+    }
 }
 
 /// Returns the bytes of memory that this process holds.

@@ -257,8 +257,8 @@ fn measure(visits: &Rc<Vec<ResolveRequest>>, generate: impl AsyncFnOnce(Rc<Run>)
     let run = Rc::new(Run { visits, next: Cell::new(0), begun: Instant::now(), nanos });
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, generate(Rc::clone(&run)));
-    let (took, share) = (run.begun.elapsed(), clock.share());
-    Round::of(run.nanos.take(), took, share)
+    let took = run.begun.elapsed();
+    Round::of(run.nanos.take(), took, &clock)
 }
 
 async fn connect(address: SocketAddr) -> LinkResolverClient<Channel> {

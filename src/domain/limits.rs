@@ -122,6 +122,14 @@ pub const STREAMS: usize = 16;
 pub const STREAM_SECONDS: u64 = 3_600;
 /// Seconds that a caller may take to read what was sent.
 pub const STREAM_WRITE_SECONDS: u64 = 30;
+/// Replays of clicks that one server makes at the same time.
+pub const REPLAYS: usize = 2;
+/// Flows that a replay tells apart.
+pub const REPLAY_FLOWS: usize = 1_000;
+/// Sample clicks of a flow.
+pub const REPLAY_SAMPLES: usize = 5;
+/// Revisions of a link, the newest, that a replay looks at.
+pub const REPLAY_REVISIONS: usize = 48;
 /// Seconds after which a silent stream sends a heartbeat, unless told otherwise.
 pub const HEARTBEAT_SECONDS: u64 = 10;
 /// The same at most.

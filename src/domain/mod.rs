@@ -37,6 +37,7 @@ pub mod shop;
 pub mod split;
 pub mod stats;
 mod text;
+pub mod unkept;
 pub mod utm;
 pub mod variant;
 pub mod visit;

@@ -188,7 +188,7 @@ fn shared_utm(utm: Utm, interner: &mut Interner) -> Option<Arc<Utm>> {
 }
 
 /// Returns all languages that conditions name, each once.
-fn named_languages<'a>(conditions: impl Iterator<Item = &'a Condition>) -> Box<[LanguageRange]> {
+pub(super) fn named_languages<'a>(conditions: impl Iterator<Item = &'a Condition>) -> Box<[LanguageRange]> {
     let mut languages = Vec::new();
     for condition in conditions {
         condition.for_each_predicate(&mut |predicate| {

@@ -18,6 +18,7 @@ use crate::{
         client::TrafficClass,
         fact::Fact,
         language::LanguageRange,
+        unkept::UnkeptFacts,
         visit::{Totals, Visit},
         visitor::{KnownVisitor, VisitorMode},
         window::ZoneName,
@@ -38,6 +39,8 @@ pub(super) struct Facts<'a> {
     totals: Totals,
     /// Whether a rule looked at the total of the visitor, of the link, of the partner.
     asked: Asked,
+    /// What a click does not keep of the visit; nothing while it lasts.
+    pub(super) unkept: UnkeptFacts,
 }
 
 /// Which totals were looked at.
@@ -68,6 +71,7 @@ impl<'a> Facts<'a> {
             visitor: visit.visitor.filter(|visitor| visitor.counts_under(visitor_mode)),
             totals,
             asked: Asked::default(),
+            unkept: UnkeptFacts::NONE,
             visit,
             partner,
             traffic,
@@ -75,6 +79,21 @@ impl<'a> Facts<'a> {
             language: OnceCell::new(),
             referrer_host: OnceCell::new(),
             clocks: Cell::default(),
+        }
+    }
+
+    /// Puts what a click keeps in the place of headers: the language, the referring host; and says what it does not keep.
+    pub(super) fn as_kept(
+        self,
+        language: Fact<LanguageRange>,
+        referrer_host: Fact<&'a str>,
+        unkept: UnkeptFacts,
+    ) -> Self {
+        Self {
+            language: language.into(),
+            referrer_host: referrer_host.map(Cow::Borrowed).into(),
+            unkept,
+            ..self
         }
     }
 

@@ -3,6 +3,9 @@
 //! Conditions are evaluated as they are: their constructors have sorted and checked all lists, and links share them, so
 //! a second form would only have to be kept equal to the first.
 
+mod possible;
+
+pub(super) use self::possible::possible;
 use super::facts::Facts;
 use crate::classify::address;
 use crate::domain::{

@@ -15,6 +15,8 @@ mod location;
 mod matcher;
 mod own;
 mod record;
+mod recorded;
+pub mod replay;
 mod resolve;
 mod shortlist;
 mod snapshot;

@@ -47,10 +47,10 @@ pub(super) fn read(
 }
 
 /// From when, and before when.
-pub(super) type Times = (Option<jiff::Timestamp>, Option<jiff::Timestamp>);
+pub(in crate::rpc) type Times = (Option<jiff::Timestamp>, Option<jiff::Timestamp>);
 
 /// Reads a range of times of which each end may be open.
-pub(super) fn times(
+pub(in crate::rpc) fn times(
     start: Option<&prost_types::Timestamp>,
     end: Option<&prost_types::Timestamp>,
     faults: &mut Faults,
@@ -69,7 +69,12 @@ pub(super) fn times(
     Some((start, end))
 }
 
-fn members<C: Choice>(numbers: &[i32], path: &Path<'_>, faults: &mut Faults) -> Option<Vec<C>> {
+/// Reads members of a closed list.
+pub(in crate::rpc) fn members<C: Choice>(
+    numbers: &[i32],
+    path: &Path<'_>,
+    faults: &mut Faults,
+) -> Option<Vec<C>> {
     let numbers = bounded(numbers, path, faults)?;
     convert::list(numbers, path, faults, |number, at, faults| choice::read(*number, at, faults))
 }

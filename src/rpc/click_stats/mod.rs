@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 pub use self::stream::StreamLimits;
 pub(super) use self::{
     figures::{not_counted, sum, write_figures},
+    filter::{members, times},
     query::Measures,
 };
 use super::{MAX_REQUEST_BYTES, caller::Caller};

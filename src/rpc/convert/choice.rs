@@ -11,6 +11,7 @@ use crate::{
         link::RedirectKind,
         policy::QueryConflict,
         stats::{ConversionTime, Dimension, Granularity},
+        unkept::UnkeptFact,
         visit::{Attribution, Channel, Miss, ResolveReason},
         visitor::VisitorMode,
     },
@@ -69,6 +70,9 @@ choices! {
     Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
     Dimension = proto::StatsDimension, "dimension":
         Link Partner Program Rule Country Device Os Browser Language Referrer Channel Class Reason Variant;
+    UnkeptFact = proto::UnkeptFact, "fact that clicks do not keep":
+        ClientAddress Query OsVersion BrowserVersion Language Partner PartnerTags VisitorTotalVisits LinkTotalVisits
+        PartnerTotalVisits Attributes TrafficClass Visitor;
     QueryConflict = proto::QueryConflict, "way to settle a conflict": DestinationWins VisitorWins Append;
 }
 

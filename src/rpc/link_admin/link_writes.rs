@@ -26,6 +26,7 @@ use crate::{
         fault::Fault,
         link::{Link, LinkState},
         name::{ShopId, Slug},
+        revision::Revision,
         shop::ShopSettings,
     },
     proto::{self, Warning},
@@ -114,6 +115,39 @@ impl Change {
     /// Makes the change.
     pub(super) fn apply(&self, link: &mut Link) {
         self.edit.apply(link);
+    }
+
+    /// Returns the link that it is of, if that is there and as the etag says.
+    pub(super) fn editable(&self, row: Option<Stored<Link>>, shop: &ShopId) -> Result<Stored<Link>, Failure> {
+        let row = row.ok_or_else(|| no_link(shop, &self.slug))?;
+        if row.value.state == LinkState::Deleted {
+            return Err(deleted(&self.slug));
+        }
+        check_etag(&self.wire.etag, row.revision, &format!("the link `{}`", self.slug))?;
+        Ok(row)
+    }
+
+    /// Makes the change, and returns what is wrong then; paths are relative to the link.
+    pub(super) fn edit(
+        &self,
+        link: &mut Link,
+        settings: &ShopSettings,
+        now: Timestamp,
+        warnings: &mut Vec<Warning>,
+    ) -> Faults {
+        let before = link.check(settings);
+        self.edit.apply(link);
+        warnings.extend(warnings::of_link(link, &self.path, now));
+        let mut new = Faults::new();
+        for fault in link.check(settings).iter() {
+            // A shop's change may have left destinations behind: a write of other fields is not at fault.
+            if !self.fields.has(top_field(&fault.path)) && before.iter().any(|old| old == fault) {
+                warnings.push(warnings::of_fault(&self.path, fault));
+            } else {
+                new.extend(Fault::clone(fault).into());
+            }
+        }
+        new
     }
 }
 
@@ -241,20 +275,37 @@ async fn update_once(
     Ok(Written { links: links.collect(), done, warnings })
 }
 
+/// A link as a change would leave it.
+pub(super) struct Tried {
+    pub(super) link: Link,
+    /// The revision of the link that the change is of.
+    pub(super) revision: Revision,
+    pub(super) settings: ShopSettings,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// Finds out what a change would make of a link.
+pub(super) async fn try_out(store: &Store, shop: &ShopId, change: Change) -> Result<Tried, Failure> {
+    let settings = live_shop(store, shop).await?.stored.value.settings;
+    let Stored { value: mut link, revision, .. } =
+        change.editable(store.get_link(shop, &change.slug).await?, shop)?;
+    let work = move || {
+        let (mut faults, mut warnings) = (Faults::new(), Vec::new());
+        let new = change.edit(&mut link, &settings, Timestamp::now(), &mut warnings);
+        Path::root(&change.path).adopt(new, &mut faults);
+        (Tried { link, revision, settings, warnings }, faults)
+    };
+    let (tried, faults) = blocking(work).await?;
+    sound(Some(tried), faults)
+}
+
 /// Reads the links that are changed, in the order of the changes; all of them are there and as their etags say.
 async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Vec<Stored<Link>>, Failure> {
     let slugs: Vec<_> = changes.iter().map(|change| change.slug.clone()).collect();
     let rows = store.get_links(shop, &slugs).await?;
     let mut rows: HashMap<Slug, Stored<Link>> =
         rows.into_iter().map(|row| (row.value.slug.clone(), row)).collect();
-    let in_order = changes.iter().map(|change| {
-        let row = rows.remove(&change.slug).ok_or_else(|| no_link(shop, &change.slug))?;
-        if row.value.state == LinkState::Deleted {
-            return Err(deleted(&change.slug));
-        }
-        check_etag(&change.wire.etag, row.revision, &format!("the link `{}`", change.slug))?;
-        Ok(row)
-    });
+    let in_order = changes.iter().map(|change| change.editable(rows.remove(&change.slug), shop));
     in_order.collect()
 }
 
@@ -269,17 +320,7 @@ fn edit_all(
     let mut review = Review::new(settings, idle, now);
     for (link, change) in links.iter_mut().zip(changes) {
         let before = link.value.clone();
-        change.edit.apply(&mut link.value);
-        looked.warnings.extend(warnings::of_link(&link.value, &change.path, now));
-        let (present, mut new) = (before.check(settings), Faults::new());
-        for fault in link.value.check(settings).iter() {
-            // A shop's change may have left destinations behind: a write of other fields is not at fault.
-            if !change.fields.has(top_field(&fault.path)) && present.iter().any(|old| old == fault) {
-                looked.warnings.push(warnings::of_fault(&change.path, fault));
-            } else {
-                new.extend(Fault::clone(fault).into());
-            }
-        }
+        let mut new = change.edit(&mut link.value, settings, now, &mut looked.warnings);
         if new.is_empty() {
             review.of(&change.path, Some(&before), &link.value, &mut new, &mut looked.warnings);
             looked.drafts.extend(Draft::of(&change.path, &link.value));

@@ -11,6 +11,7 @@ mod partners;
 mod portal;
 mod programs;
 mod refusals;
+mod replay;
 mod rollback;
 mod sharing;
 mod shops;
@@ -21,7 +22,9 @@ mod writes;
 
 use std::sync::Arc;
 
+use futures_util::stream::BoxStream;
 use prost_types::FieldMask;
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -53,12 +56,17 @@ pub struct LinkAdminService {
     store: Store,
     /// Knows whether there is a country database.
     classifier: Arc<Classifier>,
+    replays: replay::Replays,
 }
 
 impl LinkAdminService {
-    /// Makes the service with its limits of message sizes.
-    pub fn server(store: Store, classifier: Arc<Classifier>) -> LinkAdminServer<Self> {
-        LinkAdminServer::new(Self { store, classifier })
+    /// Makes the service with its limits of message sizes. When `stop` becomes true, or its sender is gone, replays end.
+    pub fn server(
+        store: Store,
+        classifier: Arc<Classifier>,
+        stop: watch::Receiver<bool>,
+    ) -> LinkAdminServer<Self> {
+        LinkAdminServer::new(Self { store, classifier, replays: replay::Replays::new(stop) })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_ANSWER_BYTES)
     }
@@ -69,6 +77,16 @@ macro_rules! calls {
     ($($call:ident($request:ident) -> $answer:ident = $handler:path $(, $besides:ident)?;)*) => {
         #[tonic::async_trait]
         impl LinkAdmin for LinkAdminService {
+            type ReplayClicksStream = BoxStream<'static, Result<proto::ReplayClicksResponse, Status>>;
+
+            async fn replay_clicks(
+                &self,
+                request: Request<proto::ReplayClicksRequest>,
+            ) -> Result<Response<Self::ReplayClicksStream>, Status> {
+                let caller = Caller::of(&request)?;
+                Ok(Response::new(replay::begin(self, caller, request.into_inner()).await?))
+            }
+
             $(
                 async fn $call(
                     &self,

@@ -21,7 +21,7 @@ use smartlinks::{
     },
     store::Store,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code, Status,
@@ -80,15 +80,19 @@ pub(crate) async fn serve(store: Store, authentication: AuthenticationLayer) -> 
     let classifier = Classifier::new(UserAgents::default(), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let (never, stop) = watch::channel(false);
     let server = Server::builder()
         .layer(RequestIdLayer)
         .layer(MetricsLayer::new(CallMetrics::register(&mut Registry::default())))
         .layer(panics::layer())
         .layer(DeadlineLayer)
         .layer(authentication)
-        .add_service(LinkAdminService::server(store, Arc::new(classifier)))
+        .add_service(LinkAdminService::server(store, Arc::new(classifier), stop))
         .serve_with_incoming(TcpListenerStream::new(listener));
-    tokio::spawn(server);
+    tokio::spawn(async move {
+        server.await.unwrap();
+        drop(never);
+    });
     address
 }
 

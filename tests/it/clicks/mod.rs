@@ -11,6 +11,7 @@ mod orders;
 mod outages;
 mod query;
 mod recording;
+mod replay;
 mod retention;
 mod revenue;
 mod rolling;

@@ -9,6 +9,7 @@ mod laws;
 mod locations;
 mod naive;
 mod random;
+mod replay;
 mod states;
 mod utm;
 mod world;
