@@ -98,7 +98,7 @@ async fn fill(database: &Database, channel: Channel, clicks: usize) -> Times {
     }
     making.await.expect("no panic");
     let written = begun.elapsed();
-    let client = around::client(&database).await;
+    let client = around::client(database).await;
     all_is_counted(&client).await;
     println!(
         "{clicks} clicks of {DAYS} days, in batches of {BATCH}: in after {:.0} s, counted after {:.0} s",

@@ -77,8 +77,13 @@ pub(crate) async fn behind(client: &Client) -> Behind {
 /// Waits until everything is counted.
 pub(crate) async fn all_is_counted(client: &Client) {
     let begun = Instant::now();
-    while behind(client).await.clicks > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(600), "clicks are not counted");
+    loop {
+        let Behind { clicks, seconds } = behind(client).await;
+        if clicks == 0 {
+            return;
+        }
+        let in_time = begun.elapsed() < Duration::from_secs(600);
+        assert!(in_time, "{clicks} clicks are not counted, the oldest of them for {seconds:.0} s");
         sleep(Duration::from_millis(10)).await;
     }
 }

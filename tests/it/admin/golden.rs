@@ -159,9 +159,9 @@ async fn every_fact_of_a_visit_is_looked_at() {
             Kind::ClientAddress(proto::ClientAddressIn { cidrs: texts(&["192.0.2.0/24"]) }),
             TestVisit { client_address: "192.0.2.7".into(), ..Default::default() },
         ),
-        (Kind::LinkTotalVisits(total.clone()), TestVisit { link_total_visits: 7, ..Default::default() }),
+        (Kind::LinkTotalVisits(total), TestVisit { link_total_visits: 7, ..Default::default() }),
         (
-            Kind::PartnerTotalVisits(total.clone()),
+            Kind::PartnerTotalVisits(total),
             TestVisit { partner: "anna".into(), partner_total_visits: 7, ..Default::default() },
         ),
         (Kind::VisitorTotalVisits(total), TestVisit { visitor_total_visits: 7, ..Default::default() }),
