@@ -120,8 +120,8 @@ fn measure(clicks: &Rc<Vec<Click>>, door: SocketAddr, protocol: Protocol, connec
             task.await.expect("no panic");
         }
     });
-    let (took, share) = (run.begun.elapsed(), clock.share());
-    Round::of(run.nanos.take(), took, share)
+    let took = run.begun.elapsed();
+    Round::of(run.nanos.take(), took, &clock)
 }
 
 async fn browse(run: Rc<Run>, door: SocketAddr, protocol: Protocol, number: usize) {

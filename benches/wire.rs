@@ -34,14 +34,26 @@ use smartlinks::{
         resolve_request::Site,
         resolve_stream_response::Outcome,
     },
+    roller::Roller,
     rpc::caller::Caller,
+    shipper::{Shipper, ShipperSettings},
+    store::Store,
 };
-use tokio::{runtime, sync::mpsc, task::LocalSet, time::sleep_until};
+use tokio::{
+    runtime::{self, Runtime},
+    sync::{mpsc, watch},
+    task::LocalSet,
+    time::sleep_until,
+};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Channel, Endpoint, Server},
 };
+
+/// How long the server gathers clicks before it ships them, and how often it looks for some to count.
+const GATHER: Duration = Duration::from_millis(200);
+const ROLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the database is to keep up, once everything runs.
 const KEEPING_UP: Duration = Duration::from_secs(60);
@@ -110,13 +122,10 @@ fn main() {
 /// processors, and says whether the log gets deeper.
 fn keep_up(visits: &Rc<Vec<ResolveRequest>>, empty: &Row) {
     let runtime = world::runtime();
-    let Some(database) = Database::start(runtime) else {
-        println!("\nno PostgreSQL on this machine; run scripts/setup postgres");
-        return;
-    };
+    let database = runtime.block_on(Database::start());
     let log = Log::open();
     let resolver = world::serve_whole_on(runtime, "127.0.0.1:0", log.resolver());
-    let _following = database.follow(&log, runtime);
+    let _following = follow(database.store(), &log, runtime);
     let rate = empty.per_second() * SHARE;
     let paced = |time| measure(visits, async |run| at_rate(run, resolver, 8, 32, rate, time).await);
     paced(WARMING_UP);
@@ -156,6 +165,24 @@ fn keep_up(visits: &Rc<Vec<ResolveRequest>>, empty: &Row) {
         mean(&depths[..LOOKS]),
         mean(&depths[depths.len() - LOOKS..]),
     );
+}
+
+/// Ships and counts the clicks of a log from now on, until what is returned is dropped.
+fn follow(store: Store, log: &Log, runtime: &Runtime) -> watch::Sender<bool> {
+    let (stop, stopped) = watch::channel(false);
+    let settings = ShipperSettings { gather: GATHER, retention_days: 400 };
+    let metrics = log.metrics.clone();
+    let shipper = Shipper::new(log.spool.clone(), store.clone(), metrics.clone(), settings);
+    let mut stopping = stopped.clone();
+    runtime.spawn(async move {
+        tokio::select! {
+            () = shipper.run(stopped.clone()) => {}
+            // A sender that is gone says stop too.
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+    });
+    runtime.spawn(Roller::new(store, metrics, ROLL_INTERVAL).run(stop.subscribe()));
+    stop
 }
 
 /// Serves with nothing around the service.
@@ -230,8 +257,8 @@ fn measure(visits: &Rc<Vec<ResolveRequest>>, generate: impl AsyncFnOnce(Rc<Run>)
     let run = Rc::new(Run { visits, next: Cell::new(0), begun: Instant::now(), nanos });
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, generate(Rc::clone(&run)));
-    let (took, share) = (run.begun.elapsed(), clock.share());
-    Round::of(run.nanos.take(), took, share)
+    let took = run.begun.elapsed();
+    Round::of(run.nanos.take(), took, &clock)
 }
 
 async fn connect(address: SocketAddr) -> LinkResolverClient<Channel> {

@@ -19,8 +19,9 @@ use crate::{
     telemetry::{log::Causes, metrics::Metrics},
 };
 
-/// Clicks that are counted in one transaction, if the ledger does not have more in one entry.
-const PIECE: u64 = 50_000;
+/// Clicks that are counted in one transaction, if the ledger does not have more in one entry. Half as many are tried when
+/// that takes too long, and twice as many again when it does not.
+const PIECE: u64 = 100_000;
 /// How long is waited before a new try: doubled from the one to the other while it does not help.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often visitors of days that are gone are forgotten.
@@ -73,11 +74,23 @@ impl Roller {
     async fn roll(&self, works: &mut bool) -> Result<std::convert::Infallible, StoreError> {
         let mut rollups = self.store.rollups().await?;
         let (mut forgotten, mut settled): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut piece = PIECE;
         loop {
-            let rolled = rollups.roll(PIECE).await?;
+            let rolled = match rollups.roll(piece).await {
+                Err(StoreError::TooSlow(cause)) if piece > 1 => {
+                    piece /= 2;
+                    tracing::warn!(cause, piece, "counting takes too long, fewer clicks are counted at once");
+                    self.metrics.roll_failures.inc();
+                    // A statement may still be under way over this one.
+                    rollups = self.store.rollups().await?;
+                    continue;
+                }
+                rolled => rolled?,
+            };
             *works = true;
             if let Rolled::Clicks(clicks) = rolled {
                 self.metrics.clicks_rolled.inc_by(clicks);
+                piece = (piece * 2).min(PIECE);
             }
             self.tell(&rollups).await?;
             if let Rolled::Clicks(_) = rolled {

@@ -14,11 +14,16 @@ pub(crate) struct Round {
     pub(crate) latency: [Duration; 3],
     /// The generator's part of the processor time that was used on the machine.
     pub(crate) generator: f64,
+    /// Processor time that this process took for each answer, without the generator. Unlike the rate it is much the same
+    /// on a machine that has other work too; what other processes took for the answer is not in it.
+    pub(crate) served: Duration,
 }
 
 impl Round {
     /// Makes figures of the latencies of all answers.
-    pub(crate) fn of(mut nanos: Vec<u64>, took: Duration, generator: f64) -> Self {
+    pub(crate) fn of(mut nanos: Vec<u64>, took: Duration, clock: &Clock) -> Self {
+        // At once: what follows takes time too.
+        let (generator, others) = (clock.share(), clock.others());
         assert!(!nanos.is_empty(), "nothing was answered");
         nanos.sort_unstable();
         let at = |share: f64| {
@@ -26,29 +31,44 @@ impl Round {
             Duration::from_nanos(nanos[place.min(nanos.len() - 1)])
         };
         let latency = [at(0.5), at(0.99), at(0.999)];
-        Self { per_second: nanos.len() as f64 / took.as_secs_f64(), latency, generator }
+        let answers = nanos.len();
+        let served = Duration::from_nanos(others / answers as u64);
+        Self { per_second: answers as f64 / took.as_secs_f64(), latency, generator, served }
     }
 }
 
-/// Measures what processor time this thread takes of all that is used on the machine.
+/// Measures what processor time this thread takes of all that is used on the machine. It runs until it is asked.
 pub(crate) struct Clock {
     thread: u64,
+    process: u64,
     machine: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { thread: thread_nanos(), machine: machine_nanos() }
+        Self { thread: thread_nanos(), process: process_nanos(), machine: machine_nanos() }
     }
 
-    pub(crate) fn share(&self) -> f64 {
+    fn share(&self) -> f64 {
         (thread_nanos() - self.thread) as f64 / (machine_nanos() - self.machine).max(1) as f64
+    }
+
+    /// Returns what the other threads of this process took.
+    fn others(&self) -> u64 {
+        (process_nanos() - self.process).saturating_sub(thread_nanos() - self.thread)
     }
 }
 
 fn thread_nanos() -> u64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default()
+}
+
+/// Returns the time of all threads of this process that still run.
+fn process_nanos() -> u64 {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = |text: String| text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok());
+    threads.filter_map(|thread| nanos(fs::read_to_string(thread.path().join("schedstat")).ok()?)).sum()
 }
 
 /// Returns busy time of all processors, from ticks of a hundredth of a second.
@@ -92,14 +112,14 @@ impl Row {
 pub(crate) fn print(title: &str, rows: &[Row]) {
     println!("\n{title}; median of {ROUNDS} rounds of {ROUND:?}, interleaved");
     println!(
-        "{:<42} {:>9} {:>19} {:>9} {:>9} {:>9} {:>10}",
-        "", "per s", "least – most", "p50 µs", "p99 µs", "p99.9 µs", "generator"
+        "{:<42} {:>9} {:>19} {:>9} {:>9} {:>9} {:>9} {:>10}",
+        "", "per s", "least – most", "p50 µs", "p99 µs", "p99.9 µs", "served µs", "generator"
     );
     for row in rows {
         let all = || row.rounds.iter().map(|round| round.per_second);
         let (least, most) = (all().fold(f64::MAX, f64::min), all().fold(0.0, f64::max));
         println!(
-            "{:<42} {:>9.0} {:>9.0} – {:<7.0} {:>9.0} {:>9.0} {:>9.0} {:>8.0} %",
+            "{:<42} {:>9.0} {:>9.0} – {:<7.0} {:>9.0} {:>9.0} {:>9.0} {:>9.1} {:>8.0} %",
             row.name,
             row.per_second(),
             least,
@@ -107,6 +127,7 @@ pub(crate) fn print(title: &str, rows: &[Row]) {
             row.latency(0),
             row.latency(1),
             row.latency(2),
+            row.median(|round| round.served.as_secs_f64() * 1e6),
             row.median(|round| round.generator) * 100.0,
         );
     }

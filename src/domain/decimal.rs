@@ -8,6 +8,8 @@ use super::fault::{Problem, Reason};
 
 /// Digits on each side of the point.
 const DIGITS: usize = 18;
+/// The greatest decimal, in units of the last digit.
+const MOST: i128 = 10_i128.pow(2 * DIGITS as u32) - 1;
 
 /// A decimal with at most 18 digits on each side of the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +32,16 @@ impl Decimal {
         }
         let scaled: i128 = format!("{whole}{fraction:0<DIGITS$}").parse().ok()?;
         Some(Self(if negative { -scaled } else { scaled }))
+    }
+
+    /// Returns the next greater decimal, if there is one.
+    pub fn next(self) -> Option<Self> {
+        (self.0 < MOST).then(|| Self(self.0 + 1))
+    }
+
+    /// Returns the next smaller decimal, if there is one.
+    pub fn previous(self) -> Option<Self> {
+        (self.0 > -MOST).then(|| Self(self.0 - 1))
     }
 }
 
@@ -82,5 +94,16 @@ mod tests {
         {
             assert_eq!(Decimal::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn nothing_lies_between_neighbours() {
+        let decimal = |text| Decimal::parse(text).unwrap();
+        assert_eq!(decimal("0").next(), Some(decimal("0.000000000000000001")));
+        assert_eq!(decimal("10").previous(), Some(decimal("9.999999999999999999")));
+        let most = decimal("999999999999999999.999999999999999999");
+        assert_eq!((most.next(), most.previous().unwrap().next()), (None, Some(most)));
+        let least = decimal("-999999999999999999.999999999999999999");
+        assert_eq!((least.previous(), least.next().unwrap().previous()), (None, Some(least)));
     }
 }

@@ -35,6 +35,10 @@ pub enum Reason {
     RequestIdReused,
     /// A stream token is garbled or foreign.
     InvalidStreamToken,
+    /// No visit can make a rule's condition true.
+    RuleContradictory,
+    /// Earlier rules take every visit that a rule is true for.
+    RuleShadowed,
     /// A golden click would go elsewhere than it has to.
     GoldenClickFailed,
 }

@@ -108,8 +108,10 @@ pub const STATS_TOP_POINTS: usize = 100_000;
 pub const STATS_FIGURES: usize = 500_000;
 /// Values of a dimension that may be asked for as the top.
 pub const STATS_TOP: usize = 100;
-/// Megabytes of single clicks that one answer of statistics may read: about ten million.
+/// Megabytes of single clicks that one answer of statistics may read: some eight million.
 pub const STATS_READ_MEGABYTES: u64 = 2_048;
+/// Clicks that are in the log and not counted yet which one answer of statistics may read.
+pub const STATS_BEHIND_CLICKS: u64 = 2_000_000;
 /// Slugs, codes, classes, reasons or other values that a filter of clicks names.
 pub const FILTER_VALUES: usize = 100;
 /// Clicks of one message of a stream.
@@ -144,3 +146,9 @@ pub const PROPERTIES: usize = 20;
 pub const AMOUNT: i64 = 100_000_000_000_000;
 /// Days that a conversion waits for its click.
 pub const CONVERSION_WAIT_DAYS: i64 = 7;
+/// Steps of thought that a write spends on the rules of one link.
+pub const WRITE_STEPS: u64 = 5_000_000;
+/// Links of a batch that each may have as many steps; beyond them fewer rules are decided.
+pub const WRITE_LINKS: u64 = 20;
+/// Steps of thought that a check spends on the rules of a link.
+pub const CHECK_STEPS: u64 = 100_000_000;

@@ -1,6 +1,6 @@
 //! Links and their rules.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,12 +64,16 @@ impl Link {
         let back: HashSet<&RuleId> = old.routing.rules.iter().map(|rule| &rule.id).collect();
         let used = routing.retired_rules.iter().chain(routing.rules.iter().map(|rule| &rule.id));
         let retired_rules = used.filter(|id| !back.contains(id)).cloned().collect();
+        let mut rules = old.routing.rules.clone();
+        for rule in &mut rules {
+            rule.come_back(routing.rules.iter().find(|now| now.id == rule.id));
+        }
         Self {
             shop: shop.clone(),
             slug: slug.clone(),
             is_default: *is_default,
             state: *state,
-            routing: Routing { retired_rules, ..old.routing.clone() },
+            routing: Routing { rules, retired_rules, ..old.routing.clone() },
             ..old.clone()
         }
     }
@@ -344,6 +348,16 @@ impl Rule {
         let has = |id: &VariantId| self.then.variants().iter().any(|variant| variant.id == *id);
         retired.extend(gone.filter(|id| !has(id)).cloned());
         self.retired_variants = retired;
+    }
+
+    /// Takes the ids of variants that it has itself back into use, and remembers all others that were used since.
+    fn come_back(&mut self, now: Option<&Self>) {
+        let since = now.into_iter().flat_map(|now| {
+            now.retired_variants.iter().chain(now.then.variants().iter().map(|variant| &variant.id))
+        });
+        let used: BTreeSet<VariantId> = self.retired_variants.drain(..).chain(since.cloned()).collect();
+        let is_back = |id: &VariantId| self.then.variants().iter().any(|variant| variant.id == *id);
+        self.retired_variants = used.into_iter().filter(|id| !is_back(id)).collect();
     }
 }
 

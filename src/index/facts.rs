@@ -83,7 +83,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Puts what a click keeps in the place of headers: the language, the referring host; and says what it does not keep.
-    pub(super) fn as_kept(
+    pub(super) fn with_kept(
         self,
         language: Fact<LanguageRange>,
         referrer_host: Fact<&'a str>,

@@ -3,6 +3,7 @@
 //! A [`Writer`] makes [`Snapshot`]s from [`Record`]s; [`Snapshot::resolve`] is a function of snapshot and visit, and of
 //! nothing else: no clock, no I/O, no chance.
 
+pub mod analysis;
 mod campaign;
 mod comparison;
 mod compile;

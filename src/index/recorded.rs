@@ -126,7 +126,7 @@ impl<'c> Recorded<'c> {
         };
         // What the click keeps of the visitor it may keep.
         let mode = VisitorMode::Cookie;
-        Facts::new(visit, self.partner.as_ref(), self.traffic, supported, mode, visit.totals).as_kept(
+        Facts::new(visit, self.partner.as_ref(), self.traffic, supported, mode, visit.totals).with_kept(
             language,
             kept.referrer.as_ref().map(String::as_str),
             unkept,

@@ -51,7 +51,10 @@ impl Comparable {
         dynamic.transcode_from(message)?;
         match dynamic.serialize_with_options(serde_json::value::Serializer, &json::options())? {
             Value::Object(fields) => Ok(Self { descriptor, fields }),
-            other => Err(format!("`{name}` is written as `{other}`").into()),
+            other
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Err(format!("`{name}` is written as `{other}`").into())
+            }
         }
     }
 
@@ -111,7 +114,18 @@ fn unset(field: &FieldDescriptor) -> Option<Value> {
         Kind::Enum(names) => Value::String(names.default_value().name().to_owned()),
         // Of messages only a map is there without being set.
         Kind::Message(_) => Value::Object(Map::new()),
-        _number => Value::from(0),
+        Kind::Double
+        | Kind::Float
+        | Kind::Int32
+        | Kind::Int64
+        | Kind::Uint32
+        | Kind::Uint64
+        | Kind::Sint32
+        | Kind::Sint64
+        | Kind::Fixed32
+        | Kind::Fixed64
+        | Kind::Sfixed32
+        | Kind::Sfixed64 => Value::from(0),
     })
 }
 

@@ -262,6 +262,8 @@ impl From<Reason> for ErrorReason {
             Reason::UnknownReference => Self::UnknownReference,
             Reason::RequestIdReused => Self::RequestIdReused,
             Reason::InvalidStreamToken => Self::InvalidStreamToken,
+            Reason::RuleContradictory => Self::RuleContradictory,
+            Reason::RuleShadowed => Self::RuleShadowed,
             Reason::GoldenClickFailed => Self::GoldenClickFailed,
         }
     }
@@ -291,6 +293,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::UnknownReference
         | ErrorReason::RequestIdReused
         | ErrorReason::InvalidStreamToken
+        | ErrorReason::RuleContradictory
+        | ErrorReason::RuleShadowed
         | ErrorReason::GoldenClickFailed => Code::InvalidArgument,
         ErrorReason::ShopNotFound
         | ErrorReason::ProgramNotFound

@@ -170,7 +170,7 @@ impl Server {
         }
         let resolver = Resolver::new(
             live.clone(),
-            classifier,
+            Arc::clone(&classifier),
             recorder,
             counters,
             visitor_keys,
@@ -217,7 +217,7 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection)
             .add_service(old_reflection)
-            .add_service(LinkAdminService::server(store, stopping.clone()))
+            .add_service(LinkAdminService::server(store, classifier, stopping.clone()))
             .add_service(LinkResolverServer::new(resolver.clone()))
             .add_service(stats)
             .serve_with_incoming_shutdown(

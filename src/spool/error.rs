@@ -84,17 +84,14 @@ impl fmt::Display for SpoolError {
                 folder.display()
             ),
             Self::Io { action, path, cause } => {
-                write!(f, "cannot {action} {}: {cause}", path.display())?;
-                match cause.kind() {
-                    io::ErrorKind::PermissionDenied => f.write_str(
-                        "; the folder and what is in it must belong to the user that runs this, with the modes 0700 and 0600",
-                    ),
-                    io::ErrorKind::ReadOnlyFilesystem => f.write_str("; choose a folder that can be written"),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        f.write_str("; make room on its disk")
-                    }
-                    _ => Ok(()),
-                }
+                let help = if cause.kind() == io::ErrorKind::PermissionDenied {
+                    "; the folder and what is in it must belong to the user that runs this, with the modes 0700 and 0600"
+                } else if self.is_no_space() {
+                    "; make room on its disk"
+                } else {
+                    ""
+                };
+                write!(f, "cannot {action} {}: {cause}{help}", path.display())
             }
             Self::Foreign { path, problem } => write!(f, "the file {} {problem}", path.display()),
             Self::Full { limit } => write!(

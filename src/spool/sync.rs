@@ -40,6 +40,7 @@ fn run(inner: &Inner) {
 /// Waits until there is something to bring to the disk and its time has come. Returns whether it is the last time.
 fn wait(inner: &Inner) -> bool {
     let every = inner.settings.sync_every;
+    let begun = Instant::now();
     let mut writing = inner.lock();
     let mut since: Option<Instant> = None;
     loop {
@@ -53,8 +54,8 @@ fn wait(inner: &Inner) -> bool {
         if left.is_some_and(|left| left.is_zero()) {
             return false;
         }
-        // Without frames it looks now and then whether old segments may go.
-        let pause = left.unwrap_or(IDLE);
+        // Without frames it looks now and then whether old segments may go, however often it is woken.
+        let pause = left.unwrap_or_else(|| IDLE.saturating_sub(begun.elapsed()));
         let (woken, result) = inner.wake.wait_timeout(writing, pause).unwrap_or_else(PoisonError::into_inner);
         writing = woken;
         if result.timed_out() && since.is_none() {

@@ -70,6 +70,11 @@ pub enum NotCounted {
     },
     /// There are more values times pieces of time than are counted for one answer.
     TooManyFigures,
+    /// So many clicks of the log are not counted yet.
+    Behind {
+        /// How many.
+        clicks: u64,
+    },
     /// The database could not.
     Store(StoreError),
 }
@@ -111,6 +116,10 @@ async fn count(
     } else {
         BTreeMap::new()
     };
+    let behind = u64::try_from(head.clicks).unwrap_or_default();
+    if behind > limits::STATS_BEHIND_CLICKS && plans.iter().any(|plan| plan.reads_tail(&head)) {
+        return Err(NotCounted::Behind { clicks: behind });
+    }
     let mut stats = Stats { position: head.position, ..Stats::default() };
     for plan in &plans {
         for statement in plan.statements(query, &head, &open) {
@@ -130,9 +139,11 @@ async fn count(
 struct Head {
     #[diesel(sql_type = BigInt)]
     position: i64,
-    /// The entries that are not counted.
+    /// The entries that are not counted, and how many clicks these are.
     #[diesel(sql_type = Nullable<Array<BigInt>>)]
     batches: Option<Vec<i64>>,
+    #[diesel(sql_type = BigInt)]
+    clicks: i64,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     earliest: Option<jiff_diesel::Timestamp>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -142,7 +153,9 @@ struct Head {
 async fn head(connection: &mut AsyncPgConnection) -> Result<Head, NotCounted> {
     let statement = "
         SELECT head.position, tail.* FROM clicks.head, (
-            SELECT array_agg(batch) AS batches, min(min_at) AS earliest, max(max_at) AS latest FROM clicks.ledger
+            SELECT array_agg(batch) AS batches, coalesce(sum(applied), 0) AS clicks, min(min_at) AS earliest,
+                max(max_at) AS latest
+            FROM clicks.ledger
             WHERE position > (SELECT position FROM clicks.roller) AND kind = 'clicks' AND applied > 0
         ) AS tail";
     Ok(sql_query(statement).get_result(connection).await?)

@@ -136,11 +136,9 @@ fn longest_growing_row_is_as_long_as_it_can_be() {
 #[test]
 fn entries_are_known_by_their_names_where_they_have_no_id() {
     let policy = |wins: &[(&str, i32)]| {
-        let overrides = wins.iter().map(|(name, winner)| QueryOverride {
-            name: (*name).to_owned(),
-            on_conflict: *winner,
-            ..QueryOverride::default()
-        });
+        let overrides = wins
+            .iter()
+            .map(|(name, winner)| QueryOverride { name: (*name).to_owned(), on_conflict: *winner });
         let query_policy = Some(QueryPolicy { overrides: overrides.collect(), ..QueryPolicy::default() });
         Link { query_policy, ..Link::default() }
     };

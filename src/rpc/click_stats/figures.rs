@@ -162,6 +162,14 @@ pub(in crate::rpc) fn not_counted(not: NotCounted) -> Failure {
              by a filter",
             limits::STATS_FIGURES
         ),
+        NotCounted::Behind { clicks } => {
+            let text = format!(
+                "{clicks} clicks are not counted yet, at most {} are read one by one; ask again when counting has caught \
+                 up, or for a time before them",
+                limits::STATS_BEHIND_CLICKS
+            );
+            return Failure::new(ErrorReason::Overloaded, text);
+        }
         NotCounted::Store(StoreError::TooSlow(_)) => {
             "there is more to count than a statement may take time for; ask for a shorter time".to_owned()
         }
@@ -188,6 +196,9 @@ mod tests {
             assert_eq!(failure.reason(), ErrorReason::QueryTooBroad);
             assert!(failure.text().contains(says) && failure.text().contains("ask for"), "{failure}");
         }
+        let behind = not_counted(NotCounted::Behind { clicks: 3_000_000 });
+        assert_eq!(behind.reason(), ErrorReason::Overloaded);
+        assert!(behind.text().contains("3000000 clicks are not counted yet"), "{behind}");
         let away = not_counted(NotCounted::Store(StoreError::Unavailable("x".into())));
         assert_eq!(away.reason(), ErrorReason::DatabaseUnavailable);
     }

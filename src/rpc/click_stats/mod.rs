@@ -39,6 +39,9 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
+/// Calls that record conversions at a time; others wait.
+const RECORDINGS: usize = 2;
+
 /// The service.
 #[derive(Clone)]
 pub struct ClickStatsService {
@@ -49,6 +52,9 @@ pub struct ClickStatsService {
     streams: Arc<Semaphore>,
     /// Checks read much: one at a time.
     checks: Arc<Semaphore>,
+    /// Those who record conversions of one shop wait for each other, each with a connection of those that streams read
+    /// over: some are left to these.
+    recordings: Arc<Semaphore>,
     /// True when the server is about to stop.
     stop: watch::Receiver<bool>,
 }
@@ -62,8 +68,8 @@ impl ClickStatsService {
         stop: watch::Receiver<bool>,
     ) -> ClickStatsServer<Self> {
         let streams = Arc::new(Semaphore::new(limits.streams));
-        let checks = Arc::new(Semaphore::new(1));
-        ClickStatsServer::new(Self { store, limits, metrics, streams, checks, stop })
+        let (checks, recordings) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(RECORDINGS)));
+        ClickStatsServer::new(Self { store, limits, metrics, streams, checks, recordings, stop })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 }
@@ -101,7 +107,7 @@ impl ClickStats for ClickStatsService {
         request: Request<RecordConversionsRequest>,
     ) -> Result<Response<RecordConversionsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(record::record(&self.store, caller, request.into_inner()).await?))
+        Ok(Response::new(record::record(self, caller, request.into_inner()).await?))
     }
 
     async fn erase_clicks(

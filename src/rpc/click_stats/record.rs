@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ClickStatsService;
 use crate::{
     domain::{
         click_id::ClickId,
@@ -20,16 +21,15 @@ use crate::{
         convert::{self, Path, take, time},
         status::Failure,
     },
-    store::Store,
 };
 
 /// Records the conversions of a request.
 pub(super) async fn record(
-    store: &Store,
+    service: &ClickStatsService,
     caller: Caller,
     request: proto::RecordConversionsRequest,
 ) -> Result<proto::RecordConversionsResponse, Failure> {
-    let now = Timestamp::now();
+    let (store, now) = (&service.store, Timestamp::now());
     let shop = read(&request)?;
     caller.may(Scope::Credit, Some(&shop))?;
     if store.get_shop(&shop).await?.is_none() {
@@ -40,7 +40,10 @@ pub(super) async fn record(
         request.conversions.iter().enumerate().map(|(at, wire)| read_one(wire, at, now)).collect();
     let (sound, at): (Vec<_>, Vec<_>) =
         read.iter().enumerate().filter_map(|(at, read)| Some((read.as_ref().ok()?.clone(), at))).unzip();
+    // Nobody closes the semaphore.
+    let permit = service.recordings.acquire().await.map_err(|error| Failure::internal(&error))?;
     let recording = store.record_conversions(&shop, &sound, now).await?;
+    drop(permit);
     let mut decided: BTreeMap<usize, Result<Outcome, Fault>> =
         at.into_iter().zip(recording.outcomes).collect();
     let outcome = |(at, read): (usize, Result<Conversion, Faults>)| match (read, decided.remove(&at)) {

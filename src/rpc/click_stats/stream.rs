@@ -4,7 +4,7 @@
 //! Messages that the channel still holds when the task ends are sent; what ended it comes behind them. Why the task
 //! ended and that there is nothing to send for now are never the same value: the one is its result, the other a page.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt,
@@ -12,6 +12,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use tokio::{
+    join,
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::{Instant, sleep, timeout},
 };
@@ -109,10 +110,11 @@ pub(super) async fn begin(
     };
     let (out, messages) = mpsc::channel(WAITING_MESSAGES);
     let (end, ended) = oneshot::channel();
+    let up_to = if asked.follow { i64::MAX } else { head.position };
     let sender = Sender {
-        store: service.store.clone(),
-        up_to: if asked.follow { i64::MAX } else { head.position },
-        asked,
+        reading: Arc::new(Reading { store: service.store.clone(), filter: asked.filter, up_to }),
+        follow: asked.follow,
+        heartbeat: asked.heartbeat,
         epoch: head.epoch,
         place,
         limits: service.limits,
@@ -169,12 +171,25 @@ fn read_heartbeat(wire: Option<&prost_types::Duration>) -> Result<Duration, Prob
     sound.ok_or_else(|| Problem::new(Reason::OutOfRange, text()))
 }
 
-/// Sends what there is.
-struct Sender {
+/// What a stream reads.
+struct Reading {
     store: Store,
-    asked: Asked,
+    filter: ClickFilter,
     /// The position at which the stream has sent everything.
     up_to: i64,
+}
+
+impl Reading {
+    async fn page_behind(&self, place: Place) -> Result<Page, Failure> {
+        self.store.clicks_after(place, self.up_to, &self.filter).await.map_err(interrupted)
+    }
+}
+
+/// Sends what there is.
+struct Sender {
+    reading: Arc<Reading>,
+    follow: bool,
+    heartbeat: Duration,
     epoch: Uuid,
     place: Place,
     limits: StreamLimits,
@@ -205,27 +220,39 @@ impl Sender {
     /// Sends everything; of a stream that follows there is no end of that.
     async fn send_all(&mut self) -> Result<(), Failure> {
         let mut has_caught_up = false;
+        let reading = Arc::clone(&self.reading);
+        let mut page = reading.page_behind(self.place).await?;
         loop {
-            let page = self.store.clicks_after(self.place, self.up_to, &self.asked.filter).await;
-            let page = page.map_err(interrupted)?;
             if page.head.epoch != self.epoch || !self.place.is_in(page.head.position) {
                 return Err(expired());
             }
             self.metrics.unknown_names.inc_by(page.unknown_names);
-            let end = page.head.position.min(self.up_to);
-            self.send(page).await?;
-            let is_at_end = self.place.has_reached(end);
+            let (reached, end) = (page.reached, page.head.position.min(reading.up_to));
+            let is_at_end = reached.has_reached(end);
+            let next = if is_at_end {
+                self.send(page).await?;
+                None
+            } else {
+                // The database reads ahead while the caller reads.
+                let (next, sent) = join!(reading.page_behind(reached), self.send(page));
+                sent?;
+                Some(next?)
+            };
             let is_first_end = is_at_end && !has_caught_up;
-            if is_first_end || self.last.elapsed() >= self.asked.heartbeat {
+            if is_first_end || self.last.elapsed() >= self.heartbeat {
                 self.write(self.place, Event::Heartbeat(proto::Heartbeat {})).await?;
             }
             has_caught_up |= is_at_end;
-            if is_at_end && !self.asked.follow {
+            if is_at_end && !self.follow {
                 return Ok(());
             }
-            if is_at_end {
-                sleep(self.limits.poll).await;
-            }
+            page = match next {
+                Some(page) => page,
+                None => {
+                    sleep(self.limits.poll).await;
+                    reading.page_behind(self.place).await?
+                }
+            };
         }
     }
 

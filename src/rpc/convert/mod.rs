@@ -7,6 +7,7 @@ pub mod changes;
 pub mod choice;
 pub mod condition;
 pub mod explanation;
+pub mod finding;
 pub mod golden;
 pub mod link;
 pub mod mask;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     Faults, Path, Problem, Reason,
+    findings::Idle,
     golden::Golden,
     link_writes::{self, Change, NewLink, same_shop},
     may, sound,
@@ -37,7 +38,10 @@ pub(super) async fn create(
     let read = read_blocking(move |faults| read_new(request, faults).zip(comment), faults).await?;
     let ((shop, new), comment) = read;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only, comment).repeatable(key).trying(golden);
+    let writer = Writer::new(store, caller, validate_only, comment)
+        .repeatable(key)
+        .trying(golden)
+        .reviewing(Idle::of(rest.allow_warnings));
     let written = link_writes::create(store, &writer, &shop, new).await?;
     Ok(proto::BatchCreateLinksResponse {
         links: written.links,
@@ -52,13 +56,13 @@ pub(super) async fn update(
     request: proto::BatchUpdateLinksRequest,
 ) -> Result<proto::BatchUpdateLinksResponse, Failure> {
     let validate_only = request.validate_only;
-    let golden = Golden::of(request.allow_failing_golden_clicks);
+    let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
     let mut faults = Faults::new();
     let comment = read_comment(&request.comment, &mut faults);
     let read = read_blocking(move |faults| read_changes(request, faults).zip(comment), faults).await?;
     let ((shop, changes), comment) = read;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only, comment).trying(golden);
+    let writer = Writer::new(store, caller, validate_only, comment).trying(golden).reviewing(idle);
     let written = link_writes::update(store, &writer, &shop, changes).await?;
     Ok(proto::BatchUpdateLinksResponse {
         links: written.links,

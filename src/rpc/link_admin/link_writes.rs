@@ -1,12 +1,16 @@
 //! Creates and updates of links, one or many under one revision.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
 use prost_types::FieldMask;
 
 use super::{
     Faults, Path, Problem, Reason, check_etag,
+    findings::{Idle, Review},
     golden::{self, Draft},
     links::{deleted, no_link},
     live_shop,
@@ -108,8 +112,13 @@ impl Change {
         Some(Self { path, wire, slug, fields, edit })
     }
 
+    /// Makes the change.
+    pub(super) fn apply(&self, link: &mut Link) {
+        self.edit.apply(link);
+    }
+
     /// Returns the link that it is of, if that is there and as the etag says.
-    fn editable(&self, row: Option<Stored<Link>>, shop: &ShopId) -> Result<Stored<Link>, Failure> {
+    pub(super) fn editable(&self, row: Option<Stored<Link>>, shop: &ShopId) -> Result<Stored<Link>, Failure> {
         let row = row.ok_or_else(|| no_link(shop, &self.slug))?;
         if row.value.state == LinkState::Deleted {
             return Err(deleted(&self.slug));
@@ -118,32 +127,27 @@ impl Change {
         Ok(row)
     }
 
-    /// Changes a link, and says what is wrong with it then.
-    fn edit(
+    /// Makes the change, and returns what is wrong then; paths are relative to the link.
+    pub(super) fn edit(
         &self,
         link: &mut Link,
         settings: &ShopSettings,
         now: Timestamp,
-        (faults, warnings): (&mut Faults, &mut Vec<Warning>),
-    ) {
-        let before = link.clone();
+        warnings: &mut Vec<Warning>,
+    ) -> Faults {
+        let before = link.check(settings);
         self.edit.apply(link);
         warnings.extend(warnings::of_link(link, &self.path, now));
-        let found = link.check(settings);
-        if found.is_empty() {
-            return;
-        }
-        // A shop's change may have left destinations behind: a write of other fields is not at fault.
-        let before = before.check(settings);
         let mut new = Faults::new();
-        for fault in found.iter() {
+        for fault in link.check(settings).iter() {
+            // A shop's change may have left destinations behind: a write of other fields is not at fault.
             if !self.fields.has(top_field(&fault.path)) && before.iter().any(|old| old == fault) {
                 warnings.push(warnings::of_fault(&self.path, fault));
             } else {
                 new.extend(Fault::clone(fault).into());
             }
         }
-        Path::root(&self.path).adopt(new, faults);
+        new
     }
 }
 
@@ -170,15 +174,13 @@ pub(super) async fn create(
     new: Vec<NewLink>,
 ) -> Result<Written, Failure> {
     let new: Arc<[NewLink]> = new.into();
-    let mut tried_out = Vec::new();
+    let look = async |settings| look_at_new(store, writer, shop, settings, &new).await;
+    let seen = OnceLock::new();
     let prepare = async {
         let settings = live_shop(store, shop).await?.stored.value.settings;
-        let tried_by = settings.clone();
-        let checked = Arc::clone(&new);
-        let faults = blocking(move || check_new(&checked, &settings)).await?;
+        let (faults, warnings) = look(settings).await?;
         sound(Some(()), faults)?;
-        let drafts = new.iter().filter_map(|new| Draft::of(&new.path, &new.link)).collect();
-        tried_out = golden::try_out(store, shop, &tried_by, drafts, writer.golden()).await?;
+        seen.get_or_init(|| warnings);
         Ok(new.iter().map(|new| Put::Link(new_put(new.link.clone()))).collect())
     };
     let created_at = async {
@@ -187,19 +189,55 @@ pub(super) async fn create(
     };
     let places: Vec<_> = new.iter().map(|new| Place::Link(&new.path, &new.wire)).collect();
     let done = writer.create(prepare, created_at, &places).await?;
-    let now = Timestamp::now();
-    let warnings = new.iter().flat_map(|new| warnings::of_link(&new.link, &new.path, now));
-    let warnings = warnings.chain(tried_out).collect();
+    let warnings = match seen.into_inner() {
+        Some(warnings) => warnings,
+        // A repetition is answered like the first request, which was looked at.
+        None => match store.get_shop(shop).await? {
+            Some(shop) => look(shop.stored.value.settings).await?.1,
+            None => Vec::new(),
+        },
+    };
     let links = new.iter().map(|new| write(&new.link).stamped(Stamp::new(done))).collect();
     Ok(Written { links, done, warnings })
 }
 
-fn check_new(new: &[NewLink], settings: &ShopSettings) -> Faults {
-    let mut faults = Faults::new();
-    for new in new {
-        Path::root(&new.path).adopt(new.link.check(settings), &mut faults);
+/// Looks at new links, at their rules, and tries out their golden clicks: every fault of all three at once.
+async fn look_at_new(
+    store: &Store,
+    writer: &Writer<'_>,
+    shop: &ShopId,
+    settings: ShopSettings,
+    new: &Arc<[NewLink]>,
+) -> Result<(Faults, Vec<Warning>), Failure> {
+    let (checked, tried_by, idle) = (Arc::clone(new), settings.clone(), writer.idle());
+    let looked = blocking(move || check_new(&checked, &settings, idle)).await?;
+    let Looked { mut faults, mut warnings, drafts } = looked;
+    warnings.extend(golden::try_out(store, shop, &tried_by, drafts, writer.golden(), &mut faults).await?);
+    Ok((faults, warnings))
+}
+
+/// What was seen of links before their golden clicks are tried out.
+#[derive(Default)]
+struct Looked {
+    faults: Faults,
+    warnings: Vec<Warning>,
+    /// Those that have golden clicks and can be asked.
+    drafts: Vec<Draft>,
+}
+
+fn check_new(new: &[NewLink], settings: &ShopSettings, idle: Idle) -> Looked {
+    let (mut looked, now) = (Looked::default(), Timestamp::now());
+    let mut review = Review::new(settings, idle, now);
+    for NewLink { path, link, .. } in new {
+        looked.warnings.extend(warnings::of_link(link, path, now));
+        let mut found = link.check(settings);
+        if found.is_empty() {
+            review.of(path, None, link, &mut found, &mut looked.warnings);
+            looked.drafts.extend(Draft::of(path, link));
+        }
+        Path::root(path).adopt(found, &mut looked.faults);
     }
-    faults
+    looked
 }
 
 /// Changes links: all of them or none.
@@ -221,13 +259,11 @@ async fn update_once(
 ) -> Result<Written, Failure> {
     let settings = live_shop(store, shop).await?.stored.value.settings;
     let stored = read_all(store, shop, changes).await?;
-    let (edit, tried_by) = (Arc::clone(changes), settings.clone());
-    let edited = blocking(move || edit_all(stored, &edit, &settings)).await?;
-    let Edited { links, faults, mut warnings } = edited;
+    let (edit, tried_by, idle) = (Arc::clone(changes), settings.clone(), writer.idle());
+    let (links, looked) = blocking(move || edit_all(stored, &edit, &settings, idle)).await?;
+    let Looked { mut faults, mut warnings, drafts } = looked;
+    warnings.extend(golden::try_out(store, shop, &tried_by, drafts, writer.golden(), &mut faults).await?);
     sound(Some(()), faults)?;
-    let drafts = changes.iter().zip(&links).filter_map(|(change, link)| Draft::of(&change.path, &link.value));
-    let tried = golden::try_out(store, shop, &tried_by, drafts.collect(), writer.golden()).await?;
-    warnings.extend(tried);
 
     let puts = links.iter().map(|link| {
         let expect = Expect::Revision(link.revision);
@@ -255,7 +291,8 @@ pub(super) async fn try_out(store: &Store, shop: &ShopId, change: Change) -> Res
         change.editable(store.get_link(shop, &change.slug).await?, shop)?;
     let work = move || {
         let (mut faults, mut warnings) = (Faults::new(), Vec::new());
-        change.edit(&mut link, &settings, Timestamp::now(), (&mut faults, &mut warnings));
+        let new = change.edit(&mut link, &settings, Timestamp::now(), &mut warnings);
+        Path::root(&change.path).adopt(new, &mut faults);
         (Tried { link, revision, settings, warnings }, faults)
     };
     let (tried, faults) = blocking(work).await?;
@@ -272,20 +309,25 @@ async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Ve
     in_order.collect()
 }
 
-/// Links after their edits.
-struct Edited {
-    links: Vec<Stored<Link>>,
-    faults: Faults,
-    warnings: Vec<Warning>,
-}
-
-fn edit_all(stored: Vec<Stored<Link>>, changes: &[Change], settings: &ShopSettings) -> Edited {
-    let mut edited = Edited { links: stored, faults: Faults::new(), warnings: Vec::new() };
-    let now = Timestamp::now();
-    for (link, change) in edited.links.iter_mut().zip(changes) {
-        change.edit(&mut link.value, settings, now, (&mut edited.faults, &mut edited.warnings));
+/// Makes the changes, and looks at what comes of them.
+fn edit_all(
+    mut links: Vec<Stored<Link>>,
+    changes: &[Change],
+    settings: &ShopSettings,
+    idle: Idle,
+) -> (Vec<Stored<Link>>, Looked) {
+    let (mut looked, now) = (Looked::default(), Timestamp::now());
+    let mut review = Review::new(settings, idle, now);
+    for (link, change) in links.iter_mut().zip(changes) {
+        let before = link.value.clone();
+        let mut new = change.edit(&mut link.value, settings, now, &mut looked.warnings);
+        if new.is_empty() {
+            review.of(&change.path, Some(&before), &link.value, &mut new, &mut looked.warnings);
+            looked.drafts.extend(Draft::of(&change.path, &link.value));
+        }
+        Path::root(&change.path).adopt(new, &mut looked.faults);
     }
-    edited
+    (links, looked)
 }
 
 /// Returns the field of the link that a path begins with.

@@ -2,6 +2,7 @@
 
 use super::{
     Faults, Path,
+    findings::Idle,
     golden::Golden,
     key,
     link_writes::{self, Change, NewLink},
@@ -45,7 +46,10 @@ pub(super) async fn create(
     let (new, comment) = sound(new.zip(comment), faults)?;
     let shop = new.link.shop.clone();
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only, comment).repeatable(key).trying(golden);
+    let writer = Writer::new(store, caller, validate_only, comment)
+        .repeatable(key)
+        .trying(golden)
+        .reviewing(Idle::of(rest.allow_warnings));
     let written = link_writes::create(store, &writer, &shop, vec![new]).await?;
     Ok(proto::CreateLinkResponse {
         link: written.links.into_iter().next(),
@@ -99,7 +103,7 @@ pub(super) async fn update(
     caller: Caller,
     request: proto::UpdateLinkRequest,
 ) -> Result<proto::UpdateLinkResponse, Failure> {
-    let golden = Golden::of(request.allow_failing_golden_clicks);
+    let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
     let wire = message(request.link, "link")?;
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&wire.shop), &Path::root("link").field("shop"), &mut faults);
@@ -108,7 +112,7 @@ pub(super) async fn update(
     let comment = read_comment(&request.comment, &mut faults);
     let ((shop, change), comment) = sound(shop.zip(change).zip(comment), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only, comment).trying(golden);
+    let writer = Writer::new(store, caller, request.validate_only, comment).trying(golden).reviewing(idle);
     let written = link_writes::update(store, &writer, &shop, vec![change]).await?;
     Ok(proto::UpdateLinkResponse {
         link: written.links.into_iter().next(),

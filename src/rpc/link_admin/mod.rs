@@ -1,6 +1,8 @@
 //! `LinkAdmin`: shops, programs, partners, links, one file per family.
 
 mod batch;
+mod check;
+mod findings;
 mod golden;
 mod history;
 mod link_writes;
@@ -18,6 +20,8 @@ mod states;
 mod warnings;
 mod writes;
 
+use std::sync::Arc;
+
 use futures_util::stream::BoxStream;
 use prost_types::FieldMask;
 use tokio::sync::watch;
@@ -31,6 +35,7 @@ use super::{
     status::Failure,
 };
 use crate::{
+    classify::Classifier,
     domain::{
         fault::{Faults, Problem, Reason},
         host::shown,
@@ -49,21 +54,27 @@ use crate::{
 #[derive(Clone)]
 pub struct LinkAdminService {
     store: Store,
+    /// Knows whether there is a country database.
+    classifier: Arc<Classifier>,
     replays: replay::Replays,
 }
 
 impl LinkAdminService {
     /// Makes the service with its limits of message sizes. When `stop` becomes true, or its sender is gone, replays end.
-    pub fn server(store: Store, stop: watch::Receiver<bool>) -> LinkAdminServer<Self> {
-        LinkAdminServer::new(Self { store, replays: replay::Replays::new(stop) })
+    pub fn server(
+        store: Store,
+        classifier: Arc<Classifier>,
+        stop: watch::Receiver<bool>,
+    ) -> LinkAdminServer<Self> {
+        LinkAdminServer::new(Self { store, classifier, replays: replay::Replays::new(stop) })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_ANSWER_BYTES)
     }
 }
 
-/// Says for every call which function answers it.
+/// Says for every call which function answers it, and what of the service it needs besides the database.
 macro_rules! calls {
-    ($($call:ident($request:ident) -> $answer:ident = $handler:path;)*) => {
+    ($($call:ident($request:ident) -> $answer:ident = $handler:path $(, $besides:ident)?;)*) => {
         #[tonic::async_trait]
         impl LinkAdmin for LinkAdminService {
             type ReplayClicksStream = BoxStream<'static, Result<proto::ReplayClicksResponse, Status>>;
@@ -82,7 +93,7 @@ macro_rules! calls {
                     request: Request<proto::$request>,
                 ) -> Result<Response<proto::$answer>, Status> {
                     let caller = Caller::of(&request)?;
-                    let answer = $handler(&self.store, caller, request.into_inner()).await?;
+                    let answer = $handler(&self.store, caller, request.into_inner() $(, &self.$besides)?).await?;
                     Ok(Response::new(answer))
                 }
             )*
@@ -121,6 +132,7 @@ calls! {
     list_partner_links(ListPartnerLinksRequest) -> ListPartnerLinksResponse = portal::list;
     batch_create_links(BatchCreateLinksRequest) -> BatchCreateLinksResponse = batch::create;
     batch_update_links(BatchUpdateLinksRequest) -> BatchUpdateLinksResponse = batch::update;
+    check_link(CheckLinkRequest) -> CheckLinkResponse = check::check, classifier;
     list_link_revisions(ListLinkRevisionsRequest) -> ListLinkRevisionsResponse = history::list;
     get_link_revision(GetLinkRevisionRequest) -> GetLinkRevisionResponse = history::get;
     rollback_link(RollbackLinkRequest) -> RollbackLinkResponse = rollback::rollback;

@@ -137,7 +137,7 @@ pub(super) async fn move_all(
     caller: Caller,
     request: proto::MovePartnersRequest,
 ) -> Result<proto::MovePartnersResponse, Failure> {
-    let ((shop, who, to), comment) = read_move(&request)?;
+    let Move { shop, who, to, comment } = read_move(&request)?;
     may(caller, &shop)?;
     live_shop(store, &shop).await?;
     let writer = Writer::new(store, caller, request.validate_only, comment);
@@ -211,10 +211,15 @@ enum Movers {
     Program(ProgramId),
 }
 
-/// Reads who is moved where, and why.
-fn read_move(
-    request: &proto::MovePartnersRequest,
-) -> Result<((ShopId, Movers, Option<ProgramId>), Comment), Failure> {
+/// Who is moved where, and why.
+struct Move {
+    shop: ShopId,
+    who: Movers,
+    to: Option<ProgramId>,
+    comment: Comment,
+}
+
+fn read_move(request: &proto::MovePartnersRequest) -> Result<Move, Failure> {
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let to = match request.to_program.as_str() {
@@ -232,8 +237,9 @@ fn read_move(
         }
     };
     let comment = read_comment(&request.comment, &mut faults);
-    let read = shop.zip(who).zip(to).map(|((shop, who), to)| (shop, who, to));
-    sound(read.zip(comment), faults)
+    let read = shop.zip(who).zip(to).zip(comment);
+    let read = read.map(|(((shop, who), to), comment)| Move { shop, who, to, comment });
+    sound(read, faults)
 }
 
 fn read_codes(codes: &[String], faults: &mut Faults) -> Option<Vec<PartnerCode>> {

@@ -63,12 +63,12 @@ async fn add_figures(
     }
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let reasons = [ResolveReason::Rule.as_str(), ResolveReason::Default.as_str()];
+    // All of the partner's links: to leave out those of other pages would take longer than to read them.
     let query = StatsQuery {
         shop: shop.clone(),
         pieces,
         dimension: Some(Dimension::Link),
         filters: BTreeMap::from([
-            (Dimension::Link, links.iter().map(|link| link.slug.clone()).collect()),
             (Dimension::Partner, names(&[partner.as_str()])),
             (Dimension::Class, names(&[TrafficClass::Human.as_str()])),
             (Dimension::Reason, names(&reasons)),

@@ -1,7 +1,10 @@
 //! Links made again what they were.
 
+use jiff::Timestamp;
+
 use super::{
     Faults, Path, check_etag,
+    findings::{Idle, Review},
     golden::{self, Draft, Golden},
     history::{at_revision, differences, read_revision},
     links::{deleted, find},
@@ -51,7 +54,8 @@ pub(super) async fn rollback(
     let (((shop, slug), to), comment) = sound(shop.zip(slug).zip(to).zip(comment), faults)?;
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, request.validate_only, comment)
-        .trying(Golden::of(request.allow_failing_golden_clicks));
+        .trying(Golden::of(request.allow_failing_golden_clicks))
+        .reviewing(Idle::of(request.allow_warnings));
     let call = Call { shop, slug, to, etag: request.etag };
     retrying(|| write_back(store, &writer, &call)).await
 }
@@ -70,13 +74,14 @@ async fn write_back(
     check_etag(&call.etag, stored.revision, &format!("the link `{}`", call.slug))?;
     let old = at_revision(store, &call.shop, &call.slug, call.to).await?.value;
     let (stamp, revision) = (Stamp::of(&stored), stored.revision);
-    let tried_by = settings.clone();
-    let back = blocking(move || roll_back(&stored.value, &old, &settings)).await??;
-    let Back { link, faults, mut warnings, changes, change_count } = back;
+    let (tried_by, idle) = (settings.clone(), writer.idle());
+    let back = blocking(move || roll_back(&stored.value, &old, &settings, idle)).await??;
+    let Back { link, draft, mut faults, mut warnings, changes, change_count } = back;
+    let drafts = draft.into_iter().collect();
+    let tried = golden::try_out(store, &call.shop, &tried_by, drafts, writer.golden(), &mut faults).await?;
+    warnings.extend(tried);
     sound(Some(()), faults)?;
 
-    let drafts = Draft::of("link", &link).into_iter().collect();
-    warnings.extend(golden::try_out(store, &call.shop, &tried_by, drafts, writer.golden()).await?);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let place = Place::Link("link", &answer);
@@ -90,15 +95,18 @@ async fn write_back(
 /// A link that was made again what it was, and what is to be said about it.
 struct Back {
     link: Link,
+    /// With its golden clicks, if it has some and can be asked.
+    draft: Option<Draft>,
     faults: Faults,
     warnings: Vec<Warning>,
     changes: Vec<proto::FieldChange>,
     change_count: i32,
 }
 
-fn roll_back(now: &Link, old: &Link, settings: &ShopSettings) -> Result<Back, Failure> {
+fn roll_back(now: &Link, old: &Link, settings: &ShopSettings, idle: Idle) -> Result<Back, Failure> {
     let link = now.rolled_back(old);
-    let mut warnings = warnings::of_link(&link, "link", jiff::Timestamp::now());
+    let time = Timestamp::now();
+    let mut warnings = warnings::of_link(&link, "link", time);
     warnings.extend(of_state(now.state, old.state));
     let (mut new, present) = (Faults::new(), now.check(settings));
     for fault in link.check(settings).iter() {
@@ -109,10 +117,15 @@ fn roll_back(now: &Link, old: &Link, settings: &ShopSettings) -> Result<Back, Fa
             new.extend(Fault::clone(fault).into());
         }
     }
+    let mut draft = None;
+    if new.is_empty() {
+        Review::new(settings, idle, time).of("link", Some(now), &link, &mut new, &mut warnings);
+        draft = Draft::of("link", &link);
+    }
     let mut faults = Faults::new();
     Path::root("link").adopt(new, &mut faults);
     let (changes, change_count) = changes::write(differences(now, &link)?);
-    Ok(Back { link, faults, warnings, changes, change_count })
+    Ok(Back { link, draft, faults, warnings, changes, change_count })
 }
 
 /// Says that the link was switched otherwise then.

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{
-    Path, check_etag,
+    Faults, check_etag,
+    findings::{Idle, Review},
     golden::{self, Draft, Golden},
     key,
     links::{deleted, find},
@@ -13,7 +14,7 @@ use super::{
     refusals::{Place, named_at},
     stamp::{Stamp, Stamped},
     warnings,
-    writes::{References, Writer, retrying, revision_of},
+    writes::{References, Writer, blocking, retrying, revision_of},
 };
 use crate::{
     domain::{
@@ -152,9 +153,15 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     check_etag(&call.etag, stored.revision, &name)?;
     let stamp = Stamp::of(&stored);
     let link = Link { state: LinkState::Active, ..stored.value };
-    let mut warnings = of_old_link(&link, &settings);
-    let drafts = Draft::of("link", &link).into_iter().collect();
-    warnings.extend(golden::try_out(store, &call.shop, &settings, drafts, Golden::MayFail).await?);
+    let (tried_by, drafts) = (settings.clone(), Draft::of("link", &link).into_iter().collect());
+    let (link, mut warnings) = blocking(move || {
+        let warnings = of_old_link(&link, &settings);
+        (link, warnings)
+    })
+    .await?;
+    let golden = Golden::MayFail;
+    let tried = golden::try_out(store, &call.shop, &tried_by, drafts, golden, &mut Faults::new()).await?;
+    warnings.extend(tried);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);
     let put = Write { value: link, expect: Expect::Revision(stored.revision), deleted: false };
@@ -165,12 +172,13 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     Ok(Changed { link, revision: revision_of(done), warnings })
 }
 
-/// Warns of what the shop would not take any more if the link were new.
+/// Warns of what would not be taken any more if the link were new.
 fn of_old_link(link: &Link, settings: &ShopSettings) -> Vec<Warning> {
-    let path = Path::root("link").to_string();
-    let faults = link.check(settings);
-    let mut warnings = warnings::of_link(link, &path, Timestamp::now());
-    warnings.extend(faults.iter().map(|fault| warnings::of_fault(&path, fault)));
+    let (path, now) = ("link", Timestamp::now());
+    let mut warnings = warnings::of_link(link, path, now);
+    warnings.extend(link.check(settings).iter().map(|fault| warnings::of_fault(path, fault)));
+    let mut review = Review::new(settings, Idle::Warned, now);
+    review.of(path, None, link, &mut Faults::new(), &mut warnings);
     warnings
 }
 

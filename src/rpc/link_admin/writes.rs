@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
+    findings::Idle,
     golden::Golden,
     refusals::{self, Place},
 };
@@ -35,6 +36,7 @@ pub(super) struct Writer<'a> {
     validate_only: bool,
     comment: Comment,
     golden: Golden,
+    idle: Idle,
     request: Option<RequestKey>,
 }
 
@@ -50,7 +52,15 @@ pub(super) enum References {
 impl<'a> Writer<'a> {
     /// Writes, or only tries to.
     pub(super) fn new(store: &'a Store, caller: Caller, validate_only: bool, comment: Comment) -> Self {
-        Self { store, caller, validate_only, comment, golden: Golden::MustPass, request: None }
+        Self {
+            store,
+            caller,
+            validate_only,
+            comment,
+            golden: Golden::MustPass,
+            idle: Idle::Refused,
+            request: None,
+        }
     }
 
     /// Writes once, however often the request is repeated. A trial run stores no request.
@@ -63,9 +73,19 @@ impl<'a> Writer<'a> {
         Self { golden, ..self }
     }
 
+    /// Says what rules that never decide are to the links that are written.
+    pub(super) fn reviewing(self, idle: Idle) -> Self {
+        Self { idle, ..self }
+    }
+
     /// Returns what golden clicks that go elsewhere are.
     pub(super) fn golden(&self) -> Golden {
         self.golden
+    }
+
+    /// Returns what rules that never decide are.
+    pub(super) fn idle(&self) -> Idle {
+        self.idle
     }
 
     /// Writes new objects, or answers what the same request was answered before.

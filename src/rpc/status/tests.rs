@@ -37,6 +37,8 @@ fn every_reason_has_its_code() {
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
             "InvalidArgument INVALID_STREAM_TOKEN",
+            "InvalidArgument RULE_CONTRADICTORY",
+            "InvalidArgument RULE_SHADOWED",
             "InvalidArgument GOLDEN_CLICK_FAILED",
             "NotFound SHOP_NOT_FOUND",
             "NotFound PROGRAM_NOT_FOUND",
@@ -96,6 +98,8 @@ fn every_error_of_the_rooms_below_has_its_reason() {
         Reason::UnknownReference,
         Reason::RequestIdReused,
         Reason::InvalidStreamToken,
+        Reason::RuleContradictory,
+        Reason::RuleShadowed,
     ];
     let faults = faults.map(|reason| Failure::from(Problem::new(reason, "x").at("link")));
     let store = [
@@ -130,7 +134,8 @@ fn every_error_of_the_rooms_below_has_its_reason() {
             "InvalidArgument UNKNOWN_REFERENCE",
             "InvalidArgument REQUEST_ID_REUSED",
             "InvalidArgument INVALID_STREAM_TOKEN",
-            "InvalidArgument GOLDEN_CLICK_FAILED",
+            "InvalidArgument RULE_CONTRADICTORY",
+            "InvalidArgument RULE_SHADOWED",
             "Unavailable DATABASE_UNAVAILABLE, retry",
             "ResourceExhausted OVERLOADED",
             "Aborted WRITE_CONFLICT",

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::{check::EntryKind, read::ClickFilter};
+use super::{check::EntryKind, filter::ClickFilter};
 use crate::{
     domain::{
         erasure::{ErasureScope, FORGOTTEN_VISITOR, read_day, read_visitor},

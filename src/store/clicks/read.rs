@@ -16,17 +16,11 @@ use super::{
     check::EntryKind,
     conversion_row,
     entry::{self, Entry, Erasure},
+    filter::{CHOSEN, Chosen, ClickFilter, Value},
     row, sql_error,
 };
 use crate::{
-    domain::{
-        click::LoggedClick,
-        click_id::ClickId,
-        client::TrafficClass,
-        conversion::Credited,
-        name::{PartnerCode, ShopId, Slug},
-        visit::ResolveReason,
-    },
+    domain::{click::LoggedClick, click_id::ClickId, conversion::Credited, name::ShopId},
     store::{Store, errors::StoreError},
 };
 
@@ -68,27 +62,6 @@ impl Place {
     pub fn is_in(self, position: i64) -> bool {
         self.done < position || (self.done == position && self.within == 0)
     }
-}
-
-/// Which clicks are wanted; an empty list means all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ClickFilter {
-    /// Of this shop.
-    pub shop: Option<ShopId>,
-    /// Of these links.
-    pub slugs: Vec<Slug>,
-    /// Credited to these partners.
-    pub partners: Vec<PartnerCode>,
-    /// Of these classes of traffic.
-    pub traffic: Vec<TrafficClass>,
-    /// With these reasons.
-    pub reasons: Vec<ResolveReason>,
-    /// At or after this time.
-    pub start: Option<Timestamp>,
-    /// Before this time.
-    pub end: Option<Timestamp>,
-    /// Conversions too; of these the time is their own, and all else that of their click.
-    pub conversions: bool,
 }
 
 /// What there is at a place.
@@ -167,7 +140,7 @@ async fn read_page(
         ) AS entry ON true ORDER BY entry.position",
         columns = entry::COLUMNS
     );
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
+    let values: [Value<'_>; 3] =
         [(&place.done, Type::INT8), (&up_to, Type::INT8), (&PAGE_ENTRIES, Type::INT8)];
     let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
     let head = rows.first().ok_or_else(|| StoreError::Other("clicks.head is empty".into()))?;
@@ -251,33 +224,14 @@ impl<'a> Portion<'a> {
             return Ok(Vec::new());
         }
         let batches: Vec<i64> = positions.keys().copied().collect();
-        let slugs = texts(&filter.slugs, Slug::as_str);
-        let partners = texts(&filter.partners, PartnerCode::as_str);
-        let traffic = texts(&filter.traffic, |class| class.as_str());
-        let reasons = texts(&filter.reasons, |reason| reason.as_str());
-        let shop = filter.shop.as_ref().map(ShopId::as_str);
+        let chosen = Chosen::of(filter);
         let statement = format!(
-            "SELECT {columns} FROM clicks.conversion
-             WHERE batch = ANY($1) AND sequence > $2 AND sequence <= $3
-                 AND ($4::text IS NULL OR shop = $4) AND ($5::text[] IS NULL OR slug = ANY($5))
-                 AND ($6::text[] IS NULL OR partner = ANY($6)) AND ($7::text[] IS NULL OR traffic = ANY($7))
-                 AND ($8::text[] IS NULL OR reason = ANY($8))
-                 AND ($9::timestamptz IS NULL OR at >= $9) AND ($10::timestamptz IS NULL OR at < $10)",
+            "SELECT {columns} FROM clicks.conversion WHERE batch = ANY($8) AND sequence > $9 AND sequence <= $10 {CHOSEN}",
             columns = conversion_row::columns()
         );
-        let values: [(&(dyn ToSql + Sync), Type); 10] = [
-            (&batches, Type::INT8_ARRAY),
-            (&self.numbers.0, Type::INT8),
-            (&self.numbers.1, Type::INT8),
-            (&shop, Type::TEXT),
-            (&slugs, Type::TEXT_ARRAY),
-            (&partners, Type::TEXT_ARRAY),
-            (&traffic, Type::TEXT_ARRAY),
-            (&reasons, Type::TEXT_ARRAY),
-            (&filter.start, Type::TIMESTAMPTZ),
-            (&filter.end, Type::TIMESTAMPTZ),
-        ];
-        let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
+        let own: [Value<'_>; 3] =
+            [(&batches, Type::INT8_ARRAY), (&self.numbers.0, Type::INT8), (&self.numbers.1, Type::INT8)];
+        let rows = chosen.query(client, &statement, &own).await?;
         let read =
             |row| Ok((place_of(&positions, row, 0), Item::Conversion(conversion_row::read(row, unknown)?)));
         rows.iter().map(read).collect()
@@ -300,24 +254,16 @@ impl<'a> Portion<'a> {
         let batches: Vec<i64> = positions.keys().copied().collect();
         let (first, last) = (batches.iter().min(), batches.iter().max());
         let (lowest, highest) = (id_from(earliest), id_to(latest));
-        let slugs = texts(&filter.slugs, Slug::as_str);
-        let partners = texts(&filter.partners, PartnerCode::as_str);
-        let traffic = texts(&filter.traffic, |class| class.as_str());
-        let reasons = texts(&filter.reasons, |reason| reason.as_str());
-        let shop = filter.shop.as_ref().map(ShopId::as_str);
+        let chosen = Chosen::of(filter);
         // Times and ids say the same: the times choose partitions, the ids find fresh rows by their index, the batches
         // find old ones by theirs.
         let statement = format!(
             "SELECT {columns} FROM clicks.click
-             WHERE at BETWEEN $1 AND $2 AND id BETWEEN $3 AND $4 AND batch BETWEEN $5 AND $6 AND batch = ANY($7)
-                 AND sequence > $8 AND sequence <= $9
-                 AND ($10::text IS NULL OR shop = $10) AND ($11::text[] IS NULL OR slug = ANY($11))
-                 AND ($12::text[] IS NULL OR partner = ANY($12)) AND ($13::text[] IS NULL OR traffic = ANY($13))
-                 AND ($14::text[] IS NULL OR reason = ANY($14))
-                 AND ($15::timestamptz IS NULL OR at >= $15) AND ($16::timestamptz IS NULL OR at < $16)",
+             WHERE at BETWEEN $8 AND $9 AND id BETWEEN $10 AND $11 AND batch BETWEEN $12 AND $13 AND batch = ANY($14)
+                 AND sequence > $15 AND sequence <= $16 {CHOSEN}",
             columns = row::COLUMNS
         );
-        let values: [(&(dyn ToSql + Sync), Type); 16] = [
+        let own: [Value<'_>; 9] = [
             (&earliest, Type::TIMESTAMPTZ),
             (&latest, Type::TIMESTAMPTZ),
             (&lowest, Type::UUID),
@@ -327,15 +273,8 @@ impl<'a> Portion<'a> {
             (&batches, Type::INT8_ARRAY),
             (&self.numbers.0, Type::INT8),
             (&self.numbers.1, Type::INT8),
-            (&shop, Type::TEXT),
-            (&slugs, Type::TEXT_ARRAY),
-            (&partners, Type::TEXT_ARRAY),
-            (&traffic, Type::TEXT_ARRAY),
-            (&reasons, Type::TEXT_ARRAY),
-            (&filter.start, Type::TIMESTAMPTZ),
-            (&filter.end, Type::TIMESTAMPTZ),
         ];
-        let rows = client.query_typed(&statement, &values).await.map_err(sql_error)?;
+        let rows = chosen.query(client, &statement, &own).await?;
         let read = |row| Ok((place_of(&positions, row, 1), Item::Click(row::read(row, unknown)?)));
         rows.iter().map(read).collect()
     }
@@ -345,11 +284,6 @@ impl<'a> Portion<'a> {
 fn place_of(positions: &HashMap<i64, i64>, row: &Row, column: usize) -> Place {
     let position = positions.get(&row.get(column)).copied().unwrap_or_default();
     Place { done: position - 1, within: row.get(column + 1) }
-}
-
-/// Returns the names of what is wanted; `None` for all.
-fn texts<T>(wanted: &[T], name: impl Fn(&T) -> &str) -> Option<Vec<&str>> {
-    (!wanted.is_empty()).then(|| wanted.iter().map(name).collect())
 }
 
 /// Returns the lowest id that a click of this time can have.

@@ -13,7 +13,7 @@ use crate::{
     store::{Store, errors::StoreError},
 };
 
-/// How long a piece may take: beyond it the database hangs rather than works.
+/// How long a piece may take: beyond it the database hangs, or the piece is too great for it.
 const ROLL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Entries of the ledger that are read at once.
 const ENTRIES: i64 = 1_000;
@@ -63,9 +63,8 @@ impl Store {
         let rollups = Rollups { client, connection };
         let settings = format!(
             "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};
-             SET work_mem = '64MB'; SET temp_buffers = '64MB'; {fresh};",
+             SET work_mem = '64MB';",
             limit = ROLL_TIMEOUT.as_millis(),
-            fresh = rollups::FRESH,
         );
         rollups.client.batch_execute(&settings).await.map_err(sql_error)?;
         Ok(rollups)
@@ -76,7 +75,7 @@ impl Rollups {
     /// Counts the next entries of the ledger, one at least, and no more clicks than `most` if there are more than one.
     pub async fn roll(&mut self, most: u64) -> Result<Rolled, StoreError> {
         let rolling = roll(&mut self.client, most);
-        timeout(ROLL_TIMEOUT, rolling).await.map_err(|late| StoreError::Unavailable(late.into()))?
+        timeout(ROLL_TIMEOUT, rolling).await.map_err(|late| StoreError::TooSlow(late.into()))?
     }
 
     /// Counts a UTC day of a shop anew from its clicks, as far as the ledger is counted. Says no, and changes nothing, if
@@ -99,9 +98,8 @@ impl Rollups {
             "click.shop = $1 AND click.at >= '{day} 00:00:00+00' AND click.at < '{next} 00:00:00+00'
              AND NOT EXISTS (SELECT FROM clicks.ledger WHERE ledger.batch = click.batch AND position > $2)"
         );
-        rollups::load(&transaction, &clicks, &[&shop.as_str(), &position]).await?;
         rollups::remove(&transaction, shop.as_str(), &day.to_string()).await?;
-        rollups::add(&transaction).await?;
+        rollups::count(&transaction, &clicks, &[&shop.as_str(), &position], false).await?;
         transaction.commit().await.map_err(sql_error)?;
         Ok(true)
     }
@@ -189,9 +187,7 @@ async fn roll(client: &mut Client, most: u64) -> Result<Rolled, StoreError> {
             AND click.at >= $4 AND click.at <= $5";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&entries.batches, &from, &to, &earliest, &latest];
-        rollups::load(&transaction, clicks, &values).await?;
-        rollups::add(&transaction).await?;
-        rollups::add_to_counters(&transaction).await?;
+        rollups::count(&transaction, clicks, &values, true).await?;
     }
     let (sources, sequences): (Vec<_>, Vec<_>) = entries.sources.into_iter().unzip();
     let rolled = "INSERT INTO clicks.rolled (source, sequence) SELECT * FROM unnest($1::uuid[], $2::bigint[])

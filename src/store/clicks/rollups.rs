@@ -1,66 +1,63 @@
 //! What is counted of clicks, and how: one table of each sort, filled by one kind of statement.
 
+use std::mem;
+
 use jiff::civil::Date;
 use tokio_postgres::{Transaction, types::ToSql};
 
-use super::{check::gone, days, sql_error};
-use crate::{domain::stats::Dimension, store::errors::StoreError};
+use super::{
+    check::gone,
+    counts::{self, Column, Counts, Key, SINGLE, Table, Visit},
+    days, sql_error,
+};
+use crate::{
+    domain::stats::{Dimension, NONE, UNKNOWN},
+    store::errors::StoreError,
+};
 
-/// The clicks of a transaction that are to be counted, with what they are counted by.
-pub(super) const FRESH: &str = r#"
-    CREATE TEMP TABLE fresh (shop text COLLATE "C", day date, at timestamptz, slug text COLLATE "C",
-        partner text COLLATE "C", traffic text COLLATE "C", reason text COLLATE "C", program text COLLATE "C",
-        rule text COLLATE "C", country text COLLATE "C", device text COLLATE "C", os text COLLATE "C",
-        browser text COLLATE "C", language text COLLATE "C", referrer text COLLATE "C", channel text COLLATE "C",
-        variant text COLLATE "C", visitor bytea) ON COMMIT DELETE ROWS"#;
+/// Clicks that are read at once.
+const ROWS: i32 = 10_000;
+/// Clicks of which figures are gathered before they are added.
+const GATHERED: usize = 200_000;
 
-/// The UTC day of a click.
-const DAY: &str = "(click.at AT TIME ZONE 'UTC')::date";
-/// The clicks of which totals are made.
-const COUNTED: &str = "traffic = 'human' AND reason IN ('rule', 'default')";
-
-/// Writes how a click's value of a dimension is read: never null, empty if there is none, `?` if it is unknown.
-pub(in crate::store) const fn column(dimension: Dimension) -> &'static str {
+/// Writes how a click's value of a dimension is read; null if there is none or it is unknown.
+pub(in crate::store) const fn nullable_column(dimension: Dimension) -> &'static str {
     match dimension {
-        Dimension::Link => "coalesce(click.slug, '')",
-        Dimension::Partner => "coalesce(click.partner, '')",
-        Dimension::Program => "coalesce(click.program, '')",
-        Dimension::Rule => "coalesce(click.slug || '/' || click.rule, '')",
-        Dimension::Country => "coalesce(click.country, '?')",
-        Dimension::Device => "coalesce(click.device, '?')",
-        Dimension::Os => "coalesce(click.os, '?')",
-        Dimension::Browser => "coalesce(click.browser, '?')",
-        Dimension::Language => "coalesce(lower(click.language), '?')",
-        Dimension::Referrer => "coalesce(click.referrer, '?')",
+        Dimension::Link => "click.slug",
+        Dimension::Partner => "click.partner",
+        Dimension::Program => "click.program",
+        Dimension::Rule => "click.slug || '/' || click.rule",
+        Dimension::Variant => "click.slug || '/' || click.rule || '/' || click.variant",
+        Dimension::Country => "click.country",
+        Dimension::Device => "click.device",
+        Dimension::Os => "click.os",
+        Dimension::Browser => "click.browser",
+        Dimension::Language => "lower(click.language)",
+        Dimension::Referrer => "click.referrer",
         Dimension::Channel => "click.channel",
         Dimension::Class => "click.traffic",
         Dimension::Reason => "click.reason",
-        Dimension::Variant => "coalesce(click.slug || '/' || click.rule || '/' || click.variant, '')",
     }
 }
 
-/// Dimensions that are counted one at a time.
-const SINGLE: [Dimension; 10] = [
-    Dimension::Program,
-    Dimension::Rule,
-    Dimension::Country,
-    Dimension::Device,
-    Dimension::Os,
-    Dimension::Browser,
-    Dimension::Language,
-    Dimension::Referrer,
-    Dimension::Channel,
-    Dimension::Variant,
-];
-
-/// Tables of clicks with their keys, which are columns of `fresh` too.
-const TABLES: [(&str, &str); 4] = [
-    ("stats_shop_quarter", "shop, at, traffic, reason"),
-    ("stats_link_day", "shop, day, slug, traffic, reason"),
-    ("stats_partner_day", "shop, day, partner, traffic, reason"),
-    ("stats_link_partner_day", "shop, day, partner, slug, traffic, reason"),
-];
-const DIM_KEY: &str = "shop, dimension, day, value, traffic, reason";
+/// The same, never null: empty if there is none, `?` if it is unknown.
+pub(in crate::store) fn column(dimension: Dimension) -> String {
+    let null = match dimension {
+        Dimension::Link | Dimension::Partner | Dimension::Program | Dimension::Rule | Dimension::Variant => {
+            NONE
+        }
+        Dimension::Country
+        | Dimension::Device
+        | Dimension::Os
+        | Dimension::Browser
+        | Dimension::Language
+        | Dimension::Referrer => UNKNOWN,
+        Dimension::Channel | Dimension::Class | Dimension::Reason => {
+            return nullable_column(dimension).to_owned();
+        }
+    };
+    format!("coalesce({}, '{null}')", nullable_column(dimension))
+}
 
 /// Tables of a UTC day.
 pub(super) const BY_DAY: [&str; 6] = [
@@ -72,55 +69,156 @@ pub(super) const BY_DAY: [&str; 6] = [
     "visitor_day",
 ];
 
-/// Whose visitors are counted, and what tells them apart besides shop and day.
-const SCOPES: [(&str, &str); 4] =
-    [("shop", ""), ("link", ", slug"), ("partner", ", partner"), ("link_partner", ", partner, slug")];
-
-/// Puts the clicks that fulfil a condition into `fresh`, those of days too that are put away and not removed yet.
-pub(super) async fn load(
+/// Counts the clicks that fulfil a condition, those of days too that are put away and not removed yet, and adds to all that
+/// is counted by time, and to the counters that rules look at if these are meant too.
+pub(super) async fn count(
     transaction: &Transaction<'_>,
     condition: &str,
     values: &[&(dyn ToSql + Sync)],
-) -> Result<u64, StoreError> {
-    let single = SINGLE.map(column).join(", ");
+    has_counters: bool,
+) -> Result<(), StoreError> {
     let put_away = days::put_away(transaction).await?;
     let statement = format!(
-        "INSERT INTO fresh (shop, day, at, slug, partner, traffic, reason, {names}, visitor)
-         SELECT click.shop, {DAY}, to_timestamp(floor(extract(epoch FROM click.at) / 900) * 900), {slug}, {partner}, click.traffic,
-             click.reason, {single}, click.visitor
+        "SELECT click.at, click.shop, {slug}, {partner}, click.traffic, click.reason, click.visitor, {single}
          FROM {log} WHERE {condition}",
         log = days::with(&put_away),
-        names = SINGLE.map(Dimension::as_str).join(", "),
         slug = column(Dimension::Link),
         partner = column(Dimension::Partner),
+        single = SINGLE.map(column).join(", "),
     );
-    let loaded = transaction.execute(&statement, values).await.map_err(gone)?;
+    let statement = transaction.prepare(&statement).await.map_err(gone)?;
+    let portal = transaction.bind(&statement, values).await.map_err(sql_error)?;
+    let mut counts = Counts::new(has_counters);
+    loop {
+        let rows = transaction.query_portal(&portal, ROWS).await.map_err(gone)?;
+        for row in &rows {
+            counts.take(row).map_err(sql_error)?;
+        }
+        let is_end = rows.is_empty();
+        if counts.clicks > 0 && (is_end || counts.clicks >= GATHERED) {
+            add(transaction, mem::replace(&mut counts, Counts::new(has_counters))).await?;
+        }
+        if is_end {
+            break;
+        }
+    }
     // What was read keeps others from putting more away, or from bringing it back, until the transaction ends.
     if days::put_away(transaction).await? == put_away {
-        return Ok(loaded);
+        return Ok(());
     }
     Err(StoreError::Conflict("a day of clicks was put away while it was counted".into()))
 }
 
-/// Adds what is in `fresh` to all that is counted by time.
-pub(super) async fn add(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    let mut statements = String::new();
-    for (table, key) in TABLES {
-        statements += &upsert(table, key, key, "fresh");
+async fn add(transaction: &Transaction<'_>, mut counts: Counts) -> Result<(), StoreError> {
+    let known = known(transaction, &mut counts).await?;
+    let new = counts.meet(&known);
+    remember(transaction, &counts, new).await?;
+    // In the order of the index: neighbours are found faster.
+    let places = counts.names.places();
+    for table in Table::ALL {
+        upsert(transaction, table, &counts, &places).await?;
     }
-    let single = SINGLE.map(|dimension| format!("('{dimension}', {dimension})")).join(", ");
-    let from = format!("fresh CROSS JOIN LATERAL (VALUES {single}) AS single (dimension, value)");
-    statements += &upsert("stats_dim_day", DIM_KEY, DIM_KEY, &from);
-    statements += &visitors();
-    transaction.batch_execute(&statements).await.map_err(sql_error)
+    Ok(())
 }
 
-/// Adds what is in `fresh` to the counters that rules look at.
-pub(super) async fn add_to_counters(transaction: &Transaction<'_>) -> Result<(), StoreError> {
-    let counted = |name| format!("fresh WHERE {COUNTED} AND {name} <> ''");
-    let statements = upsert("counter_link", "shop, slug", "shop, slug", &counted("slug"))
-        + &upsert("counter_partner", "shop, partner", "shop, partner", &counted("partner"));
-    transaction.batch_execute(&statements).await.map_err(sql_error)
+/// Returns who is known already of those who were there.
+async fn known(transaction: &Transaction<'_>, counts: &mut Counts) -> Result<Vec<Visit>, StoreError> {
+    let (mut days, mut shops, mut visitors) = (Vec::new(), Vec::new(), Vec::new());
+    for [day, shop, visitor] in counts.who() {
+        days.push(counts::day(day));
+        shops.push(counts.names.value(shop));
+        visitors.push(counts.visitors.value(visitor));
+    }
+    if days.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = "SELECT known.day, known.shop, known.visitor, known.slug, known.partner
+        FROM unnest($1::date[], $2::text[], $3::bytea[]) AS who (day, shop, visitor)
+        JOIN clicks.visitor_day AS known USING (day, shop, visitor)";
+    let rows = transaction.query(statement, &[&days, &shops, &visitors]).await.map_err(sql_error)?;
+    let mut known = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let [shop, slug, partner] = [1, 3, 4].map(|column| counts.names.of(row.get(column)));
+        known.push([counts::number(row.get(0)), shop, counts.visitors.of(row.get(2)), slug, partner]);
+    }
+    Ok(known)
+}
+
+/// Remembers who was there.
+async fn remember(transaction: &Transaction<'_>, counts: &Counts, new: Vec<Visit>) -> Result<(), StoreError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let name = |number| counts.names.value(number);
+    let visit = |[day, shop, visitor, slug, partner]: Visit| {
+        (counts::day(day), name(shop), counts.visitors.value(visitor), name(slug), name(partner))
+    };
+    let mut visits: Vec<_> = new.into_iter().map(visit).collect();
+    visits.sort_unstable();
+    let days: Vec<_> = visits.iter().map(|visit| visit.0).collect();
+    let shops: Vec<_> = visits.iter().map(|visit| visit.1).collect();
+    let visitors: Vec<_> = visits.iter().map(|visit| visit.2).collect();
+    let slugs: Vec<_> = visits.iter().map(|visit| visit.3).collect();
+    let partners: Vec<_> = visits.iter().map(|visit| visit.4).collect();
+    let statement = "INSERT INTO clicks.visitor_day (day, shop, visitor, slug, partner)
+        SELECT * FROM unnest($1::date[], $2::text[], $3::bytea[], $4::text[], $5::text[]) ON CONFLICT DO NOTHING";
+    let values: [&(dyn ToSql + Sync); 5] = [&days, &shops, &visitors, &slugs, &partners];
+    transaction.execute(statement, &values).await.map_err(sql_error)?;
+    Ok(())
+}
+
+/// Adds what is counted for a table. The places are those of names in their order.
+async fn upsert(
+    transaction: &Transaction<'_>,
+    table: Table,
+    counts: &Counts,
+    places: &[u32],
+) -> Result<(), StoreError> {
+    let (name, columns, figure) = table.layout();
+    let mut sums: Vec<(&Key, &i64)> = counts.sums(table).iter().collect();
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let place = |key: &Key| {
+        let mut place = *key;
+        for (number, column) in place.iter_mut().zip(columns) {
+            if let Column::Text(_) = column {
+                *number = places[*number as usize];
+            }
+        }
+        place
+    };
+    sums.sort_by_cached_key(|(key, _)| place(key));
+    let mut values: Vec<Box<dyn ToSql + Sync + Send + '_>> = Vec::new();
+    let (mut names, mut types) = (Vec::new(), Vec::new());
+    for (at, column) in columns.iter().enumerate() {
+        let numbers = sums.iter().map(|(key, _)| key[at]);
+        let (name, kind, column): (_, _, Box<dyn ToSql + Sync + Send + '_>) = match column {
+            Column::Text(name) => (
+                *name,
+                "text",
+                Box::new(numbers.map(|number| counts.names.value(number)).collect::<Vec<_>>()),
+            ),
+            Column::Day => ("day", "date", Box::new(numbers.map(counts::day).collect::<Vec<_>>())),
+            Column::Quarter => {
+                ("at", "timestamptz", Box::new(numbers.map(counts::quarter).collect::<Vec<_>>()))
+            }
+        };
+        values.push(column);
+        names.push(name);
+        types.push(format!("${}::{kind}[]", at + 1));
+    }
+    values.push(Box::new(sums.iter().map(|(_, count)| **count).collect::<Vec<_>>()));
+    types.push(format!("${}::bigint[]", values.len()));
+    let (key, types) = (names.join(", "), types.join(", "));
+    let statement = format!(
+        "INSERT INTO clicks.{name} AS kept ({key}, {figure}) SELECT * FROM unnest({types})
+         ON CONFLICT ({key}) DO UPDATE SET {figure} = kept.{figure} + excluded.{figure}"
+    );
+    let values: Vec<&(dyn ToSql + Sync)> =
+        values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
+    transaction.execute(&statement, &values).await.map_err(sql_error)?;
+    Ok(())
 }
 
 /// Takes away what is counted by time of a day of a shop; both are checked values, safe in a statement.
@@ -170,44 +268,4 @@ pub(super) async fn recount_conversions(
     let again = conversions("shop = $1 AND (time AT TIME ZONE 'UTC')::date = ANY($2)");
     transaction.execute(&again, &[&shop, &days]).await.map_err(sql_error)?;
     Ok(())
-}
-
-/// Writes a statement that adds how many rows there are of each key, in the order of the keys.
-fn upsert(table: &str, key: &str, read: &str, from: &str) -> String {
-    format!(
-        "INSERT INTO clicks.{table} AS kept ({key}, clicks)
-         SELECT {read}, count(*) FROM {from} GROUP BY {read} ORDER BY {read}
-         ON CONFLICT ({key}) DO UPDATE SET clicks = kept.clicks + excluded.clicks;"
-    )
-}
-
-/// Writes the statement that adds the visitors who were not there yet on their day. All of its parts see the tables as
-/// they were before it.
-fn visitors() -> String {
-    let scopes = SCOPES.map(|(scope, key)| {
-        let name = |name: &str| if key.contains(name) { name.to_owned() } else { format!("'' AS {name}") };
-        let (partner, slug) = (name("partner"), name("slug"));
-        format!(
-            "SELECT shop, '{scope}' AS scope, day, {partner}, {slug}
-             FROM (SELECT shop, day, visitor{key} FROM seen EXCEPT SELECT shop, day, visitor{key} FROM known) AS new"
-        )
-    });
-    format!(
-        "WITH seen AS MATERIALIZED (
-            SELECT DISTINCT day, shop, visitor, slug, partner FROM fresh WHERE {COUNTED} AND visitor IS NOT NULL
-         ), known AS MATERIALIZED (
-            SELECT old.day, old.shop, old.visitor, old.slug, old.partner
-            FROM (SELECT DISTINCT day, shop, visitor FROM seen) AS who
-            JOIN clicks.visitor_day AS old USING (day, shop, visitor)
-         ), remembered AS (
-            INSERT INTO clicks.visitor_day (day, shop, visitor, slug, partner)
-            SELECT day, shop, visitor, slug, partner FROM seen ORDER BY 1, 2, 3, 4, 5
-            ON CONFLICT DO NOTHING
-         )
-         INSERT INTO clicks.stats_visitors_day AS kept (shop, scope, day, partner, slug, visitors)
-         SELECT shop, scope, day, partner, slug, count(*) FROM ({scopes}) AS new
-         GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
-         ON CONFLICT (shop, scope, day, partner, slug) DO UPDATE SET visitors = kept.visitors + excluded.visitors;",
-        scopes = scopes.join(" UNION ALL ")
-    )
 }

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
     NotCounted, Stats,
-    plan::{DAY, days, divide, is_link_or_partner, of_table, used},
+    plan::{DAY, days, divide, is_link_or_partner, of_table, used, value_of_click},
     statement::{Statement, of_click},
 };
 use crate::{
@@ -42,12 +42,12 @@ pub(super) fn statements(query: &StatsQuery, time: ConversionTime) -> Vec<Statem
     let (whole, rest) = divide(query, unit);
     let counted = whole.ends().map(|(start, end)| {
         let mut statement = Statement::default();
-        let chosen = statement.chosen(query, |dimension| Some(of_table(dimension)));
+        let chosen = statement.chosen(query, |dimension, _| Some(of_table(dimension).to_owned()));
         let (piece, within) = (statement.piece(DAY, query), statement.within(DAY, &whole));
         let value = query.dimension.map_or("''", of_table);
         let from = format!(
             "clicks.stats_conversion_day WHERE {chosen} AND told_by = '{time}' AND {days} AND {within}",
-            days = days(start, end)
+            days = days(query, start, end)
         );
         finish(statement, [&piece, value, "sum(conversions)", "sum(amount)"], &from)
     });
@@ -59,7 +59,7 @@ pub(super) fn statements(query: &StatsQuery, time: ConversionTime) -> Vec<Statem
             ConversionTime::Click => "click_at",
         };
         let (piece, within) = (statement.piece(at, query), statement.within(at, &rest));
-        let value = query.dimension.and_then(of_click).unwrap_or("''");
+        let value = value_of_click(query);
         let (orders, amount) = (
             "count(*) FILTER (WHERE refund_id = '')",
             "sum(CASE refund_id WHEN '' THEN amount ELSE -amount END)",
@@ -68,7 +68,7 @@ pub(super) fn statements(query: &StatsQuery, time: ConversionTime) -> Vec<Statem
         let from = format!(
             "clicks.conversion AS click WHERE {chosen} AND {at} >= '{start}' AND {at} < '{end}' AND {within}"
         );
-        finish(statement, [&piece, value, orders, amount], &from)
+        finish(statement, [&piece, &value, orders, amount], &from)
     });
     counted.into_iter().chain(single).collect()
 }

@@ -1,6 +1,6 @@
 //! Where figures come from: which table has them, for what time, and what is left for single clicks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
@@ -8,11 +8,14 @@ use super::{
     Figures, Head,
     statement::{Statement, day_of, of_click},
 };
-use crate::domain::{
-    client::TrafficClass,
-    limits,
-    stats::{Dimension, Spans, StatsQuery, Unit},
-    visit::ResolveReason,
+use crate::{
+    domain::{
+        client::TrafficClass,
+        limits,
+        stats::{Dimension, Spans, StatsQuery, Unit},
+        visit::ResolveReason,
+    },
+    store::clicks::column,
 };
 
 /// Where figures come from.
@@ -54,6 +57,9 @@ impl Scope {
         }
     }
 }
+
+/// How many names of how many days are looked up in an index, one by one.
+const MOST_LOOKED_UP: usize = 10_000;
 
 /// The beginning of a day of a table.
 pub(super) const DAY: &str = "(day::timestamp AT TIME ZONE 'UTC')";
@@ -122,13 +128,13 @@ impl Plan {
         let (start, end) = self.whole.ends()?;
         let mut statement = Statement::default();
         let value = query.dimension.map_or("''", of_table);
-        let mut chosen = statement.chosen(query, |dimension| Some(of_table(dimension)));
+        let mut chosen = statement.chosen(query, |dimension, _| Some(of_table(dimension).to_owned()));
         if let Some(single) = table.single {
             chosen += &format!(" AND dimension = '{single}'");
         }
         let (time, range) = match table.unit {
             Unit::Quarter => ("at", format!("at >= '{start}' AND at < '{end}'")),
-            Unit::Day => (DAY, days(start, end)),
+            Unit::Day => (DAY, days(query, start, end)),
         };
         let (piece, within) = (statement.piece(time, query), statement.within(time, &self.whole));
         let from = format!("clicks.{} WHERE {chosen} AND {range} AND {within}", table.name);
@@ -140,17 +146,29 @@ impl Plan {
         let mut statement = Statement::default();
         let value = query.dimension.map_or("''", of_table);
         // The class and the reasons are those that the table counts.
-        let chosen =
-            statement.chosen(query, |dimension| is_link_or_partner(dimension).then(|| of_table(dimension)));
+        let chosen = statement.chosen(query, |dimension, _| {
+            is_link_or_partner(dimension).then(|| of_table(dimension).to_owned())
+        });
         let (piece, within) = (statement.piece(DAY, query), statement.within(DAY, &self.whole));
-        let (scope, days) = (scope.name(), days(start, end));
+        let (scope, days) = (scope.name(), days(query, start, end));
         let from =
             format!("clicks.stats_visitors_day WHERE {chosen} AND scope = '{scope}' AND {days} AND {within}");
         Some(finish(statement, [&piece, value, "sum(visitors)::bigint"], &from))
     }
 
+    /// Tells whether clicks may be read that the table does not have yet.
+    pub(super) fn reads_tail(&self, head: &Head) -> bool {
+        let ends = self.whole.ends().zip(head.earliest.zip(head.latest));
+        ends.is_some_and(|((start, end), (earliest, latest))| {
+            earliest.to_jiff() < end && start <= latest.to_jiff()
+        })
+    }
+
     /// Chooses the clicks of the table's time that it does not have yet.
     fn tail(&self, query: &StatsQuery, head: &Head) -> Option<(Statement, String)> {
+        if !self.reads_tail(head) {
+            return None;
+        }
         let (start, end) = self.whole.ends()?;
         let (batches, earliest, latest) =
             (head.batches.as_ref()?, head.earliest?.to_jiff(), head.latest?.to_jiff());
@@ -158,7 +176,7 @@ impl Plan {
         let mut statement = Statement::default();
         let chosen = statement.chosen(query, of_click);
         let (batches, within) = (statement.numbers(batches), statement.within("at", &self.whole));
-        let (start, latest) = (start.max(earliest), latest);
+        let start = start.max(earliest);
         let clicks = format!(
             "{chosen} AND batch = ANY({batches}) AND batch >= {first} AND batch <= {last}
              AND at >= '{start}' AND at < '{end}' AND at <= '{latest}' AND {within}"
@@ -182,9 +200,11 @@ impl Plan {
             return None;
         }
         let mut statement = Statement::default();
+        let (start, end) = self.rest.ends()?;
         let (chosen, within) = (statement.chosen(query, of_click), statement.within("at", &self.rest));
-        // Said for the planner, which reads no other partitions then.
-        let clicks = format!("{chosen} AND ({}) AND {within}", runs.join(" OR "));
+        // The days are said for the planner, which reads no other partitions then.
+        let clicks =
+            format!("{chosen} AND ({}) AND at >= '{start}' AND at < '{end}' AND {within}", runs.join(" OR "));
         Some((statement, clicks))
     }
 }
@@ -223,7 +243,7 @@ fn scope(query: &StatsQuery) -> Option<Scope> {
     if !is_counted || !is_told {
         return None;
     }
-    let apart = |dimension| match query.filters.get(&dimension).map(std::collections::BTreeSet::len) {
+    let apart = |dimension| match query.filters.get(&dimension).map(BTreeSet::len) {
         _ if query.dimension == Some(dimension) => Some(true),
         None => Some(false),
         Some(1) => Some(true),
@@ -256,8 +276,21 @@ pub(super) fn of_table(dimension: Dimension) -> &'static str {
     }
 }
 
-pub(super) fn days(start: Timestamp, end: Timestamp) -> String {
-    format!("day >= '{}' AND day < '{}'", day_of(start), day_of(end))
+/// Returns the condition that a day of a table lies between two.
+pub(super) fn days(query: &StatsQuery, start: Timestamp, end: Timestamp) -> String {
+    let (first, end) = (day_of(start), day_of(end));
+    let names = [Dimension::Link, Dimension::Partner].iter().filter_map(|name| query.filters.get(name));
+    let names: Vec<_> = names.map(BTreeSet::len).collect();
+    let count = usize::try_from(first.until(end).map_or(0, |span| span.get_days())).unwrap_or_default();
+    // Indices have names behind days: a few names are found day by day, many by reading the names of all days.
+    if !names.is_empty() && names.into_iter().product::<usize>() * count <= MOST_LOOKED_UP {
+        let days = first.series(1.day()).take_while(|day| *day < end);
+        return format!(
+            "day = ANY('{{{}}}'::date[])",
+            days.map(|day| day.to_string()).collect::<Vec<_>>().join(",")
+        );
+    }
+    format!("day >= '{first}' AND day < '{end}'")
 }
 
 /// Writes the statement for what is counted per piece and value.
@@ -269,17 +302,22 @@ fn finish(mut statement: Statement, [piece, value, figure]: [&str; 3], from: &st
     statement
 }
 
+/// Returns how the value is read by which clicks are told apart.
+pub(super) fn value_of_click(query: &StatsQuery) -> String {
+    query.dimension.map_or_else(|| "''".to_owned(), column)
+}
+
 /// Counts clicks.
 fn clicks(query: &StatsQuery, (mut statement, chosen): (Statement, String)) -> Statement {
     let piece = statement.piece("at", query);
-    let value = query.dimension.and_then(of_click).unwrap_or("''");
-    finish(statement, [&piece, value, "count(*)"], &format!("clicks.click WHERE {chosen}"))
+    let value = value_of_click(query);
+    finish(statement, [&piece, &value, "count(*)"], &format!("clicks.click WHERE {chosen}"))
 }
 
 /// Counts visitors, each once on each UTC day.
 fn visitors(query: &StatsQuery, (mut statement, chosen): (Statement, String)) -> Statement {
     let piece = statement.piece("at", query);
-    let value = query.dimension.and_then(of_click).unwrap_or("''");
+    let value = value_of_click(query);
     let from = format!(
         "(SELECT DISTINCT {piece} AS piece, {value} AS value, (at AT TIME ZONE 'UTC')::date AS day, visitor
           FROM clicks.click WHERE {chosen} AND visitor IS NOT NULL) AS visits"
@@ -298,10 +336,8 @@ fn new_visitors(
     let mut by = Vec::new();
     by.extend(scope.links.then_some(Dimension::Link));
     by.extend(scope.partners.then_some(Dimension::Partner));
-    let columns: String = by
-        .iter()
-        .filter_map(|dimension| Some(format!(", {} AS {}", of_click(*dimension)?, of_table(*dimension))))
-        .collect();
+    let columns: String =
+        by.iter().map(|dimension| format!(", {} AS {}", column(*dimension), of_table(*dimension))).collect();
     let same: String =
         by.iter().map(|dimension| format!(" AND known.{0} = seen.{0}", of_table(*dimension))).collect();
     let value = query.dimension.map_or("''", of_table);

@@ -1,6 +1,6 @@
 //! A statement that counts, with its values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{
     QueryableByName,
@@ -12,7 +12,11 @@ use diesel::{
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
-    domain::stats::{Dimension, Spans, StatsQuery},
+    domain::{
+        client::TrafficClass,
+        stats::{Dimension, NONE, Spans, StatsQuery, UNKNOWN},
+        visit::{Miss, ResolveReason},
+    },
     store::clicks,
 };
 
@@ -60,27 +64,38 @@ impl Statement {
 
     /// Returns the number of the piece that a time is in.
     pub(super) fn piece(&mut self, time: &str, query: &StatsQuery) -> String {
+        if query.pieces.count() == 1 {
+            return "0".to_owned();
+        }
         let bounds = self.value(Value::Times(query.pieces.bounds().to_vec()));
         format!("width_bucket({time}, {bounds}) - 1")
     }
 
-    /// Returns the condition that a time is in one of the spans; not for ever, so that it can be looked up.
+    /// Returns the condition that a time between the ends of spans is in one of them.
     pub(super) fn within(&mut self, time: &str, spans: &Spans) -> String {
+        if spans.edges().len() <= 2 {
+            return "true".to_owned();
+        }
         let edges = self.value(Value::Times(spans.edges().to_vec()));
         format!("width_bucket({time}, {edges}) % 2 = 1")
     }
 
-    /// Returns the condition that shop and values are those of the query.
+    /// Returns the condition that shop and values are those of the query; some columns may not be looked at.
     pub(super) fn chosen(
         &mut self,
         query: &StatsQuery,
-        column: impl Fn(Dimension) -> Option<&'static str>,
+        column: impl Fn(Dimension, &BTreeSet<String>) -> Option<String>,
     ) -> String {
         let mut chosen = format!("shop = {}", self.text(query.shop.as_str()));
         for (dimension, values) in &query.filters {
-            let Some(column) = column(*dimension) else { continue };
-            let values = self.value(Value::Texts(values.iter().cloned().collect()));
-            chosen += &format!(" AND {column} = ANY({values})");
+            let Some(column) = column(*dimension, values) else { continue };
+            chosen += &match values.iter().next() {
+                Some(value) if values.len() == 1 => format!(" AND {column} = {}", self.text(value)),
+                Some(_) | None => {
+                    let values = self.value(Value::Texts(values.iter().cloned().collect()));
+                    format!(" AND {column} = ANY({values})")
+                }
+            };
         }
         chosen
     }
@@ -103,9 +118,11 @@ impl Statement {
     }
 }
 
-/// Returns the column of single clicks that holds a dimension.
-pub(super) fn of_click(dimension: Dimension) -> Option<&'static str> {
-    Some(clicks::column(dimension))
+/// Returns the column of single clicks that holds one of these values of a dimension.
+pub(super) fn of_click(dimension: Dimension, values: &BTreeSet<String>) -> Option<String> {
+    // Looked at ten million times: what nobody looks for need not be made.
+    let is_named = !values.contains(NONE) && !values.contains(UNKNOWN);
+    Some(if is_named { clicks::nullable_column(dimension).to_owned() } else { clicks::column(dimension) })
 }
 
 /// Returns the UTC day of a time.
@@ -120,10 +137,18 @@ pub(super) fn missing(shop: &str, days: &Spans, open: &BTreeMap<Date, u64>) -> O
     let mut statement = Statement::default();
     let (shop, within) = (statement.text(shop), statement.within("at", days));
     let open: Vec<_> = open.keys().map(Date::to_string).collect();
+    // All classes and reasons, said because the index has them in front of times.
+    let classes: Vec<_> = TrafficClass::ALL.iter().map(|class| class.as_str()).collect();
+    let misses = Miss::ALL.iter().map(|miss| ResolveReason::Missed(*miss));
+    let reasons = [ResolveReason::Rule, ResolveReason::Default].into_iter().chain(misses);
+    let reasons: Vec<_> = reasons.map(ResolveReason::as_str).collect();
     statement.text = format!(
         "SELECT min((at AT TIME ZONE 'UTC')::date) AS day FROM clicks.stats_shop_quarter
-         WHERE shop = {shop} AND at >= '{start}' AND at < '{end}' AND {within}
+         WHERE shop = {shop} AND traffic = ANY('{{{classes}}}') AND reason = ANY('{{{reasons}}}')
+            AND at >= '{start}' AND at < '{end}' AND {within}
             AND (at AT TIME ZONE 'UTC')::date <> ALL('{{{open}}}'::date[])",
+        classes = classes.join(","),
+        reasons = reasons.join(","),
         open = open.join(",")
     );
     Some(statement)

@@ -1,9 +1,10 @@
 //! A server with the layers of production, and what every test begins with.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use prometheus_client::registry::Registry;
 use smartlinks::{
+    classify::{Classifier, user_agent::UserAgents},
     proto::{
         self, CreateLinkRequest, CreatePartnerRequest, CreateProgramRequest, CreateShopRequest,
         link_admin_client::LinkAdminClient, sharing::With,
@@ -76,6 +77,7 @@ impl TestServer {
 
 /// Serves `LinkAdmin` with the layers of production.
 pub(crate) async fn serve(store: Store, authentication: AuthenticationLayer) -> SocketAddr {
+    let classifier = Classifier::new(UserAgents::default(), None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (never, stop) = watch::channel(false);
@@ -85,7 +87,7 @@ pub(crate) async fn serve(store: Store, authentication: AuthenticationLayer) -> 
         .layer(panics::layer())
         .layer(DeadlineLayer)
         .layer(authentication)
-        .add_service(LinkAdminService::server(store, stop))
+        .add_service(LinkAdminService::server(store, Arc::new(classifier), stop))
         .serve_with_incoming(TcpListenerStream::new(listener));
     tokio::spawn(async move {
         server.await.unwrap();

@@ -61,7 +61,8 @@ async fn write_after_which_a_golden_click_goes_elsewhere_is_refused_with_the_rul
     let mut rules = vec![rule("all", "DE"), rule("de", "DE")];
     rules[0].then = Some(proto::rule::Then::Destination("land/DE".into()));
     let shadowing = proto::Link { rules, ..link("sale") };
-    update(&mut client, shadowing, &["rules"]).await.unwrap();
+    let request = UpdateLinkRequest { allow_warnings: true, ..edit(shadowing, &["rules"], "") };
+    client.update_link(request).await.unwrap();
     let mut strict = german().golden_clicks;
     strict[0].expected_rule = "de".into();
     let refused =
@@ -158,9 +159,9 @@ async fn every_fact_of_a_visit_is_looked_at() {
             Kind::ClientAddress(proto::ClientAddressIn { cidrs: texts(&["192.0.2.0/24"]) }),
             TestVisit { client_address: "192.0.2.7".into(), ..Default::default() },
         ),
-        (Kind::LinkTotalVisits(total.clone()), TestVisit { link_total_visits: 7, ..Default::default() }),
+        (Kind::LinkTotalVisits(total), TestVisit { link_total_visits: 7, ..Default::default() }),
         (
-            Kind::PartnerTotalVisits(total.clone()),
+            Kind::PartnerTotalVisits(total),
             TestVisit { partner: "anna".into(), partner_total_visits: 7, ..Default::default() },
         ),
         (Kind::VisitorTotalVisits(total), TestVisit { visitor_total_visits: 7, ..Default::default() }),

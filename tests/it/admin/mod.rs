@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod batches;
+mod check;
 mod deletes;
 pub(crate) mod fixture;
 mod golden;

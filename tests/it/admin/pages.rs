@@ -53,7 +53,8 @@ async fn page_ends_early_when_its_links_are_big() {
     let rules = |of: usize| -> Vec<proto::Rule> {
         let destination = "x".repeat(2_000);
         let then = Some(proto::rule::Then::Destination(destination));
-        (0..of).map(|at| proto::Rule { then: then.clone(), ..rule(&format!("r{at}"), "DE") }).collect()
+        let off = proto::Rule { then, enabled: Some(false), ..rule("r", "DE") };
+        (0..of).map(|at| proto::Rule { id: format!("r{at}"), ..off.clone() }).collect()
     };
     for slug in ["a", "b", "c"] {
         create_link(&mut client, proto::Link { rules: rules(200), ..link(slug) }).await;

@@ -5,7 +5,7 @@ use tonic::Code;
 
 use super::fixture::{
     Client, TestServer, create_link, edit, get_link, link, mask, reason, refusal, rule, selected, shop,
-    update_link,
+    update_link, variants,
 };
 
 fn back(slug: &str, revision: i64) -> RollbackLinkRequest {
@@ -69,7 +69,8 @@ async fn rollback_brings_back_everything_that_an_edit_writes() {
 #[tokio::test]
 async fn rule_that_was_taken_away_comes_back_and_the_others_stay_used() {
     let (_server, mut client) = TestServer::with_shop().await;
-    let rules = |ids: &[&str]| ids.iter().map(|id| rule(id, "DE")).collect::<Vec<_>>();
+    let off = |id: &&str| proto::Rule { enabled: Some(false), ..rule(id, "DE") };
+    let rules = |ids: &[&str]| ids.iter().map(off).collect::<Vec<_>>();
     let with = |ids: &[&str]| proto::Link { rules: rules(ids), ..link("sale") };
     let first = create_link(&mut client, with(&["a", "b"])).await;
     update_link(&mut client, edit(with(&["c"]), &["rules"], "")).await;
@@ -79,6 +80,27 @@ async fn rule_that_was_taken_away_comes_back_and_the_others_stay_used() {
     update_link(&mut client, edit(with(&["b", "a"]), &["rules"], "")).await;
     let refused = client.update_link(edit(with(&["a", "b", "c"]), &["rules"], "")).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::InvalidArgument, "DUPLICATE".into(), "link.rules[2].id".into()));
+}
+
+#[tokio::test]
+async fn variant_that_was_taken_away_comes_back_and_the_others_stay_used() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let with = |weights: &[(&str, i32)]| proto::Link {
+        rules: vec![proto::Rule {
+            then: Some(proto::rule::Then::Variants(variants(weights))),
+            ..rule("test", "DE")
+        }],
+        ..link("sale")
+    };
+    let first = create_link(&mut client, with(&[("a", 1), ("b", 1)])).await;
+    update_link(&mut client, edit(with(&[("a", 1), ("c", 1)]), &["rules"], "")).await;
+    let answer = roll_back(&mut client, first.revision).await;
+    assert_eq!(answer.link.unwrap().rules, first.rules);
+    // `b` is in use again; `c` was used in between.
+    update_link(&mut client, edit(with(&[("b", 3), ("a", 1)]), &["rules"], "")).await;
+    let refused = client.update_link(edit(with(&[("a", 1), ("c", 1)]), &["rules"], "")).await.unwrap_err();
+    let field = "link.rules[0].variants.items[1].id".to_owned();
+    assert_eq!(refusal(&refused), (Code::InvalidArgument, "DUPLICATE".into(), field));
 }
 
 #[tokio::test]

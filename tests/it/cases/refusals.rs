@@ -272,6 +272,8 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::UnknownReference => "UNKNOWN_REFERENCE",
         Reason::RequestIdReused => "REQUEST_ID_REUSED",
         Reason::InvalidStreamToken => "INVALID_STREAM_TOKEN",
+        Reason::RuleContradictory => "RULE_CONTRADICTORY",
+        Reason::RuleShadowed => "RULE_SHADOWED",
         Reason::GoldenClickFailed => "GOLDEN_CLICK_FAILED",
     }
 }

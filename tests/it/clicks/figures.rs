@@ -266,3 +266,21 @@ async fn what_is_counted_needs_no_single_click() {
     let by_hour = ask(later, Granularity::Hour, Some(Dimension::Link));
     assert_eq!(store.stats(&by_hour, PLENTY).await.unwrap().figures, naive(&clicks, &by_hour));
 }
+
+#[tokio::test]
+async fn counting_that_is_far_behind_is_waited_for() {
+    let database = Database::create().await;
+    let (store, client) = (database.store(), database.client().await);
+    let times = around_a_change();
+    let clicks = bring(&store, &mut Crowd::new(3, times), 0).await;
+    let query = ask(times, Granularity::Hour, None);
+    assert_eq!(store.stats(&query, PLENTY).await.unwrap().figures, naive(&clicks, &query));
+    let more = "UPDATE clicks.ledger SET delivered = delivered + 2000000, applied = applied + 2000000";
+    client.batch_execute(&format!("{more} WHERE position = 3")).await.unwrap();
+    let refused = store.stats(&query, PLENTY).await.unwrap_err();
+    assert!(matches!(refused, NotCounted::Behind { clicks: 2_000_450 }), "{refused:?}");
+    // Of the time before them nothing is missing.
+    let before = (times.0 - SignedDuration::from_hours(100), times.0 - SignedDuration::from_hours(1));
+    let query = ask(before, Granularity::Hour, None);
+    assert_eq!(store.stats(&query, PLENTY).await.unwrap().figures, BTreeMap::new());
+}

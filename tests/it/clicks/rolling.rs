@@ -188,6 +188,42 @@ async fn rollers_that_are_killed_anywhere_leave_what_is_in_the_log() {
     assert_eq!(number(&client, "SELECT position FROM clicks.roller").await, 45);
 }
 
+/// Makes the database give up, as after its timeout, on whoever counts more clicks at once than this.
+fn slow_beyond(clicks: u64) -> String {
+    format!(
+        "CREATE FUNCTION too_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF (SELECT sum(clicks) FROM added) > {clicks} THEN
+                 RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = '57014';
+             END IF;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER too_slow AFTER INSERT ON clicks.stats_link_day REFERENCING NEW TABLE AS added
+             EXECUTE FUNCTION too_slow();"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn piece_that_takes_too_long_is_counted_in_smaller_ones() {
+    let database = Database::create().await;
+    let (store, client) = (database.store(), database.client().await);
+    bring(&store, 9).await;
+    // Less than all of them, and more than any entry has.
+    client.batch_execute(&slow_beyond(250)).await.unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let metrics = Metrics::new().0;
+    let roller = tokio::spawn(Roller::new(store, metrics.clone(), Duration::from_millis(1)).run(stopped));
+    let client_ref = &client;
+    eventually("everything is counted", || async move {
+        let behind = "SELECT head.position - roller.position FROM clicks.head, clicks.roller";
+        (number(client_ref, behind).await == 0).then_some(())
+    })
+    .await;
+    stop.send_replace(true);
+    roller.await.unwrap();
+    equals_the_log(&client).await;
+    assert!(metrics.roll_failures.get() > 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rollers_of_several_servers_count_once() {
     let database = Database::create().await;

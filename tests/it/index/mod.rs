@@ -1,5 +1,6 @@
 //! The index from outside: records in, answers out.
 
+mod analysis;
 mod conditions;
 mod counted;
 mod credit;

@@ -103,6 +103,7 @@ async fn click_is_a_row_as_it_was() {
         "revision": 3, "channel": "link", "reason": "default", "rule": null, "destination": "/sale",
         "partner": "anna", "program": null, "attribution": "credited", "traffic": "human",
         "traffic_why": "nothing else", "country": null, "device": null, "os": null, "browser": null,
+        "variant": null,
         "language": "de", "referrer": "", "visitor": "\\x04040404040404040404040404040404",
         "sub_ids": ["s1", "x"], "visitor_total": null, "link_total": 9, "partner_total": null,
     });

@@ -17,7 +17,11 @@ use crate::{
         world::{Program, free_address, furnish},
     },
     gateway::fixture::{Door, Times, url},
-    support::{http::get, own_postgres::OwnPostgres, server::PATIENCE},
+    support::{
+        http::get,
+        own_postgres::OwnPostgres,
+        server::{PATIENCE, eventually},
+    },
 };
 
 const SERVERS: usize = 3;
@@ -191,7 +195,15 @@ async fn befall(postgres: &mut OwnPostgres, deed: Deed, past: &mut Past, counts:
             &counts.stops
         }
         Deed::Restore => {
-            past.clicks = number(&postgres.client().await, "SELECT count(*) FROM clicks.click").await;
+            let client = postgres.client().await;
+            let since = "SELECT count(*) FROM clicks.ledger WHERE at > $1 AND applied > 0";
+            eventually("clicks that came after the copy", || async {
+                let entries: i64 = client.query_one(since, &[&past.copied_at]).await.unwrap().get(0);
+                (entries > 0).then_some(())
+            })
+            .await;
+            past.clicks = number(&client, "SELECT count(*) FROM clicks.click").await;
+            drop(client);
             postgres.stop().await;
             postgres.restore();
             &counts.restores
