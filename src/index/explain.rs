@@ -1,12 +1,16 @@
 //! Tells why a visit goes where it goes: the same decision, with everything that was looked at on the way.
 
+mod click;
 mod steps;
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-pub use self::steps::{Part, Step};
+pub use self::{
+    click::{ClickExplanation, explain_click},
+    steps::{Part, Step},
+};
 use super::{
     compile::CompiledLink,
     credit::{NamedBy, find, named},
@@ -96,8 +100,8 @@ pub struct ExplainedRule<'a> {
     pub id: &'a RuleId,
     /// What comes of it.
     pub standing: Standing,
-    /// Its condition.
-    pub when: Node<'a>,
+    /// Its condition; `None` if it is not enabled.
+    pub when: Option<Node<'a>>,
 }
 
 /// What comes of a rule.
@@ -113,6 +117,8 @@ pub enum Standing {
     NotAsked,
     /// What would tell whether it matches is not kept.
     NotKept,
+    /// It is not enabled.
+    Disabled,
 }
 
 /// A condition, and what is known of it.
@@ -272,35 +278,40 @@ fn shared_by<'a>(sharing: &Sharing, partner: &PartnerCode, program: Option<&'a P
 fn rules<'a>(link: &'a CompiledLink, facts: &Facts<'a>, decides: Option<&RuleId>) -> Vec<ExplainedRule<'a>> {
     let mut is_decided = false;
     let explain = |(id, condition): (&'a RuleId, &'a Condition)| {
-        let when = node(condition, facts);
-        let standing = match when.verdict {
-            Verdict::True | Verdict::False | Verdict::Unknown | Verdict::NotKept if is_decided => {
-                Standing::NotAsked
-            }
-            Verdict::True => Standing::Decides,
-            Verdict::False => Standing::DoesNotMatch,
-            Verdict::Unknown => Standing::Unknown,
-            Verdict::NotKept => Standing::NotKept,
-        };
+        let when = node(condition, facts, &|part| evaluate(part, facts).into());
+        let standing = standing(when.verdict, is_decided);
         is_decided |= decides == Some(id);
-        ExplainedRule { id, standing, when }
+        ExplainedRule { id, standing, when: Some(when) }
     };
     link.rules().map(explain).collect()
 }
 
-/// Evaluates a condition and each of its parts.
-fn node<'a>(condition: &'a Condition, facts: &Facts<'a>) -> Node<'a> {
+fn standing(verdict: Verdict, is_decided: bool) -> Standing {
+    match verdict {
+        Verdict::True | Verdict::False | Verdict::Unknown | Verdict::NotKept if is_decided => {
+            Standing::NotAsked
+        }
+        Verdict::True => Standing::Decides,
+        Verdict::False => Standing::DoesNotMatch,
+        Verdict::Unknown => Standing::Unknown,
+        Verdict::NotKept => Standing::NotKept,
+    }
+}
+
+/// Tells of a condition and each of its parts; `verdict` judges each.
+fn node<'a>(
+    condition: &'a Condition,
+    facts: &Facts<'a>,
+    verdict: &dyn Fn(&'a Condition) -> Verdict,
+) -> Node<'a> {
+    let each = |member| node(member, facts, verdict);
     let told = match condition {
-        Condition::All(group) => {
-            Told::All(group.members().iter().map(|member| node(member, facts)).collect())
-        }
-        Condition::Any(group) => {
-            Told::Any(group.members().iter().map(|member| node(member, facts)).collect())
-        }
-        Condition::Not(member) => Told::Not(Box::new(node(member, facts))),
+        Condition::All(group) => Told::All(group.members().iter().map(each).collect()),
+        Condition::Any(group) => Told::Any(group.members().iter().map(each).collect()),
+        Condition::Not(member) => Told::Not(Box::new(each(member))),
         Condition::IsKnown(_) | Condition::Is(_) => Told::Test(condition, looks(condition, facts)),
     };
-    Node { verdict: evaluate(condition, facts).into(), told }
+    Node { verdict: verdict(condition), told }
 }
 
 fn draw<'a>(chosen: &Chosen<'a>, facts: &Facts<'a>) -> Option<Draw<'a>> {

@@ -7,7 +7,10 @@ mod looks;
 mod possible;
 
 pub use self::looks::{Look, Seen, Subject};
-pub(super) use self::{looks::looks, possible::possible};
+pub(super) use self::{
+    looks::looks,
+    possible::{Truths, possible},
+};
 use super::facts::Facts;
 use crate::classify::address;
 use crate::domain::{

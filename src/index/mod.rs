@@ -27,8 +27,8 @@ mod writer;
 pub use counted::{CountedShop, Counting};
 pub use credit::NamedBy;
 pub use explain::{
-    Credit, Draw, DrawnBy, ExplainedRule, Explanation, Node, Part, SharedBy, Standing, Step, Told, Verdict,
-    Window,
+    ClickExplanation, Credit, Draw, DrawnBy, ExplainedRule, Explanation, Node, Part, SharedBy, Standing,
+    Step, Told, Verdict, Window, explain_click,
 };
 pub use location::Fate;
 pub use matcher::{Look, Seen, Subject};

@@ -304,6 +304,7 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::LinkPaused
         | ErrorReason::LinkNotStarted
         | ErrorReason::LinkDeleted
+        | ErrorReason::ClickNotFound
         | ErrorReason::RevisionNotFound => Code::NotFound,
         ErrorReason::AlreadyExists | ErrorReason::HostTaken => Code::AlreadyExists,
         ErrorReason::StaleEtag | ErrorReason::WriteConflict => Code::Aborted,

@@ -20,6 +20,7 @@ use crate::domain::{
     link::Link,
     name::{PartnerCode, ProgramId, ShopId, Slug},
     revision::Revision,
+    shop::Shop,
 };
 
 type Row = (i64, jiff_diesel::Timestamp, String, String, Json);
@@ -48,6 +49,19 @@ impl Store {
             found.into_iter().map(parse).collect()
         })
         .await
+    }
+
+    /// Returns a shop as it was at a revision; `None` if it was made later.
+    pub async fn past_shop(&self, shop: &ShopId, at: Revision) -> Result<Option<Shop>, StoreError> {
+        let query = history::table
+            .filter(history::kind.eq(Kind::Shop.as_str()))
+            .filter(history::shop.eq(shop.as_str()))
+            .filter(history::revision.le(at.0))
+            .order(history::revision.desc())
+            .select(history::object);
+        let found: Option<Json> = query.first(&mut self.connections.get().await?).await.optional()?;
+        let parse = |object: Json| object.parse().map_err(corrupt(Kind::Shop, shop.as_str(), ""));
+        found.map(parse).transpose()
     }
 
     /// Returns in which programs a partner was, newest first; `before` = only times that began before this revision.

@@ -7,6 +7,7 @@ use crate::domain::{
     condition::{Attribute, Condition, Predicate},
     fact::Fact,
     query::{Piece, pieces},
+    unkept::UnkeptFact,
 };
 
 /// A fact of a visit that conditions look at.
@@ -93,8 +94,39 @@ pub(in crate::index) fn looks<'a>(leaf: &'a Condition, facts: &Facts<'a>) -> Vec
         Condition::IsKnown(attribute) => vec![of_attribute(attribute)],
         Condition::Is(predicate) => of_predicate(predicate),
     };
-    let look = |subject| Look { subject, seen: value(subject, facts).into(), read_as: read_as(leaf, facts) };
+    let look = |subject| Look { subject, seen: seen(subject, facts), read_as: read_as(leaf, facts) };
     subjects.into_iter().map(look).collect()
+}
+
+fn seen(subject: Subject<'_>, facts: &Facts<'_>) -> Seen {
+    let found = value(subject, facts);
+    let is_unkept = unkept(subject).is_some_and(|fact| facts.unkept.has(fact));
+    match (subject, found) {
+        // What is kept of the query shows what is in it, not what is not.
+        (Subject::Query(_), found @ Fact::Known(_)) => found.into(),
+        (_, _) if is_unkept => Seen::NotKept,
+        (_, found) => found.into(),
+    }
+}
+
+/// Returns the fact that a click may not keep.
+fn unkept(subject: Subject<'_>) -> Option<UnkeptFact> {
+    match subject {
+        Subject::Device | Subject::Os | Subject::Browser | Subject::Country => None,
+        Subject::ReferrerHost | Subject::Time => None,
+        Subject::OsVersion => Some(UnkeptFact::OsVersion),
+        Subject::BrowserVersion => Some(UnkeptFact::BrowserVersion),
+        Subject::Language => Some(UnkeptFact::Language),
+        Subject::ClientAddress => Some(UnkeptFact::ClientAddress),
+        Subject::Query(_) => Some(UnkeptFact::Query),
+        Subject::Traffic => Some(UnkeptFact::TrafficClass),
+        Subject::Partner | Subject::Program => Some(UnkeptFact::Partner),
+        Subject::PartnerTags => Some(UnkeptFact::PartnerTags),
+        Subject::VisitorTotalVisits => Some(UnkeptFact::VisitorTotalVisits),
+        Subject::LinkTotalVisits => Some(UnkeptFact::LinkTotalVisits),
+        Subject::PartnerTotalVisits => Some(UnkeptFact::PartnerTotalVisits),
+        Subject::Caller(_) => Some(UnkeptFact::Attributes),
+    }
 }
 
 fn of_attribute(attribute: &Attribute) -> Subject<'_> {

@@ -4,6 +4,7 @@ mod check;
 mod click;
 mod conversion;
 mod erase;
+mod explain;
 mod figures;
 mod filter;
 mod parcel;
@@ -29,8 +30,9 @@ use super::{MAX_REQUEST_BYTES, caller::Caller};
 use crate::{
     proto::{
         CheckLedgerRequest, CheckLedgerResponse, CheckSplitRequest, CheckSplitResponse, EraseClicksRequest,
-        EraseClicksResponse, QueryStatsRequest, QueryStatsResponse, RecordConversionsRequest,
-        RecordConversionsResponse, StreamClicksRequest, StreamClicksResponse,
+        EraseClicksResponse, ExplainClickRequest, ExplainClickResponse, QueryStatsRequest,
+        QueryStatsResponse, RecordConversionsRequest, RecordConversionsResponse, StreamClicksRequest,
+        StreamClicksResponse,
         click_stats_server::{ClickStats, ClickStatsServer},
     },
     store::Store,
@@ -122,5 +124,13 @@ impl ClickStats for ClickStatsService {
     ) -> Result<Response<CheckSplitResponse>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(split::check(&self.store, caller, request.into_inner()).await?))
+    }
+
+    async fn explain_click(
+        &self,
+        request: Request<ExplainClickRequest>,
+    ) -> Result<Response<ExplainClickResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(explain::explain(&self.store, caller, request.into_inner()).await?))
     }
 }

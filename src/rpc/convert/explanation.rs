@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{choice::Choice, condition, link, time};
 use crate::{
-    domain::{link::LinkState, variant::Variant, visit::Attribution},
+    domain::{click::LoggedClick, link::LinkState, variant::Variant, visit::Attribution},
     index::{
-        Credit, Draw, DrawnBy, ExplainedRule, Explanation, Fate, Look, NamedBy, Node, Part, Seen, SharedBy,
-        Standing, Step, Subject, Told, Verdict, Window,
+        ClickExplanation, Credit, Draw, DrawnBy, ExplainedRule, Explanation, Fate, Look, NamedBy, Node, Part,
+        Seen, SharedBy, Standing, Step, Subject, Told, Verdict, Window, replay,
     },
     proto,
 };
@@ -53,6 +53,43 @@ pub fn write(explanation: &Explanation<'_>, origin: &impl Fn(&Look<'_>) -> Origi
     }
 }
 
+/// Writes the explanation of a recorded click.
+pub fn write_click(explanation: &ClickExplanation<'_>, click: &LoggedClick) -> proto::Explanation {
+    let ClickExplanation { window, shared, rules, draw, fate } = explanation;
+    let (at, facts) = (click.id.time(), &click.facts);
+    let origin = |look: &Look<'_>| Origin {
+        from: proto::FactOrigin::Click,
+        note: if look.seen == Seen::NotKept { "the click does not keep it" } else { "" },
+        geo_built_at: None,
+    };
+    let partner = facts.partner.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (sharing, program) = write_shared(shared.as_ref());
+    let reason = facts.attribution.map(|attribution| why(attribution, window.is_some()));
+    proto::Explanation {
+        visit_time: Some(time::write(at)),
+        traffic_class: facts.traffic.map_or(0, Choice::number),
+        traffic_reason: click.traffic_why.clone(),
+        visitor_mode: 0,
+        link: window.as_ref().map(|window| write_window(window, at)),
+        credit: Some(proto::ExplainedCredit {
+            named_by: proto::PartnerNamedBy::Click.into(),
+            partner,
+            sharing: sharing.into(),
+            program: program.to_owned(),
+            credited: facts.partner.is_some(),
+            reason: reason.unwrap_or_default().to_owned(),
+            ..proto::ExplainedCredit::default()
+        }),
+        rules: rules.iter().map(|rule| write_rule(rule, &origin)).collect(),
+        draw: draw.as_ref().map(write_draw),
+        destination: match fate {
+            replay::Fate::To(end) => end.destination.clone(),
+            replay::Fate::Unjudged { .. } => String::new(),
+        },
+        location_steps: Vec::new(),
+    }
+}
+
 fn write_window(window: &Window<'_>, at: Timestamp) -> proto::ExplainedLink {
     let Window { slug, revision, state, start, expire } = window;
     let reason = match state {
@@ -82,13 +119,7 @@ fn write_credit(credit: &Credit<'_>, attribution: Attribution) -> proto::Explain
             (proto::PartnerNamedBy::Parameter, parameter.as_str(), &**named)
         }
     };
-    let (sharing, program) = match shared {
-        None => (proto::SharingDecision::Unspecified, ""),
-        Some(SharedBy::Everyone) => (proto::SharingDecision::Everyone, ""),
-        Some(SharedBy::Code) => (proto::SharingDecision::Partner, ""),
-        Some(SharedBy::Program(program)) => (proto::SharingDecision::Program, program.as_str()),
-        Some(SharedBy::Nothing) => (proto::SharingDecision::NotShared, ""),
-    };
+    let (sharing, program) = write_shared(shared.as_ref());
     proto::ExplainedCredit {
         named_by: named_by.into(),
         parameter: parameter.to_owned(),
@@ -98,6 +129,17 @@ fn write_credit(credit: &Credit<'_>, attribution: Attribution) -> proto::Explain
         program: program.to_owned(),
         credited: attribution == Attribution::Credited,
         reason: why(attribution, shared.is_some()).to_owned(),
+    }
+}
+
+/// Returns the decision, and the program by which the link is shared.
+fn write_shared<'a>(shared: Option<&SharedBy<'a>>) -> (proto::SharingDecision, &'a str) {
+    match shared {
+        None => (proto::SharingDecision::Unspecified, ""),
+        Some(SharedBy::Everyone) => (proto::SharingDecision::Everyone, ""),
+        Some(SharedBy::Code) => (proto::SharingDecision::Partner, ""),
+        Some(SharedBy::Program(program)) => (proto::SharingDecision::Program, program.as_str()),
+        Some(SharedBy::Nothing) => (proto::SharingDecision::NotShared, ""),
     }
 }
 
@@ -120,11 +162,12 @@ fn write_rule(rule: &ExplainedRule<'_>, origin: &impl Fn(&Look<'_>) -> Origin) -
         Standing::Unknown => proto::RuleStanding::Unknown,
         Standing::NotAsked => proto::RuleStanding::NotAsked,
         Standing::NotKept => proto::RuleStanding::NotKept,
+        Standing::Disabled => proto::RuleStanding::Disabled,
     };
     proto::ExplainedRule {
         rule_id: rule.id.to_string(),
         standing: standing.into(),
-        when: Some(write_node(&rule.when, "when".to_owned(), origin)),
+        when: rule.when.as_ref().map(|when| write_node(when, "when".to_owned(), origin)),
     }
 }
 

@@ -48,6 +48,7 @@ fn every_reason_has_its_code() {
             "NotFound LINK_PAUSED",
             "NotFound LINK_NOT_STARTED",
             "NotFound LINK_DELETED",
+            "NotFound CLICK_NOT_FOUND",
             "NotFound REVISION_NOT_FOUND",
             "AlreadyExists ALREADY_EXISTS",
             "AlreadyExists HOST_TAKEN",

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use tokio_postgres::{Client, Row, types::Type};
+use tokio_postgres::{
+    Client, Row,
+    types::{ToSql, Type},
+};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +20,7 @@ use super::{
     row, sql_error,
 };
 use crate::{
-    domain::{click::LoggedClick, conversion::Credited},
+    domain::{click::LoggedClick, click_id::ClickId, conversion::Credited, name::ShopId},
     store::{Store, errors::StoreError},
 };
 
@@ -93,6 +96,21 @@ impl Store {
             let row = client.query_typed(statement, &[]).await.map_err(sql_error)?;
             let row = row.first().ok_or_else(|| StoreError::Other("clicks.head is empty".into()))?;
             Ok(Head { epoch: row.get(0), position: row.get(1) })
+        };
+        self.click_readers.read(read).await
+    }
+
+    /// Returns a click of a shop; `None` if it is not in the log.
+    pub async fn click(&self, shop: &ShopId, id: ClickId) -> Result<Option<LoggedClick>, StoreError> {
+        let statement = format!(
+            "SELECT {columns} FROM clicks.click WHERE id = $1 AND shop = $2 AND at = $3 LIMIT 1",
+            columns = row::COLUMNS
+        );
+        let read = async |client: &mut Client| {
+            let values: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&id.uuid(), Type::UUID), (&shop.as_str(), Type::TEXT), (&id.time(), Type::TIMESTAMPTZ)];
+            let found = client.query_typed(&statement, &values).await.map_err(sql_error)?;
+            found.first().map(|found| row::read(found, &mut 0)).transpose()
         };
         self.click_readers.read(read).await
     }

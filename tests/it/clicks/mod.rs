@@ -4,6 +4,7 @@ mod conversions;
 mod counters;
 mod doctor;
 mod erasure;
+mod explain;
 mod faults;
 mod figures;
 mod ledger;

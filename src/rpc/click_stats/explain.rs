@@ -1,0 +1,128 @@
+//! `ExplainClick`: why a recorded click went where it went.
+
+use uuid::Uuid;
+
+use super::click;
+use crate::{
+    domain::{
+        click::LoggedClick,
+        click_id::ClickId,
+        fault::{Faults, Problem, Reason},
+        link::Link,
+        name::ShopId,
+        revision::Revision,
+        shop::Shop,
+        visit::Attribution,
+    },
+    index::{
+        ClickExplanation, SharedBy, explain_click,
+        replay::{End, Fate},
+    },
+    proto::{ClickComparison, ClickDifference, ErrorReason, ExplainClickRequest, ExplainClickResponse},
+    rpc::{
+        caller::{Caller, Scope},
+        convert::{Path, choice::Choice, explanation, take},
+        status::Failure,
+    },
+    store::Store,
+};
+
+/// Explains a click.
+pub(super) async fn explain(
+    store: &Store,
+    caller: Caller,
+    request: ExplainClickRequest,
+) -> Result<ExplainClickResponse, Failure> {
+    let (shop, id) = read(&request)?;
+    caller.may(Scope::Stats, Some(&shop))?;
+    let Some(found) = store.click(&shop, id).await? else { return Err(no_click(&shop, id)) };
+    let at = found.facts.revision;
+    let link = match &found.facts.slug {
+        Some(slug) => store.link_revisions(&shop, slug, at, 1).await?.into_iter().next(),
+        None => None,
+    };
+    let link = link.map(|past| (past.value, past.revision));
+    let was = store.past_shop(&shop, at).await?;
+    Ok(answer(found, link.as_ref(), was.as_ref()))
+}
+
+fn read(request: &ExplainClickRequest) -> Result<(ShopId, ClickId), Faults> {
+    let mut faults = Faults::new();
+    let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
+    let id = Uuid::try_parse(&request.click_id).ok().and_then(ClickId::from_uuid);
+    let no_id = || match request.click_id.is_empty() {
+        true => Problem::required("the click id"),
+        false => Problem::new(Reason::Malformed, "the click id is no UUID of version 7"),
+    };
+    let id = take(id.ok_or_else(no_id), &Path::root("click_id"), &mut faults);
+    faults.finish(shop.zip(id))
+}
+
+fn no_click(shop: &ShopId, id: ClickId) -> Failure {
+    let text = format!(
+        "the log has no click `{id}` of the shop `{shop}`: it is on its way, then ask again in a moment, or it is removed"
+    );
+    Failure::new(ErrorReason::ClickNotFound, text).with("shop", shop).with("click_id", id)
+}
+
+fn answer(found: LoggedClick, link: Option<&(Link, Revision)>, shop: Option<&Shop>) -> ExplainClickResponse {
+    let fallback = shop.and_then(|shop| shop.settings.fallback_url.as_ref());
+    let link = link.map(|(link, revision)| (link, *revision));
+    let mut answer = explain_click(&found, link, fallback, |explained| {
+        let differences = differences(&found, explained);
+        let (comparison, not_kept) = match &explained.fate {
+            Fate::To(_) if differences.is_empty() => (ClickComparison::Same, Vec::new()),
+            Fate::Unjudged { missing, .. } if differences.is_empty() => {
+                (ClickComparison::NotKept, missing.iter().map(Choice::number).collect())
+            }
+            Fate::To(_) | Fate::Unjudged { .. } => (ClickComparison::Differs, Vec::new()),
+        };
+        ExplainClickResponse {
+            click: None,
+            explanation: Some(explanation::write_click(explained, &found)),
+            comparison: comparison.into(),
+            differences,
+            not_kept,
+        }
+    });
+    answer.click = Some(click::write(found));
+    answer
+}
+
+/// Returns what differs between what is recorded and what is decided anew.
+fn differences(click: &LoggedClick, explained: &ClickExplanation<'_>) -> Vec<ClickDifference> {
+    let mut differences = Vec::new();
+    let mut compare = |field: &str, recorded: Option<&str>, anew: Option<&str>| {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let (recorded, recomputed) = (text(recorded), text(anew));
+        if recorded != recomputed {
+            differences.push(ClickDifference { field: field.to_owned(), recorded, recomputed });
+        }
+    };
+    let facts = &click.facts;
+    if let Fate::To(anew) = &explained.fate {
+        let then = End::of(facts);
+        let reason = |end: &End| end.reason.map(|reason| reason.as_str());
+        if then.reason.is_some() && anew.reason.is_some() {
+            compare("reason", reason(&then), reason(anew));
+            compare(
+                "rule_id",
+                then.rule.as_ref().map(|it| it.as_str()),
+                anew.rule.as_ref().map(|it| it.as_str()),
+            );
+        }
+        if anew.variant.is_some() {
+            let id = |end: &End| end.variant.as_ref().map(|it| it.as_str().to_owned());
+            compare("variant_id", id(&then).as_deref(), id(anew).as_deref());
+        }
+        if !then.is_same_page(anew) {
+            compare("destination", Some(&then.destination), Some(&anew.destination));
+        }
+    }
+    let not_shared = explained.shared == Some(SharedBy::Nothing);
+    if facts.attribution == Some(Attribution::Credited) && not_shared {
+        let name = Attribution::NotShared.as_str();
+        compare("attribution", facts.attribution.map(|attribution| attribution.as_str()), Some(name));
+    }
+    differences
+}
