@@ -57,12 +57,12 @@ impl<'c> Recorded<'c> {
         if facts.partner.is_none() && may_be_credited(facts.attribution, sharing, was) {
             unkept = unkept.with(UnkeptFact::Partner);
         }
-        let may_count = credited.is_some() || unkept.has(UnkeptFact::Partner);
+        // By way of nobody, nobody has come; the 0 of that says nothing of a partner who may be credited after all.
+        let uncounted = unkept.has(UnkeptFact::Partner) || (credited.is_some() && counters.partner.is_none());
         let totals = [
             (counters.visitor.is_none(), UnkeptFact::VisitorTotalVisits),
             (counters.link.is_none(), UnkeptFact::LinkTotalVisits),
-            // By way of nobody, nobody has come.
-            (counters.partner.is_none() && may_count, UnkeptFact::PartnerTotalVisits),
+            (uncounted, UnkeptFact::PartnerTotalVisits),
             (facts.traffic.is_none(), UnkeptFact::TrafficClass),
         ];
         let unkept = totals.into_iter().filter(|(is, _)| *is).fold(unkept, |set, (_, fact)| set.with(fact));
