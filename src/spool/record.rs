@@ -86,7 +86,7 @@ struct Record {
     variant: Option<String>,
 }
 
-/// Writes a click: what [`Record`] would write, without making one first.
+/// Writes a click: what `Record` would write, without making one first.
 pub fn encode(click: &Click) -> Vec<u8> {
     let mut fields = Fields(Vec::with_capacity(TYPICAL_BYTES));
     fields.bytes(1, click.id.uuid().as_bytes());
