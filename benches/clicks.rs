@@ -25,7 +25,7 @@ use crowd::{BATCH, Crowd};
 use database::Database;
 use futures_util::{SinkExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
-use log::{Behind, Counting, Writer, all_is_counted, behind};
+use log::{Counting, Writer, all_is_counted};
 use prost::bytes::Bytes;
 use rates::{Rate, Rates};
 use smartlinks::proto::{
@@ -107,6 +107,21 @@ async fn ingest() {
         "counting was at most {} clicks and {:.2} s behind; wanted: 200,000 or 2 s",
         worst.clicks, worst.seconds
     );
+}
+
+/// How far counting is behind.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    clicks: i64,
+    seconds: f64,
+}
+
+async fn behind(client: &Client) -> Behind {
+    let statement = "SELECT coalesce(sum(applied), 0)::bigint,
+            coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8
+        FROM clicks.ledger WHERE position > (SELECT position FROM clicks.roller)";
+    let row = client.query_one(statement, &[]).await.expect("an answer");
+    Behind { clicks: row.get(0), seconds: row.get(1) }
 }
 
 /// Watches until counting has begun and is done; returns how far it was behind at most.
