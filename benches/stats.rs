@@ -126,7 +126,8 @@ async fn fill(database: &Database, channel: Channel, clicks: usize) -> Times {
             |outcome: &smartlinks::proto::ConversionOutcome| outcome.result() == ConversionResult::Applied;
         assert!(answer.outcomes.iter().all(applied), "an order was not taken");
     }
-    client.batch_execute("VACUUM ANALYZE; CHECKPOINT").await.expect("a vacuum");
+    client.batch_execute("VACUUM ANALYZE").await.expect("a vacuum");
+    client.batch_execute("CHECKPOINT").await.expect("a checkpoint");
     let sizes = "SELECT relname::text, pg_table_size(oid) / 1048576, pg_indexes_size(oid) / 1048576, reltuples::bigint
         FROM pg_class WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND relname ~ '^(stats|visitor)'
         UNION ALL

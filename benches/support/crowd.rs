@@ -34,6 +34,7 @@ const LANGUAGES: [&str; 12] =
 /// Makes clicks in the order of their times.
 pub(crate) struct Crowd {
     random: StdRng,
+    seed: u64,
     times: (i64, i64),
     count: usize,
     made: usize,
@@ -43,7 +44,7 @@ impl Crowd {
     /// Spreads so many clicks evenly over a time, other ones for each seed.
     pub(crate) fn new(seed: u64, (start, end): (Timestamp, Timestamp), count: usize) -> Self {
         let times = (start.as_millisecond(), end.as_millisecond());
-        Self { random: StdRng::seed_from_u64(seed), times, count, made: 0 }
+        Self { random: StdRng::seed_from_u64(seed), seed: seed << 32, times, count, made: 0 }
     }
 
     /// Returns the next batches, as they stand in a local log.
@@ -83,12 +84,14 @@ impl Iterator for Crowd {
             10..13 => (TrafficClass::Preview, "Slackbot"),
             _ => (TrafficClass::Human, "nothing else"),
         };
-        // Half of the visitors of a day come twice or more.
+        // There are about as many visitors as clicks on a day, so many come once and some several times.
         let visitor = random.random_ratio(9, 10).then(|| {
-            let day = u64::try_from(millis / 86_400_000).unwrap_or_default();
-            let visitors = (self.count / 180).max(10_000) as u64;
-            let [high, low] = [day.wrapping_mul(0x9E37_79B9_7F4A_7C15), random.random_range(0..visitors)];
-            (u128::from(high) << 64 | u128::from(low.wrapping_mul(0xD6E8_FEB8_6659_FD93))).to_be_bytes()
+            let days = ((end - start) as f64 / 86_400_000.0).max(1.0);
+            let visitors = (self.count as f64 / days) as u64;
+            let [high, low] =
+                [self.seed ^ (millis as u64 / 86_400_000), random.random_range(0..visitors.max(1))];
+            let mixed = low.wrapping_add(1).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+            (u128::from(high.wrapping_mul(0x9E37_79B9_7F4A_7C15)) << 64 | u128::from(mixed)).to_be_bytes()
         });
         let referrer = match random.random_range(0..10) {
             0..3 => Fact::Absent,

@@ -1,17 +1,16 @@
 //! Clicks are summed up in memory, which costs the database less than to do it itself: by all that they are counted by,
 //! and who was there.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::Hash,
-    mem,
-    sync::Arc,
-};
+use std::{collections, hash::Hash, mem, sync::Arc};
 
+use foldhash::fast::RandomState;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::{Error, Row};
 
 use crate::domain::{client::TrafficClass, stats::Dimension, visit::ResolveReason};
+
+type HashMap<K, V> = collections::HashMap<K, V, RandomState>;
+type HashSet<T> = collections::HashSet<T, RandomState>;
 
 /// Dimensions that are counted one at a time.
 pub(super) const SINGLE: [Dimension; 10] = [
@@ -122,7 +121,7 @@ where
     Arc<T>: for<'a> From<&'a T>,
 {
     fn new() -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new() }
+        Self { numbers: HashMap::default(), values: Vec::new() }
     }
 
     /// Returns the number of a value.
@@ -161,6 +160,8 @@ pub(super) struct Counts {
     pub(super) clicks: usize,
     sums: [HashMap<Key, i64>; Table::ALL.len()],
     seen: HashSet<Visit>,
+    /// The names of [`SINGLE`].
+    single: [u32; SINGLE.len()],
     has_counters: bool,
 }
 
@@ -169,12 +170,14 @@ impl Counts {
     pub(super) fn new(has_counters: bool) -> Self {
         let mut names = Numbers::new();
         names.of("");
+        let single = SINGLE.map(|dimension| names.of(dimension.as_str()));
         Self {
             names,
+            single,
             visitors: Numbers::new(),
             clicks: 0,
             sums: Default::default(),
-            seen: HashSet::new(),
+            seen: HashSet::default(),
             has_counters,
         }
     }
@@ -194,8 +197,8 @@ impl Counts {
         self.add(Table::LinkDay, [shop, class, reason, day, slug, 0], 1);
         self.add(Table::PartnerDay, [shop, class, reason, day, partner, 0], 1);
         self.add(Table::LinkPartnerDay, [shop, day, partner, slug, class, reason], 1);
-        for (column, dimension) in (7..).zip(SINGLE) {
-            let (dimension, value) = (self.names.of(dimension.as_str()), self.names.of(row.try_get(column)?));
+        for (column, dimension) in (7..).zip(self.single) {
+            let value = self.names.of(row.try_get(column)?);
             self.add(Table::DimDay, [shop, dimension, day, value, class, reason], 1);
         }
         if !is_counted {
@@ -229,7 +232,7 @@ impl Counts {
 
     /// Counts visitors who are not among those that are known, and returns the visits that are not.
     pub(super) fn meet(&mut self, known: &[Visit]) -> Vec<Visit> {
-        let mut there: HashSet<(usize, Visit)> = HashSet::new();
+        let mut there: HashSet<(usize, Visit)> = HashSet::default();
         let parts =
             |visit: Visit| SCOPES.iter().enumerate().map(move |(scope, (_, part))| (scope, part(visit)));
         there.extend(known.iter().copied().flat_map(parts));
