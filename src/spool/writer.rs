@@ -288,7 +288,9 @@ impl Inner {
         let active = &mut writing.active;
         // What a failed write leaves is written over by the next one.
         let written = active.file.write_all_at(&writing.buffer, active.offset);
-        written.map_err(SpoolError::io("write", &self.folder.segment(active.first)))?;
+        if let Err(cause) = written {
+            return Err(SpoolError::io("write", &self.folder.segment(active.first))(cause));
+        }
         active.offset += writing.buffer.len() as u64;
         active.next = next;
         if first == *self.confirmed.borrow() + 1 {

@@ -1,10 +1,10 @@
 //! Counts and times every call.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Instant,
 };
@@ -31,14 +31,29 @@ const BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 /// What stands for calls that do not exist, so that callers cannot make up labels.
 const UNKNOWN: &str = "unknown";
+/// How many codes gRPC has.
+const CODES: usize = Code::Unauthenticated as usize + 1;
 
-/// What is counted of calls.
+/// What is counted of calls. Clones share everything.
 #[derive(Clone)]
 pub struct CallMetrics {
+    families: Arc<Families>,
+    /// By path.
+    methods: Arc<HashMap<String, Arc<Method>>>,
+    unknown: Arc<Method>,
+}
+
+struct Families {
     answered: Family<Answered, Counter>,
     seconds: Family<Called, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
-    known: Arc<HashSet<String>>,
+}
+
+/// A call of the contract with its metrics, each looked up when it is needed first: a family takes a lock each time.
+struct Method {
+    name: Arc<str>,
+    seconds: OnceLock<Histogram>,
+    answered: [OnceLock<Counter>; CODES],
 }
 
 /// Says which call it was.
@@ -57,27 +72,51 @@ struct Answered {
 impl CallMetrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+        let families = Families {
             answered: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
-            known: Arc::new(methods()),
         };
-        registry.register("rpc_calls", "gRPC calls that ended, by how", metrics.answered.clone());
+        registry.register("rpc_calls", "gRPC calls that ended, by how", families.answered.clone());
         registry.register(
             "rpc_call_seconds",
             "Time from the headers of a gRPC call to the end of its answer",
-            metrics.seconds.clone(),
+            families.seconds.clone(),
         );
-        registry.register("rpc_calls_in_flight", "gRPC calls that have not ended", metrics.in_flight.clone());
-        metrics
+        registry.register(
+            "rpc_calls_in_flight",
+            "gRPC calls that have not ended",
+            families.in_flight.clone(),
+        );
+        let methods = methods().into_iter().map(|name| (format!("/{name}"), Method::named(&name))).collect();
+        Self { families: Arc::new(families), methods: Arc::new(methods), unknown: Method::named(UNKNOWN) }
     }
 
     fn begin(&self, path: &str) -> Call {
-        self.in_flight.inc();
-        let method = path.strip_prefix('/').filter(|method| self.known.contains(*method)).unwrap_or(UNKNOWN);
+        self.families.in_flight.inc();
+        let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
+        let families = Arc::clone(&self.families);
         // Dropped before its end the call was cut off: by its caller, or with its connection.
-        Call { metrics: self.clone(), method: method.into(), started: Instant::now(), code: Code::Cancelled }
+        Call { families, method, started: Instant::now(), code: Code::Cancelled }
+    }
+}
+
+impl Method {
+    fn named(name: &str) -> Arc<Self> {
+        let answered = std::array::from_fn(|_| OnceLock::new());
+        Arc::new(Self { name: name.into(), seconds: OnceLock::new(), answered })
+    }
+
+    fn seconds(&self, families: &Families) -> &Histogram {
+        self.seconds
+            .get_or_init(|| families.seconds.get_or_create_owned(&Called { method: Arc::clone(&self.name) }))
+    }
+
+    fn answered(&self, code: Code, families: &Families) -> &Counter {
+        self.answered[code as usize].get_or_init(|| {
+            let answered = Answered { method: Arc::clone(&self.name), code: name(code) };
+            families.answered.get_or_create_owned(&answered)
+        })
     }
 }
 
@@ -102,8 +141,8 @@ fn methods() -> HashSet<String> {
 
 /// A call that has not ended; ends when it is dropped.
 struct Call {
-    metrics: CallMetrics,
-    method: Arc<str>,
+    families: Arc<Families>,
+    method: Arc<Method>,
     started: Instant,
     code: Code,
 }
@@ -119,11 +158,9 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.metrics.in_flight.dec();
-        let method = Arc::clone(&self.method);
-        let seconds = self.metrics.seconds.get_or_create(&Called { method: Arc::clone(&method) });
-        seconds.observe(self.started.elapsed().as_secs_f64());
-        self.metrics.answered.get_or_create(&Answered { method, code: name(self.code) }).inc();
+        self.families.in_flight.dec();
+        self.method.seconds(&self.families).observe(self.started.elapsed().as_secs_f64());
+        self.method.answered(self.code, &self.families).inc();
     }
 }
 

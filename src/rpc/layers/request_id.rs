@@ -1,16 +1,16 @@
 //! Names every call: takes the caller's `x-request-id` if it is sane, else makes one, and answers with it.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 use tracing::Instrument;
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
 /// The header that carries the id both ways.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,16 +19,26 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_BYTES: usize = 64;
 
 tokio::task_local! {
-    static CURRENT: Arc<str>;
+    static CURRENT: CallId;
+}
+
+/// The id of a call: letters, digits and a few signs. A clone copies nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallId(HeaderValue);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_str().unwrap_or_default())
+    }
 }
 
 /// Returns the id of the call that this task works for.
-pub fn current() -> Option<Arc<str>> {
-    CURRENT.try_with(Arc::clone).ok()
+pub fn current() -> Option<CallId> {
+    CURRENT.try_with(CallId::clone).ok()
 }
 
 /// Works on for the call of this task in another one.
-pub async fn keep<T>(id: Option<Arc<str>>, work: impl Future<Output = T>) -> T {
+pub async fn keep<T>(id: Option<CallId>, work: impl Future<Output = T>) -> T {
     match id {
         Some(id) => CURRENT.scope(id, work).await,
         None => work.await,
@@ -66,12 +76,12 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (id, header) = taken(&request).unwrap_or_else(made);
-        request.headers_mut().insert(HEADER, header.clone());
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let id = taken(&request).unwrap_or_else(made);
         let span = tracing::info_span!("call", request.id = %id, rpc.path = request.uri().path());
         // `call` runs inside the span and the scope too: a handler may do its work before it returns a future.
-        let answer = CURRENT.sync_scope(Arc::clone(&id), || span.in_scope(|| self.inner.call(request)));
+        let answer = CURRENT.sync_scope(id.clone(), || span.in_scope(|| self.inner.call(request)));
+        let CallId(header) = id.clone();
         let named = async move {
             let mut response = answer.await?;
             response.headers_mut().insert(HEADER, header);
@@ -82,20 +92,19 @@ where
 }
 
 /// Takes the id that the caller sent, if it is one that a log line can hold.
-fn taken<B>(request: &Request<B>) -> Option<(Arc<str>, HeaderValue)> {
+fn taken<B>(request: &Request<B>) -> Option<CallId> {
     let header = request.headers().get(HEADER)?;
-    let id = header.to_str().ok()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
-    let sane = (1..=MAX_BYTES).contains(&id.len()) && id.bytes().all(plain);
-    sane.then(|| (id.into(), header.clone()))
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let sane = (1..=MAX_BYTES).contains(&header.len()) && header.as_bytes().iter().all(plain);
+    sane.then(|| CallId(header.clone()))
 }
 
 /// Makes an id.
-fn made() -> (Arc<str>, HeaderValue) {
+fn made() -> CallId {
     // From the thread's own generator: to ask the system costs as much as the rest of this layer.
-    let id = Builder::from_random_bytes(rand::random()).into_uuid().simple().to_string();
-    let header = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"));
-    (id.into(), header)
+    let id = Builder::from_random_bytes(rand::random()).into_uuid().simple();
+    let header = HeaderValue::from_str(id.encode_lower(&mut Uuid::encode_buffer()));
+    CallId(header.unwrap_or_else(|_| HeaderValue::from_static("none")))
 }
 
 #[cfg(test)]
