@@ -21,7 +21,7 @@ use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesUnordere
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
-    time::{Sleep, sleep, timeout},
+    time::{Instant, Sleep, sleep, timeout_at},
 };
 use tonic::Status;
 
@@ -134,12 +134,18 @@ impl<S> Answers<S>
 where
     S: Stream<Item = Result<ResolveStreamRequest, Status>> + Unpin,
 {
-    /// Takes the items that are there, keeps their clicks together, and lays the answers ready.
-    fn take_burst(&mut self, context: &mut Context<'_>) {
+    /// Takes the items that are there, keeps their clicks together, and lays the answers ready. Returns whether there may
+    /// be more that may be taken.
+    fn take_burst(&mut self, context: &mut Context<'_>) -> bool {
         let (mut clicks, mut notes) = (Vec::new(), Vec::new());
+        let mut more = false;
         let end = loop {
             let taken = self.ready.len() + clicks.len();
-            if taken >= BURST || taken + self.waiting.len() >= limits::UNANSWERED_ITEMS {
+            if taken + self.waiting.len() >= limits::UNANSWERED_ITEMS {
+                break None;
+            }
+            if taken >= BURST {
+                more = true;
                 break None;
             }
             if let Stage::Open(stop) = &self.stage
@@ -174,16 +180,17 @@ where
             }
         };
         let kept = self.desk.resolver.recorder.keep_all(notes);
-        for (Click { item, outcome, most }, kept) in clicks.into_iter().zip(kept) {
+        for (Click { item, outcome, within }, kept) in clicks.into_iter().zip(kept) {
             let answered = Answered::kept(outcome, kept);
             if answered.pending.is_none() {
                 self.ready.push_back(Ok(respond(item, answered.outcome)));
             } else {
-                let later = async move { respond(item, settled(answered, most).await) };
+                let later = async move { respond(item, settled(answered, within).await) };
                 self.waiting.push(Box::pin(later));
             }
         }
         self.ready.extend(end);
+        more
     }
 }
 
@@ -203,7 +210,8 @@ where
         {
             return Poll::Ready(Some(Ok(answer)));
         }
-        this.take_burst(context);
+        // Clicks that the disk has to confirm lay nothing ready: one sync is to do for as many as there may be.
+        while this.take_burst(context) && this.ready.is_empty() {}
         if let Some(answer) = this.ready.pop_front() {
             return Poll::Ready(Some(answer));
         }
@@ -228,8 +236,20 @@ enum Taken {
 struct Click {
     item: u64,
     outcome: Result<ResolveResponse, Failure>,
-    /// How long the disk may take.
+    within: Within,
+}
+
+/// How long an item may take, whatever it waits for.
+#[derive(Clone, Copy)]
+struct Within {
     most: Duration,
+    until: Instant,
+}
+
+impl Within {
+    fn from_now(most: Duration) -> Self {
+        Self { most, until: Instant::now() + most }
+    }
 }
 
 /// Answers items.
@@ -245,14 +265,14 @@ impl Desk {
         let now = Timestamp::now();
         let outcome = match self.first_look(request.as_ref(), timeout.as_ref(), now) {
             Ok(First::Decided(Decided { outcome, note: None }, _)) => outcome,
-            Ok(First::Decided(Decided { outcome, note: Some(note) }, most)) => {
-                return Taken::Noted(Click { item, outcome, most }, note);
+            Ok(First::Decided(Decided { outcome, note: Some(note) }, within)) => {
+                return Taken::Noted(Click { item, outcome, within }, note);
             }
-            Ok(First::Wait { revision, most }) => {
+            Ok(First::Wait { revision, within }) => {
                 let resolver = self.resolver.clone();
                 return Taken::Waiting(Box::pin(async move {
                     let request = request.unwrap_or_default();
-                    respond(item, resolver.answer_later(&request, now, revision, most).await)
+                    respond(item, resolver.answer_later(&request, now, revision, within).await)
                 }));
             }
             Err(failure) => Err(failure),
@@ -266,12 +286,12 @@ impl Desk {
         timeout: Option<&prost_types::Duration>,
         now: Timestamp,
     ) -> Result<First, Failure> {
-        let within = Path::root("request");
+        let at = Path::root("request");
         let mut faults = Faults::new();
         let question = match request.map(|request| Question::read(request, now)) {
             Some(Ok(question)) => Some(question),
             Some(Err(inside)) => {
-                within.adopt(inside, &mut faults);
+                at.adopt(inside, &mut faults);
                 None
             }
             None => {
@@ -279,15 +299,15 @@ impl Desk {
                 None
             }
         };
-        let most = item_timeout(timeout, &mut faults);
-        let (question, most) = faults.finish(question.zip(most))?;
+        let within = item_timeout(timeout, &mut faults).map(Within::from_now);
+        let (question, within) = faults.finish(question.zip(within))?;
         self.caller.may(Scope::Resolve, question.shop().as_ref())?;
         match self.resolver.missing(question.min_revision) {
-            Ok(None) => Ok(First::Decided(self.resolver.decide(&question), most)),
-            Ok(Some(revision)) => Ok(First::Wait { revision, most }),
+            Ok(None) => Ok(First::Decided(self.resolver.decide(&question), within)),
+            Ok(Some(revision)) => Ok(First::Wait { revision, within }),
             Err(inside) => {
                 let mut faults = Faults::new();
-                within.adopt(inside, &mut faults);
+                at.adopt(inside, &mut faults);
                 Err(faults.into())
             }
         }
@@ -300,8 +320,8 @@ impl Desk {
     reason = "it lives for one item; a box would be one more allocation for each"
 )]
 enum First {
-    Decided(Decided, Duration),
-    Wait { revision: Revision, most: Duration },
+    Decided(Decided, Within),
+    Wait { revision: Revision, within: Within },
 }
 
 impl Resolver {
@@ -311,15 +331,16 @@ impl Resolver {
         request: &ResolveRequest,
         then: Timestamp,
         revision: Revision,
-        most: Duration,
+        within: Within,
     ) -> Result<ResolveResponse, Failure> {
         let too_late = || {
-            let text = format!("the index did not reach revision {revision} within the item's {most:?}");
+            let text =
+                format!("the index did not reach revision {revision} within the item's {:?}", within.most);
             Failure::new(ErrorReason::DeadlineExceeded, text)
         };
         let wait = self.wait(revision);
-        if most < MIN_REVISION_WAIT {
-            timeout(most, wait).await.unwrap_or_else(|_| Err(too_late()))?;
+        if within.most < MIN_REVISION_WAIT {
+            timeout_at(within.until, wait).await.unwrap_or_else(|_| Err(too_late()))?;
         } else {
             wait.await?;
         }
@@ -327,14 +348,14 @@ impl Resolver {
             let question = Question::read(request, then)?;
             self.answer(&question)
         };
-        settled(answered, most).await
+        settled(answered, within).await
     }
 }
 
 /// Returns an answer when its click is on the disk.
-async fn settled(answered: Answered, most: Duration) -> Result<ResolveResponse, Failure> {
-    timeout(most, answered.settled()).await.unwrap_or_else(|_| {
-        let text = format!("the disk did not confirm the click within the item's {most:?}");
+async fn settled(answered: Answered, within: Within) -> Result<ResolveResponse, Failure> {
+    timeout_at(within.until, answered.settled()).await.unwrap_or_else(|_| {
+        let text = format!("the disk did not confirm the click within the item's {:?}", within.most);
         Err(Failure::new(ErrorReason::DeadlineExceeded, text))
     })
 }

@@ -24,6 +24,22 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
+/// A shop with a link that everyone may share.
+fn records() -> [Record; 2] {
+    let records = [
+        json!({"shop": {"shop": "acme", "revision": 1, "default_link": "sale", "settings": {
+            "base_url": "https://acme.example",
+            "link_hosts": ["go.acme.example"],
+            "public_url": "https://go.acme.example",
+            "partner_param": "ref",
+            "click_id_param": "click_id",
+        }}}),
+        json!({"link": {"shop": "acme", "slug": "sale", "revision": 1, "state": "active", "sharing": "everyone",
+            "routing": {"default_destination": "x".repeat(100)}}}),
+    ];
+    records.map(|json| serde_json::from_value(json).unwrap())
+}
+
 #[tokio::test]
 async fn unanswered_items_are_bounded() {
     let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
@@ -62,6 +78,40 @@ async fn unanswered_items_are_bounded() {
 }
 
 #[tokio::test]
+async fn one_sync_is_for_as_many_clicks_as_may_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(SpoolSettings {
+        folder: folder.path().to_owned(),
+        segment_bytes: 1 << 20,
+        limit_bytes: 8 << 20,
+        retained_bytes: 0,
+        retained_for: Duration::ZERO,
+        // The disk confirms nothing while this test looks.
+        sync_every: Duration::from_secs(3_600),
+    })
+    .unwrap();
+    let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
+    live.publish(Writer::new().apply(records(), Revision(1)), Source::Database);
+    let metrics = Metrics::new().0;
+    let recorder = Recorder::new(spool.clone(), metrics.clone(), WhenFull::Refuse, AnswerAfter::Sync);
+    let classifier = Arc::new(Classifier::default());
+    let resolver =
+        Resolver::new(live, classifier, recorder, Counters::default(), Arc::default(), &metrics, stopped);
+    let request = ResolveRequest {
+        purpose: Purpose::Click.into(),
+        site: Some(Site::Shop("acme".to_owned())),
+        slug: "sale".to_owned(),
+        ..ResolveRequest::default()
+    };
+    let items = stream::iter(0..2_000)
+        .map(move |item| Ok(ResolveStreamRequest { item, request: Some(request.clone()), timeout: None }));
+    let mut answers = Answers::new(items, resolver, Caller::Local);
+    let first = poll_fn(|context| Poll::Ready(answers.poll_next_unpin(context))).await;
+    assert!(first.is_pending());
+    assert_eq!(spool.depth().written, limits::UNANSWERED_ITEMS as u64);
+}
+
+#[tokio::test]
 async fn each_click_of_a_burst_has_its_own_fate() {
     let folder = tempfile::tempdir().unwrap();
     let spool = Spool::open(SpoolSettings {
@@ -74,19 +124,7 @@ async fn each_click_of_a_burst_has_its_own_fate() {
     })
     .unwrap();
     let (live, (_stop, stopped)) = (Live::new(), watch::channel(false));
-    let records = [
-        json!({"shop": {"shop": "acme", "revision": 1, "default_link": "sale", "settings": {
-            "base_url": "https://acme.example",
-            "link_hosts": ["go.acme.example"],
-            "public_url": "https://go.acme.example",
-            "partner_param": "ref",
-            "click_id_param": "click_id",
-        }}}),
-        json!({"link": {"shop": "acme", "slug": "sale", "revision": 1, "state": "active", "sharing": "everyone",
-            "routing": {"default_destination": "x".repeat(100)}}}),
-    ];
-    let records = records.map(|json| serde_json::from_value::<Record>(json).unwrap());
-    live.publish(Writer::new().apply(records, Revision(1)), Source::Database);
+    live.publish(Writer::new().apply(records(), Revision(1)), Source::Database);
     for answer_after in [AnswerAfter::Write, AnswerAfter::Sync] {
         let metrics = Metrics::new().0;
         let recorder = Recorder::new(spool.clone(), metrics.clone(), WhenFull::Refuse, answer_after);
