@@ -105,6 +105,10 @@ impl Orders {
         let of_order = self.known.range((refund.order.clone(), String::new())..);
         let of_order = of_order.take_while(|((id, _), _)| *id == refund.order).skip(1);
         let back: i64 = of_order.map(|(_, refund)| refund.amount.number()).sum();
+        if refund.at < order.at - minutes() {
+            let text = format!("it was paid back before the order was made, which was at {}", order.at);
+            return Err(Problem::new(Reason::OutOfRange, text).at("conversion_time"));
+        }
         let left = order.amount.number() - back;
         if refund.amount.number() > left {
             let text = format!(
@@ -121,10 +125,14 @@ impl Orders {
     }
 }
 
+/// How far clocks may differ.
+fn minutes() -> SignedDuration {
+    SignedDuration::from_mins(limits::CLICK_ID_AHEAD_MINUTES)
+}
+
 /// Credits an order to its click.
 fn credit(order: &Conversion, id: ClickId, click: Sought, now: Timestamp) -> Result<State, Fault> {
-    let minutes = SignedDuration::from_mins(limits::CLICK_ID_AHEAD_MINUTES);
-    if order.at < id.time() - minutes {
+    if order.at < id.time() - minutes() {
         let text = format!("the order was made before its click, which was at {}", id.time());
         return Err(Problem::new(Reason::OutOfRange, text).at("conversion_time"));
     }
@@ -259,6 +267,19 @@ mod tests {
             decide(&mut orders, &refund("10", "b", 1), Sought::Missing),
             refused("amount.amount", Reason::OutOfRange)
         );
+    }
+
+    #[test]
+    fn refund_is_not_made_before_its_order() {
+        let mut orders = Orders::default();
+        assert_eq!(decide(&mut orders, &order("1", 500), Sought::Found), Ok(Outcome::Applied));
+        let at = |time: &str| Conversion { at: time.parse().unwrap(), ..refund("1", "a", 1) };
+        assert_eq!(
+            decide(&mut orders, &at("2026-06-02T11:24:59Z"), Sought::Missing),
+            Err(("conversion_time".to_owned(), Reason::OutOfRange))
+        );
+        // Clocks differ.
+        assert_eq!(decide(&mut orders, &at("2026-06-02T11:25:00Z"), Sought::Missing), Ok(Outcome::Applied));
     }
 
     #[test]

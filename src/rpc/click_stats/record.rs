@@ -10,7 +10,7 @@ use crate::{
         click_id::ClickId,
         conversion::{Amount, Conversion, Kind, OrderId, Properties, PropertyName, PropertyValue},
         currency::Currency,
-        fault::{Fault, Faults, Problem, Reason},
+        fault::{Faults, Problem, Reason},
         limits,
         name::ShopId,
         orders::Outcome,
@@ -21,6 +21,7 @@ use crate::{
         convert::{self, Path, take, time},
         status::Failure,
     },
+    store::StoreError,
 };
 
 /// Records the conversions of a request.
@@ -38,27 +39,30 @@ pub(super) async fn record(
     }
     let read: Vec<_> =
         request.conversions.iter().enumerate().map(|(at, wire)| read_one(wire, at, now)).collect();
-    let (sound, at): (Vec<_>, Vec<_>) =
-        read.iter().enumerate().filter_map(|(at, read)| Some((read.as_ref().ok()?.clone(), at))).unzip();
+    let sound: Vec<_> = read.iter().filter_map(|read| read.as_ref().ok().cloned()).collect();
     // Nobody closes the semaphore.
     let permit = service.recordings.acquire().await.map_err(|error| Failure::internal(&error))?;
     let recording = store.record_conversions(&shop, &sound, now).await?;
     drop(permit);
-    let mut decided: BTreeMap<usize, Result<Outcome, Fault>> =
-        at.into_iter().zip(recording.outcomes).collect();
-    let outcome = |(at, read): (usize, Result<Conversion, Faults>)| match (read, decided.remove(&at)) {
-        (Err(faults), _) => refused(faults),
-        (Ok(_), Some(Ok(outcome))) => {
-            proto::ConversionOutcome { result: result(outcome).into(), violations: vec![] }
-        }
-        (Ok(_), Some(Err(fault))) => {
-            let mut faults = Faults::new();
-            Path::root("conversions").index(at).adopt(fault.into(), &mut faults);
-            refused(faults)
-        }
-        (Ok(_), None) => refused(Faults::new()),
-    };
-    let outcomes = read.into_iter().enumerate().map(outcome).collect();
+    let mut decided = recording.outcomes.into_iter();
+    let mut outcomes = Vec::with_capacity(read.len());
+    for (at, read) in read.into_iter().enumerate() {
+        outcomes.push(match read.map(|_| decided.next()) {
+            Err(faults) => refused(faults),
+            Ok(Some(Ok(outcome))) => {
+                proto::ConversionOutcome { result: result(outcome).into(), violations: vec![] }
+            }
+            Ok(Some(Err(fault))) => {
+                let mut faults = Faults::new();
+                Path::root("conversions").index(at).adopt(fault.into(), &mut faults);
+                refused(faults)
+            }
+            Ok(None) => {
+                let cause = "not every conversion was decided on".into();
+                return Err(StoreError::Corrupt { object: "conversions".to_owned(), cause }.into());
+            }
+        });
+    }
     Ok(proto::RecordConversionsResponse { outcomes, position: recording.position })
 }
 
@@ -186,8 +190,9 @@ fn read_properties(wire: &NewConversion, path: &Path<'_>, faults: &mut Faults) -
     let sorted: BTreeMap<_, _> = wire.properties.iter().collect();
     let mut properties = Properties::new();
     for (name, value) in sorted {
+        let path = path.key(name);
         let (name, value) = (PropertyName::parse(name), PropertyValue::parse(value));
-        let (name, value) = (take(name, path, faults), take(value, path, faults));
+        let (name, value) = (take(name, &path, faults), take(value, &path, faults));
         properties.extend(name.zip(value));
     }
     (properties.len() == count).then_some(properties)

@@ -33,6 +33,11 @@ impl Origin {
     pub fn because(self, note: &'static str) -> Self {
         Self { note, ..self }
     }
+
+    /// The same, if it is not known.
+    pub fn because_unless(self, is_known: bool, note: &'static str) -> Self {
+        if is_known { self } else { self.because(note) }
+    }
 }
 
 /// Writes an explanation; `origin` tells where a fact comes from.

@@ -24,7 +24,10 @@ mod round_trip;
 
 use std::fmt;
 
-use crate::domain::fault::{Faults, Problem, Reason};
+use crate::domain::{
+    fault::{Faults, Problem, Reason},
+    host::shown,
+};
 
 /// Where the reader stands in a request. Only a fault makes a text of it.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,7 @@ pub struct Path<'a> {
 enum Step<'a> {
     Field(&'a str),
     Index(usize),
+    Key(&'a str),
 }
 
 impl<'a> Path<'a> {
@@ -54,6 +58,11 @@ impl<'a> Path<'a> {
     /// Steps to an entry of a list.
     pub const fn index(&'a self, at: usize) -> Path<'a> {
         Path { parent: Some(self), step: Step::Index(at) }
+    }
+
+    /// Steps to an entry of a map.
+    pub const fn key(&'a self, key: &'a str) -> Path<'a> {
+        Path { parent: Some(self), step: Step::Key(key) }
     }
 
     /// Puts faults, whose paths are relative to this place, where they belong.
@@ -75,6 +84,7 @@ impl fmt::Display for Path<'_> {
             (Step::Field(name), None) => f.write_str(name),
             (Step::Field(name), Some(_)) => write!(f, ".{name}"),
             (Step::Index(at), _) => write!(f, "[{at}]"),
+            (Step::Key(key), _) => write!(f, "[\"{}\"]", shown(key)),
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn check_attributes(attributes: &HashMap<String, String>, path: &Path<'_>, f
     // A map has no order; the faults have one.
     bad.sort_unstable();
     for (name, value) in bad {
-        let path = format!("{path}[\"{}\"]", shown(name));
+        let path = path.key(name).to_string();
         if !is_attribute_name(name) {
             let text = "the name of an attribute is 1 to 64 letters, digits, `_`, `.` and `-`";
             faults.add(path.clone(), Problem::new(Reason::Malformed, text));

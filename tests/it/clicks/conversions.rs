@@ -102,7 +102,7 @@ async fn every_fault_is_told_with_its_field() {
             |c| c.properties = (0..21).map(|name| (name.to_string(), String::new())).collect(),
             "properties TOO_LONG",
         ),
-        (|c| c.properties = [("k".into(), "x".repeat(513))].into(), "properties TOO_LONG"),
+        (|c| c.properties = [("k".into(), "x".repeat(513))].into(), "properties[\"k\"] TOO_LONG"),
     ];
     // One call each, then all of them in one with a sound one behind.
     let mut all = Vec::new();
