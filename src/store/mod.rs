@@ -46,7 +46,7 @@ pub struct StoreConfig {
     /// Where it is: `postgres://user@host/database`, `postgres://user@/database?host=/socket/folder`, or
     /// `host=… user=… dbname=…`.
     pub url: String,
-    /// How many connections are open at most, besides the one that listens and the few that read clicks.
+    /// How many connections are open at most, besides those for figures, for clicks, and the one that listens.
     pub pool_size: usize,
     /// How long a call waits for a free connection, and how long a new one may take to be made.
     pub wait_timeout: Duration,
@@ -79,6 +79,8 @@ async fn blocking<T: Send + 'static>(
 #[derive(Clone)]
 pub struct Store {
     connections: Connections,
+    /// For figures, which may take long: whoever asks for many keeps nobody from writing, nor the feed from reading.
+    figures: Connections,
     click_readers: clicks::Readers,
 }
 
@@ -86,7 +88,8 @@ impl Store {
     /// Prepares connections; makes none yet, so the database may be away.
     pub fn connect(config: &StoreConfig) -> Result<Self, StoreError> {
         let connections = Connections::new(config)?;
+        let figures = Connections::new(&StoreConfig { pool_size: stats::CONNECTIONS, ..config.clone() })?;
         let click_readers = clicks::Readers::new(connections.target().clone(), config)?;
-        Ok(Self { connections, click_readers })
+        Ok(Self { connections, figures, click_readers })
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
-use deadpool::Runtime;
+use deadpool::{Runtime, managed::TimeoutType};
 use diesel::ConnectionError;
 use diesel_async::{
     AnsiTransactionManager, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-        deadpool::{Object, Pool},
+        deadpool::{Object, Pool, PoolError},
     },
 };
 use futures_util::FutureExt;
@@ -82,6 +82,15 @@ impl Connections {
     /// Lends a connection; waits for one no longer than it was told to.
     pub(super) async fn get(&self) -> Result<Connection, StoreError> {
         self.pool.get().await.map_err(pool_error)
+    }
+
+    /// The same; says nothing if all are in use for as long as one waits.
+    pub(super) async fn get_unless_busy(&self) -> Result<Option<Connection>, StoreError> {
+        match self.pool.get().await {
+            Ok(connection) => Ok(Some(connection)),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Ok(None),
+            Err(error) => Err(pool_error(error)),
+        }
     }
 
     /// Makes a connection beside the pool, on which statements may take as long as they want.

@@ -33,6 +33,9 @@ use crate::domain::{
     stats::{Spans, StatsQuery},
 };
 
+/// Connections that questions for figures have; others wait for one.
+pub(super) const CONNECTIONS: usize = 3;
+
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -75,6 +78,8 @@ pub enum NotCounted {
         /// How many.
         clicks: u64,
     },
+    /// As much is being counted as is counted at a time.
+    Busy,
     /// The database could not.
     Store(StoreError),
 }
@@ -94,7 +99,7 @@ impl From<diesel::result::Error> for NotCounted {
 impl Store {
     /// Counts clicks, reading no more than so many megabytes of single ones.
     pub async fn stats(&self, query: &StatsQuery, most_megabytes: u64) -> Result<Stats, NotCounted> {
-        let mut connection = self.connections.get().await?;
+        let mut connection = self.figures.get_unless_busy().await?.ok_or(NotCounted::Busy)?;
         begin(&mut connection, ONE_INSTANT).await?;
         let outcome = count(&mut connection, query, most_megabytes).await;
         end(&mut connection, outcome).await

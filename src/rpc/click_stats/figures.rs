@@ -170,6 +170,10 @@ pub(in crate::rpc) fn not_counted(not: NotCounted) -> Failure {
             );
             return Failure::new(ErrorReason::Overloaded, text);
         }
+        NotCounted::Busy => {
+            let text = "this server is counting as much as it counts at a time; ask again in a moment, or another server";
+            return Failure::new(ErrorReason::Overloaded, text);
+        }
         NotCounted::Store(StoreError::TooSlow(_)) => {
             "there is more to count than a statement may take time for; ask for a shorter time".to_owned()
         }
@@ -199,6 +203,7 @@ mod tests {
         let behind = not_counted(NotCounted::Behind { clicks: 3_000_000 });
         assert_eq!(behind.reason(), ErrorReason::Overloaded);
         assert!(behind.text().contains("3000000 clicks are not counted yet"), "{behind}");
+        assert_eq!(not_counted(NotCounted::Busy).reason(), ErrorReason::Overloaded);
         let away = not_counted(NotCounted::Store(StoreError::Unavailable("x".into())));
         assert_eq!(away.reason(), ErrorReason::DatabaseUnavailable);
     }

@@ -66,7 +66,7 @@ impl Store {
     /// Counts what variants of a rule got, reading no more than so many megabytes of single clicks. Nothing if the link has
     /// never been written with these variants.
     pub async fn split(&self, query: &SplitQuery, most_megabytes: u64) -> Result<Option<Split>, NotCounted> {
-        let mut connection = self.connections.get().await?;
+        let mut connection = self.figures.get_unless_busy().await?.ok_or(NotCounted::Busy)?;
         begin(&mut connection, ONE_INSTANT).await?;
         let outcome = count(&mut connection, query, most_megabytes).await;
         end(&mut connection, outcome).await

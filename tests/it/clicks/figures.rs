@@ -1,6 +1,9 @@
 //! Figures are those of the clicks, whatever is asked and however far counting is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
@@ -10,7 +13,7 @@ use smartlinks::{
         fact::Fact,
         stats::{Dimension, Granularity, Pieces, StatsQuery},
     },
-    store::{Figures, NotCounted, Store, clicks::Days},
+    store::{Figures, NotCounted, Store, StoreConfig, clicks::Days},
 };
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -265,6 +268,32 @@ async fn what_is_counted_needs_no_single_click() {
     let later = (whole.0 + SignedDuration::from_hours(24), whole.1);
     let by_hour = ask(later, Granularity::Hour, Some(Dimension::Link));
     assert_eq!(store.stats(&by_hour, PLENTY).await.unwrap().figures, naive(&clicks, &by_hour));
+}
+
+/// Dashboards that ask for much at once are told to wait; nobody else is.
+#[tokio::test]
+async fn only_a_few_questions_are_answered_at_a_time() {
+    let database = Database::create().await;
+    let config = StoreConfig { wait_timeout: Duration::from_secs(3), ..database.config() };
+    let (store, mut client) = (Store::connect(&config).unwrap(), database.client().await);
+    let query = ask(around_a_change(), Granularity::Day, Some(Dimension::Link));
+    let held = client.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE clicks.stats_link_day IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (told, mut answers) = tokio::sync::mpsc::channel(16);
+    for _ in 0..6 {
+        let (store, query, told) = (store.clone(), query.clone(), told.clone());
+        tokio::spawn(async move { told.send(store.stats(&query, PLENTY).await).await });
+    }
+    // Three wait for the table, and three for these.
+    for _ in 0..3 {
+        let refused = answers.recv().await.unwrap().unwrap_err();
+        assert!(matches!(refused, NotCounted::Busy), "{refused:?}");
+    }
+    assert!(store.get_shop(&shop_id("acme")).await.unwrap().is_none());
+    held.commit().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(answers.recv().await.unwrap().unwrap().figures, BTreeMap::new());
+    }
 }
 
 #[tokio::test]
