@@ -179,7 +179,8 @@ fn order(click_id: &str, time: Timestamp, number: usize, now: Timestamp, random:
     let cents = random.random_range(1_990..19_990);
     let currency = if random.random_ratio(1, 5) { "CHF" } else { "EUR" };
     let amount = |cents: i64| json!({ "currency": currency, "amount": cents });
-    let id = format!("sample-{:05}", 10_001 + number);
+    // With a part of the click's time: what an earlier start made of other days has other numbers.
+    let id = format!("sample-{:05}-{}", 10_001 + number, &click_id[9..13]);
     let mut made = vec![json!({
         "order_id": id, "kind": "CONVERSION_KIND_ORDER", "click_id": click_id,
         "conversion_time": ordered.to_string(), "amount": amount(cents),

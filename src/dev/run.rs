@@ -41,6 +41,8 @@ use crate::{
 const INDEX_WAIT: Duration = Duration::from_secs(30);
 /// How long calls under way may take at the end.
 const DRAIN: Duration = Duration::from_secs(3);
+/// What notes in the folder that the sample shop has its clicks of the past.
+const PAST: &str = "past";
 
 /// Runs everything until `stop` resolves, and takes it all down again.
 pub async fn run(
@@ -101,8 +103,13 @@ async fn around(
     }));
     let channel = connect(server.address()).await?;
     let (site_port, gateway_port) = (settings.site_listen.port(), settings.gateway_listen.port());
-    if sample::make(channel.clone(), site_port, gateway_port).await? == Sample::New {
+    let sample = sample::make(channel.clone(), site_port, gateway_port).await?;
+    // Noted when all of it is there: a start that was ended in the middle is made up for, and adds to what it left.
+    let noted = settings.folder.join(PAST);
+    if sample == Sample::New || !noted.exists() {
         past::make(server, &channel, Timestamp::now()).await?;
+        let note = std::fs::write(&noted, "the sample shop has its clicks of the past\n");
+        note.map_err(|error| format!("cannot write {}: {error}", noted.display()))?;
     }
     let mut beside = GatewaySettings::beside(server.address(), settings.gateway_listen, settings.log_format)?;
     beside.cookie_keys = Some(secrets::kept(&settings.folder, "cookies")?);

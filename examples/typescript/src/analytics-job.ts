@@ -1,4 +1,7 @@
-// An analytics job counts every human click once, whatever ends it or its stream in between.
+// An analytics job counts every human click that was led to a page once, whatever ends it or its stream in between.
+//
+// What is erased afterwards stays counted here: numbers name nobody. A job that keeps the clicks themselves has to look
+// at `erasure` messages and do the same on its side.
 
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
@@ -8,6 +11,7 @@ import { type Client, Code, ConnectError, createClient } from "@connectrpc/conne
 import { connect, run } from "./connection.js";
 import { ClickStats } from "./gen/smartlinks/v1/click_stats_pb.js";
 import { TrafficClass } from "./gen/smartlinks/v1/condition_pb.js";
+import { ResolveReason } from "./gen/smartlinks/v1/link_resolver_pb.js";
 
 const [store, option] = process.argv.slice(2);
 if (!store) {
@@ -37,7 +41,11 @@ function save(file: string, have: Have) {
 async function count(stats: Client<typeof ClickStats>, file: string, have: Have) {
   const stream = stats.streamClicks({
     start: { case: "afterToken", value: have.token },
-    filter: { shop: "sample", trafficClasses: [TrafficClass.HUMAN] },
+    filter: {
+      shop: "sample",
+      trafficClasses: [TrafficClass.HUMAN],
+      reasons: [ResolveReason.RULE, ResolveReason.DEFAULT],
+    },
     follow: option === "--follow",
   });
   for await (const message of stream) {
