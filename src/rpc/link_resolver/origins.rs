@@ -56,45 +56,31 @@ impl<'a> Origins<'a> {
             }
             Subject::Language => self.of_language(&look.seen),
             Subject::Country => self.of_country(is_known),
-            Subject::ClientAddress => Origin::plain(FactOrigin::Caller).because(if is_known {
-                ""
-            } else {
-                "the caller sent no address"
-            }),
+            Subject::ClientAddress => {
+                Origin::plain(FactOrigin::Caller).because_unless(is_known, "the caller sent no address")
+            }
             Subject::ReferrerHost => self.of_referrer(&look.seen),
-            Subject::Query(_) => Origin::plain(FactOrigin::Query).because(if is_known {
-                ""
-            } else {
-                "the query has no such parameter"
-            }),
+            Subject::Query(_) => {
+                Origin::plain(FactOrigin::Query).because_unless(is_known, "the query has no such parameter")
+            }
             Subject::Traffic => self.of_traffic(),
             Subject::Time => Origin::plain(match self.message.visit_time {
                 Some(_) => FactOrigin::Caller,
                 None => FactOrigin::Clock,
             }),
-            Subject::Partner => Origin::plain(FactOrigin::Configuration).because(if is_known {
-                ""
-            } else {
-                "nobody is credited"
-            }),
-            Subject::Program => Origin::plain(FactOrigin::Configuration).because(if is_known {
-                ""
-            } else {
-                "nobody is credited, or the partner is in no program"
-            }),
-            Subject::PartnerTags => Origin::plain(FactOrigin::Configuration).because(if is_known {
-                ""
-            } else {
-                "nobody is credited, or the partner has no tag"
-            }),
+            Subject::Partner => {
+                Origin::plain(FactOrigin::Configuration).because_unless(is_known, "nobody is credited")
+            }
+            Subject::Program => Origin::plain(FactOrigin::Configuration)
+                .because_unless(is_known, "nobody is credited, or the partner is in no program"),
+            Subject::PartnerTags => Origin::plain(FactOrigin::Configuration)
+                .because_unless(is_known, "nobody is credited, or the partner has no tag"),
             Subject::VisitorTotalVisits => self.of_visitor(is_known),
             Subject::LinkTotalVisits => of_counter(is_known),
             Subject::PartnerTotalVisits => of_counter(is_known),
-            Subject::Caller(_) => Origin::plain(FactOrigin::Caller).because(if is_known {
-                ""
-            } else {
-                "the caller did not send it"
-            }),
+            Subject::Caller(_) => {
+                Origin::plain(FactOrigin::Caller).because_unless(is_known, "the caller did not send it")
+            }
         }
     }
 
@@ -174,9 +160,6 @@ impl<'a> Origins<'a> {
 }
 
 fn of_counter(is_known: bool) -> Origin {
-    Origin::plain(FactOrigin::Counter).because(if is_known {
-        ""
-    } else {
-        "the server has not read the counter yet, or records no clicks"
-    })
+    Origin::plain(FactOrigin::Counter)
+        .because_unless(is_known, "the server has not read the counter yet, or records no clicks")
 }
