@@ -20,7 +20,7 @@ async fn revisions(client: &mut Client, slug: &str) -> Vec<LinkRevision> {
 }
 
 fn at(slug: &str, revision: i64, compare_with: Option<i64>) -> GetLinkRevisionRequest {
-    GetLinkRevisionRequest { shop: "acme".into(), slug: slug.into(), revision, compare_with }
+    GetLinkRevisionRequest { shop: "acme".into(), slug: slug.into(), revision, compare_with, publish: 0 }
 }
 
 /// A link without what only its row knows.
