@@ -102,7 +102,7 @@ pub struct FeedLink {
     /// What decides where its clicks go.
     pub routing: Routing,
     /// What it is from a time on.
-    pub pending: Option<FeedAhead>,
+    pub pending: Option<Box<FeedAhead>>,
 }
 
 /// What an index needs of what is pending on a link.
@@ -354,14 +354,15 @@ fn parse_link(row: &FeedLinkRow) -> Result<FeedLink, Cause> {
     })
 }
 
-fn parse_pending(row: &FeedLinkRow) -> Result<Option<FeedAhead>, Cause> {
+fn parse_pending(row: &FeedLinkRow) -> Result<Option<Box<FeedAhead>>, Cause> {
     let (Some(publish), Some(effective_at), Some(object)) = (row.publish, row.effective_at, &row.ahead)
     else {
         return Ok(None);
     };
     let Link { sharing, routing, .. } = object.parse()?;
     let effective_time = effective_at.to_jiff();
-    Ok(Some(FeedAhead { revision: Revision(publish), effective_time, sharing, routing }))
+    let ahead = FeedAhead { revision: Revision(publish), effective_time, sharing, routing };
+    Ok(Some(Box::new(ahead)))
 }
 
 /// Keeps an object that does not parse from spoiling the others.

@@ -147,7 +147,16 @@ async fn settle(connection: &mut AsyncPgConnection) -> Result<Settled, Unsettled
     written.map_err(|error| match error {
         CommitError::Store(error) => error,
         // It holds the lock on the revision since before it has read.
-        other => StoreError::Other(other.into()),
+        other @ (CommitError::Stale { .. }
+        | CommitError::Taken { .. }
+        | CommitError::MissingReferences(_)
+        | CommitError::InUse { .. }
+        | CommitError::LoopingHost { .. }
+        | CommitError::PublishPending { .. }
+        | CommitError::PublishDue { .. }
+        | CommitError::PublishNotPending
+        | CommitError::Repeated { .. }
+        | CommitError::RequestIdReused) => StoreError::Other(other.into()),
     })?;
     let publish = PublishKey { shop, id: Revision(due.id) };
     Ok(Settled { publish, revision: Revision(stamp.revision), links: commit.puts.len() })
