@@ -300,6 +300,7 @@ fn link_of(at: usize, rules: Vec<Rule>) -> Record {
             },
             ..Routing::to(Destination::parse(&format!("/collections/item-{at}?view=grid")).unwrap())
         },
+        pending: None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Looks after what PostgreSQL holds by the day: opens days of clicks ahead and removes those that are too old; makes the
-//! keys of visitors ahead and deletes them.
+//! Looks after what the time changes in PostgreSQL: opens days of clicks ahead and removes those that are too old; makes
+//! the keys of visitors ahead and deletes them; writes publishes into their links whose time has come.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::{
-    store::{Store, clicks::ShopExpiry},
+    store::{Settled, Store, clicks::ShopExpiry},
     telemetry::{log::Causes, metrics::Metrics},
     visitors::VisitorKeys,
 };
@@ -16,6 +16,8 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(3_600);
 /// How soon it looks again when it could not.
 const AGAIN: Duration = Duration::from_secs(60);
+/// How often it looks for publishes whose time has come: clicks do not wait for it, people who read links may.
+const PUBLISHES_EVERY: Duration = Duration::from_secs(1);
 
 /// Looks at once and every hour, until `stop` resolves. Of several servers one at a time does.
 pub async fn run(store: Store, metrics: Metrics, retention_days: u16, stop: impl Future<Output = ()>) {
@@ -52,6 +54,36 @@ pub async fn keep_visitor_keys(
     };
     tokio::select! {
         () = looking => {}
+        () = stop => {}
+    }
+}
+
+/// Writes publishes into their links soon after their time, until `stop` resolves. Of several servers one does each.
+pub async fn settle_publishes(store: Store, metrics: Metrics, stop: impl Future<Output = ()>) {
+    let settling = async {
+        let mut failed_before = false;
+        loop {
+            match store.settle_publishes().await {
+                Ok(settled) => {
+                    failed_before = false;
+                    for Settled { publish, revision, links } in settled {
+                        metrics.publishes_settled.inc();
+                        let (shop, id, revision) = (publish.shop, publish.id.0, revision.0);
+                        tracing::info!(%shop, publish = id, revision, links, "a publish was written into its links");
+                    }
+                }
+                Err(error) => {
+                    metrics.publish_failures.inc();
+                    if !std::mem::replace(&mut failed_before, true) {
+                        tracing::warn!(error = %Causes(&error), "cannot look for publishes whose time has come");
+                    }
+                }
+            }
+            sleep(PUBLISHES_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = settling => {}
         () = stop => {}
     }
 }

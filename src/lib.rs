@@ -25,7 +25,8 @@
 //! - [`recorder`] – keeps each click in the local log before its answer leaves
 //! - [`visitors`] – tells visitors from each other without keeping who they are
 //! - [`shipper`] – brings the local log of clicks to PostgreSQL
-//! - [`keeper`] – makes the days of clicks and the keys of visitors in PostgreSQL, and removes those that are too old
+//! - [`keeper`] – makes the days of clicks and the keys of visitors in PostgreSQL, and removes those that are too old;
+//!   writes publishes into their links whose time has come
 //! - [`roller`] – counts the clicks that arrived there
 //! - [`counter_feed`] – brings what was counted to the rules that look at it
 //! - [`server`] – a whole server

@@ -5,8 +5,8 @@
 //! summed up (wrapping), its 9th byte is the bucket. A sum does not depend on the order and takes a row out again as
 //! easily as in. PostgreSQL computes the same from its tables; nothing here is a secret.
 //!
-//! What counts: shops and partners that are not deleted, and every link, deleted ones included; of deleted shops
-//! nothing counts.
+//! What counts: shops and partners that are not deleted, and every link, deleted ones included; a link on which a
+//! publish is pending counts a second time, under the revision of the publish. Of deleted shops nothing counts.
 
 use md5::{Digest, Md5};
 

@@ -72,6 +72,8 @@ pub const ATTRIBUTES: usize = 50;
 pub const VISITOR_ID_BYTES: usize = 128;
 /// Objects in one bulk call.
 pub const BATCH: usize = 1_000;
+/// Days that a publish may take effect ahead.
+pub const PUBLISH_DAYS: u16 = 366;
 /// Partners in one bulk move.
 pub const MOVED_PARTNERS: usize = 10_000;
 /// Entries of a page unless told otherwise.

@@ -209,6 +209,7 @@ mod tests {
             state: LinkState::Active,
             sharing: Sharing::Everyone,
             routing: Routing::to(Destination::parse(&format!("page/{at}?é=1#x")).unwrap()),
+            pending: None,
         };
         let last = i64::try_from(links).unwrap();
         writer.apply((1..=last).map(link), Revision(last));

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{fingerprint::IndexedKind, name::Slug},
-    index::{PartnerState, Record},
+    index::{PartnerState, PendingLink, Record},
     store::FeedRow,
 };
 
@@ -37,6 +37,14 @@ pub(super) fn record(row: FeedRow) -> Option<Record> {
             state: link.state,
             sharing: link.sharing,
             routing: link.routing,
+            pending: link.pending.map(|ahead| {
+                Box::new(PendingLink {
+                    revision: ahead.revision,
+                    effective_time: ahead.effective_time,
+                    sharing: ahead.sharing,
+                    routing: ahead.routing,
+                })
+            }),
         },
         FeedRow::Unreadable { kind, shop, key, revision, problem } => {
             tracing::error!(

@@ -23,6 +23,9 @@ impl Snapshot {
                 let broken = self.broken.get(&(shop.id.clone(), link.slug.clone()));
                 let revision = broken.map_or(link.revision, |broken| broken.revision);
                 prints.add(IndexedKind::Link, id, link.slug.as_str(), revision);
+                if let Some(pending) = &link.pending {
+                    prints.add(IndexedKind::Link, id, link.slug.as_str(), pending.link.revision);
+                }
             }
         }
         // Those that were never good are held by their problem alone.

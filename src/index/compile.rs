@@ -10,7 +10,7 @@ use super::{
     intern::Interner,
     location::Place,
     matcher::{Truth, evaluate},
-    record::Record,
+    record::{PendingLink, Record},
     shortlist::Shortlist,
     split::Then,
 };
@@ -48,6 +48,17 @@ pub(super) struct CompiledLink {
     languages: Option<Arc<Box<[LanguageRange]>>>,
     /// Which counters the enabled rules look at.
     pub(super) uses: Uses,
+    /// What the link is from a time on. Few links have one.
+    pub(super) pending: Option<Box<Pending>>,
+}
+
+/// What a link is from a time on.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// The first instant at which it answers.
+    pub(super) effective: Timestamp,
+    /// It has nothing pending itself.
+    pub(super) link: CompiledLink,
 }
 
 /// When a link works.
@@ -108,7 +119,29 @@ impl CompiledLink {
             uses: Uses::of(&conditions),
             conditions: conditions.into(),
             rules: rules.into(),
+            pending: None,
         }
+    }
+
+    /// Adds what the link is from a time on.
+    pub(super) fn followed_by(self, pending: PendingLink, interner: &mut Interner) -> Self {
+        let PendingLink { revision, effective_time, sharing, routing } = pending;
+        let link = Self::new(self.slug.clone(), revision, self.state, sharing, routing, interner);
+        Self { pending: Some(Box::new(Pending { effective: effective_time, link })), ..self }
+    }
+
+    /// Returns the version of the link that answers visits of this time.
+    pub(super) fn at(&self, time: Timestamp) -> &Self {
+        match &self.pending {
+            Some(pending) if time >= pending.effective => &pending.link,
+            Some(_) | None => self,
+        }
+    }
+
+    /// Returns which counters are looked at, now or from a time on.
+    pub(super) fn all_uses(&self) -> Uses {
+        let pending = self.pending.as_ref().map(|pending| pending.link.uses);
+        pending.map_or(self.uses, |uses| self.uses.and(uses))
     }
 
     /// Returns whom the link is shared with.
@@ -153,6 +186,14 @@ impl CompiledLink {
             state: self.state,
             sharing: self.sharing().clone(),
             routing: self.routing(),
+            pending: self.pending.as_ref().map(|pending| {
+                Box::new(PendingLink {
+                    revision: pending.link.revision,
+                    effective_time: pending.effective,
+                    sharing: pending.link.sharing().clone(),
+                    routing: pending.link.routing(),
+                })
+            }),
         }
     }
 

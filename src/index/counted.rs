@@ -42,6 +42,11 @@ impl Uses {
         }
     }
 
+    /// Returns which either of two looks at.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { link: self.link || other.link, partner: self.partner || other.partner }
+    }
+
     fn any(self) -> bool {
         self.link || self.partner
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 pub use self::{
-    click::{ClickExplanation, explain_click},
+    click::{ClickExplanation, Met, explain_click},
     steps::{Part, Step},
 };
 use super::{
@@ -67,6 +67,17 @@ pub struct Window<'a> {
     pub start: Option<Timestamp>,
     /// When it expires.
     pub expire: Option<Timestamp>,
+    /// The publish that is pending on it.
+    pub pending: Option<PendingPublish>,
+}
+
+/// A publish that is committed ahead on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingPublish {
+    /// Its revision.
+    pub revision: Revision,
+    /// The first instant at which its version of the link answers.
+    pub effective_time: Timestamp,
 }
 
 /// Who is credited, and why nobody else.
@@ -202,10 +213,10 @@ impl<'a> Asked<'a> {
             Way::Open(link) => {
                 let facts = self.facts(link);
                 let chosen = self.choose(link, &facts);
-                (Some(window(link)), Some((link, facts)), Some((link, chosen)))
+                (Some(self.window(link)), Some((link, facts)), Some((link, chosen)))
             }
             Way::Missed(link, miss) => {
-                (Some(window(link)), None, Chosen::missed(link, miss).map(|chosen| (link, chosen)))
+                (Some(self.window(link)), None, Chosen::missed(link, miss).map(|chosen| (link, chosen)))
             }
             Way::Nowhere => (None, None, None),
         };
@@ -238,6 +249,23 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Tells of the version of a link that answers.
+    fn window(&'a self, link: &'a CompiledLink) -> Window<'a> {
+        let window = link.window.as_deref();
+        let pending = self.shop.link(link.slug.as_str()).and_then(|link| link.pending.as_deref());
+        Window {
+            slug: &link.slug,
+            revision: link.revision,
+            state: link.state,
+            start: window.and_then(|window| window.start),
+            expire: window.and_then(|window| window.expire),
+            pending: pending.map(|pending| PendingPublish {
+                revision: pending.link.revision,
+                effective_time: pending.effective,
+            }),
+        }
+    }
+
     fn explain_credit(&'a self) -> Credit<'a> {
         let named = named(&self.open.own, self.visit);
         let found = named.as_ref().and_then(|(_, text)| find(self.shop, text));
@@ -250,17 +278,6 @@ impl<'a> Asked<'a> {
             .zip(link)
             .map(|(partner, link)| shared_by(link.sharing(), &partner.code, partner.program()));
         Credit { named, partner: found.map(|partner| &partner.code), shared }
-    }
-}
-
-fn window(link: &CompiledLink) -> Window<'_> {
-    let window = link.window.as_deref();
-    Window {
-        slug: &link.slug,
-        revision: link.revision,
-        state: link.state,
-        start: window.and_then(|window| window.start),
-        expire: window.and_then(|window| window.expire),
     }
 }
 

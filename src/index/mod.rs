@@ -27,12 +27,12 @@ mod writer;
 pub use counted::{CountedShop, Counting};
 pub use credit::NamedBy;
 pub use explain::{
-    ClickExplanation, Credit, Draw, DrawnBy, ExplainedRule, Explanation, Node, Part, SharedBy, Standing,
-    Step, Told, Verdict, Window, explain_click,
+    ClickExplanation, Credit, Draw, DrawnBy, ExplainedRule, Explanation, Met, Node, Part, PendingPublish,
+    SharedBy, Standing, Step, Told, Verdict, Window, explain_click,
 };
 pub use location::Fate;
 pub use matcher::{Look, Seen, Subject};
-pub use record::{Broken, Counts, PartnerState, Record};
+pub use record::{Broken, Counts, PartnerState, PendingLink, Record};
 pub use resolve::Asked;
 pub use snapshot::Snapshot;
 pub use writer::Writer;

@@ -1,5 +1,6 @@
 //! What an index is made of: the form in which it is fed and kept on disk.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
@@ -13,7 +14,8 @@ use crate::domain::{
 
 /// One object of the configuration at one revision.
 ///
-/// Records may come in any order; of two records of the same object the one with the higher revision counts.
+/// Records may come in any order; of two records of the same object the one with the higher revision counts. Of two of
+/// a link at the same revision, which differ in what is pending, the one that is applied last does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
@@ -53,6 +55,9 @@ pub enum Record {
         sharing: Sharing,
         /// What decides where its clicks go.
         routing: Routing,
+        /// What it is from a time on, committed ahead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pending: Option<Box<PendingLink>>,
     },
     /// A link whose newest form could not be read: its last good form stays in use.
     BrokenLink {
@@ -70,6 +75,19 @@ pub enum Record {
     VisitorKeys(Vec<SealedKey>),
     /// The key of splits. It has no revision either.
     SplitKey(SplitKey),
+}
+
+/// What a link is from a time on, committed ahead. The state that the link is in stays its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingLink {
+    /// The revision of the publish that it belongs to.
+    pub revision: Revision,
+    /// The first instant at which it answers.
+    pub effective_time: Timestamp,
+    /// Whom the link is shared with from then on.
+    pub sharing: Sharing,
+    /// What decides where its clicks go from then on.
+    pub routing: Routing,
 }
 
 /// What rules and sharing look at of a partner.

@@ -45,12 +45,13 @@ impl Snapshot {
             "" => shop.link(row.default_link.as_str()),
             slug => shop.link(&folded(slug)),
         };
+        let link = link.map(|link| link.at(visit.time));
         let traffic = facts::traffic(visit, &open.settings.internal_addresses);
         let to = match link {
             None => Way::Nowhere,
             Some(link) => miss(link, visit).map_or(Way::Open(link), |miss| Way::Missed(link, miss)),
         };
-        let credited = credit(shop, &open.own, link.map(AsRef::as_ref), visit);
+        let credited = credit(shop, &open.own, link, visit);
         Ok(Asked { snapshot: self, shop, open, visit, traffic, to, credited, totals: visit.totals })
     }
 

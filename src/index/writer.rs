@@ -53,7 +53,7 @@ impl Writer {
             Record::Partner { shop, code, revision, state } => {
                 put_partner(entry(next, &shop), code, revision, state);
             }
-            Record::Link { shop, slug, revision, state, sharing, routing } => {
+            Record::Link { shop, slug, revision, state, sharing, routing, pending } => {
                 let held = |entry: &Arc<ShopEntry>| entry.link(slug.as_str()).map(|link| link.revision);
                 if next.shops.get(&shop).and_then(held).is_some_and(|held| held > revision) {
                     return;
@@ -63,9 +63,12 @@ impl Writer {
                     next.broken.remove(&key);
                 }
                 let (shop, slug) = key;
-                let link = CompiledLink::new(slug, revision, state, sharing, routing, &mut self.interner);
+                let mut link = CompiledLink::new(slug, revision, state, sharing, routing, &mut self.interner);
+                if let Some(pending) = pending {
+                    link = link.followed_by(*pending, &mut self.interner);
+                }
                 let entry = entry(next, &shop);
-                entry.counted.put(&link.slug, link.uses);
+                entry.counted.put(&link.slug, link.all_uses());
                 let is_counting = !entry.counted.is_empty();
                 let link = LinkBySlug(Arc::new(link));
                 // The map would keep the old key, which is the old link.
@@ -180,6 +183,7 @@ mod tests {
                 utm: Utm { campaign: Some(campaign), ..Utm::default() },
                 ..Routing::to(Destination::parse("/s").unwrap())
             },
+            pending: None,
         }
     }
 
@@ -199,7 +203,7 @@ mod tests {
         let same = |slug: i64| match link(7) {
             Record::Link { shop, revision, state, sharing, routing, .. } => {
                 let slug = Slug::parse(&format!("link-{slug}")).unwrap();
-                Record::Link { shop, slug, revision, state, sharing, routing }
+                Record::Link { shop, slug, revision, state, sharing, routing, pending: None }
             }
             other @ (Record::Shop { .. }
             | Record::Partner { .. }

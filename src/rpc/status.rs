@@ -305,7 +305,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::LinkNotStarted
         | ErrorReason::LinkDeleted
         | ErrorReason::ClickNotFound
-        | ErrorReason::RevisionNotFound => Code::NotFound,
+        | ErrorReason::RevisionNotFound
+        | ErrorReason::PublishNotFound => Code::NotFound,
         ErrorReason::AlreadyExists | ErrorReason::HostTaken => Code::AlreadyExists,
         ErrorReason::StaleEtag | ErrorReason::WriteConflict => Code::Aborted,
         ErrorReason::InUse
@@ -313,6 +314,8 @@ pub fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::Deleted
         | ErrorReason::NotDeleted
         | ErrorReason::SharedWithEveryone
+        | ErrorReason::PublishPending
+        | ErrorReason::PublishNotPending
         | ErrorReason::QueryTooBroad => Code::FailedPrecondition,
         ErrorReason::NoCredentials | ErrorReason::InvalidCredentials => Code::Unauthenticated,
         ErrorReason::PermissionDenied => Code::PermissionDenied,

@@ -150,6 +150,8 @@ impl Server {
         tasks.spawn(health::follow(reporter, live.clone(), database_seen, leaving));
         let roller = Roller::new(store.clone(), metrics.clone(), ROLL_INTERVAL);
         tasks.spawn(roller.run(stopping.clone()));
+        let publishes = keeper::settle_publishes(store.clone(), metrics.clone(), stopped(stopping.clone()));
+        tasks.spawn(publishes);
         if let Some(path) = settings.geo_db.clone() {
             tasks.spawn(geo::follow(path, Arc::clone(&classifier), stopping.clone()));
         }

@@ -4,6 +4,7 @@ use std::{error::Error, fmt};
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as QueryError};
 use diesel_async::pooled_connection::deadpool::PoolError;
+use jiff::Timestamp;
 
 use super::types::{Reference, References};
 use crate::domain::{
@@ -68,6 +69,22 @@ pub enum CommitError {
         /// Where the other end is.
         end: LoopEnd,
     },
+    /// A publish is pending on the link, and the commit does not say what becomes of it.
+    PublishPending {
+        /// The position of the put.
+        put: usize,
+        /// The publish.
+        publish: Revision,
+        /// When it takes effect.
+        effective_time: Timestamp,
+    },
+    /// The time of a publish of the link has come: it is written into its links before anything else is.
+    PublishDue {
+        /// The position of the put.
+        put: usize,
+    },
+    /// The publish that the commit names is not pending: it took effect, was cancelled, or never was.
+    PublishNotPending,
     /// The request was already done; this is what it was answered.
     Repeated {
         /// The revision under which it was written.
@@ -154,6 +171,11 @@ impl fmt::Display for CommitError {
             Self::LoopingHost { host, .. } => {
                 write!(f, "`{host}` serves links of this installation: clicks would go in circles")
             }
+            Self::PublishPending { publish, effective_time, .. } => {
+                write!(f, "the publish {publish} is pending on the link and takes effect at {effective_time}")
+            }
+            Self::PublishDue { .. } => f.write_str("the time of a publish of the link has come, try again"),
+            Self::PublishNotPending => f.write_str("the publish is not pending"),
             Self::Repeated { revision, .. } => {
                 write!(f, "the request was already done under revision {revision}")
             }
@@ -172,6 +194,9 @@ impl Error for CommitError {
             | Self::MissingReferences(_)
             | Self::InUse { .. }
             | Self::LoopingHost { .. }
+            | Self::PublishPending { .. }
+            | Self::PublishDue { .. }
+            | Self::PublishNotPending
             | Self::Repeated { .. }
             | Self::RequestIdReused => None,
         }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::domain::{
     fingerprint::IndexedKind,
-    link::{LinkState, Routing, Sharing},
+    link::{Link, LinkState, Routing, Sharing},
     name::{ShopId, Slug},
     partner::Partner,
     revision::Revision,
@@ -100,6 +100,21 @@ pub struct FeedLink {
     /// Whom it is shared with.
     pub sharing: Sharing,
     /// What decides where its clicks go.
+    pub routing: Routing,
+    /// What it is from a time on.
+    pub pending: Option<Box<FeedAhead>>,
+}
+
+/// What an index needs of what is pending on a link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedAhead {
+    /// The publish.
+    pub revision: Revision,
+    /// The first instant of visits that it answers.
+    pub effective_time: Timestamp,
+    /// Whom the link is shared with from then on.
+    pub sharing: Sharing,
+    /// What decides where its clicks go from then on.
     pub routing: Routing,
 }
 
@@ -191,7 +206,7 @@ async fn read_everything(
         WHERE partner.deleted_at IS NULL";
     read_in_pieces(connection, partners, take, partner_row).await?;
     let links = format!(
-        "SELECT {} FROM link JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL",
+        "SELECT {} FROM link JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL {PENDING}",
         link_columns()
     );
     read_in_pieces(connection, &links, take, link_row).await
@@ -286,7 +301,9 @@ pub(super) async fn rows_of_keys(
         IndexedKind::Link => {
             let columns = link_columns();
             let query = sql_query(format!(
-                "SELECT {columns} FROM link JOIN unnest($1::text[], $2::text[]) AS of (shop, slug) USING (shop, slug)"
+                "SELECT {columns} FROM link
+                 JOIN unnest($1::text[], $2::text[]) AS of (shop, slug) ON of.shop = link.shop AND of.slug = link.slug
+                 {PENDING}"
             ));
             let query = query.bind::<Array<Text>, _>(shops).bind::<Array<Text>, _>(keys);
             query.load(connection).await?.into_iter().map(link_row).collect()
@@ -297,9 +314,16 @@ pub(super) async fn rows_of_keys(
 /// The columns of [`FeedLinkRow`].
 fn link_columns() -> String {
     format!(
-        "link.shop, link.slug, link.state, link.shared_with_everyone, link.routing, link.revision, {SHARES} AS shares"
+        "link.shop, link.slug, link.state, link.shared_with_everyone, link.routing, link.revision, {SHARES} AS shares,
+            ahead.publish, ahead.effective_at, ahead.object AS ahead"
     )
 }
+
+/// Brings what is pending on a link to its row.
+const PENDING: &str = "LEFT JOIN (
+        SELECT publish_link.shop, publish_link.slug, publish_link.publish, publish.effective_at, publish_link.object
+        FROM publish_link JOIN publish ON publish.id = publish_link.publish WHERE publish_link.pending
+    ) AS ahead ON ahead.shop = link.shop AND ahead.slug = link.slug";
 
 fn shop_row(row: ShopRow) -> Result<FeedRow, StoreError> {
     let (id, revision) = (row.id.clone(), row.revision);
@@ -313,7 +337,9 @@ fn partner_row(row: PartnerRow) -> Result<FeedRow, StoreError> {
 
 fn link_row(row: FeedLinkRow) -> Result<FeedRow, StoreError> {
     let parsed = parse_link(&row);
-    parsed.map(FeedRow::Link).or_else(unreadable(IndexedKind::Link, row.shop, row.slug, row.revision))
+    // What is pending is newer than the link.
+    let revision = row.publish.unwrap_or_default().max(row.revision);
+    parsed.map(FeedRow::Link).or_else(unreadable(IndexedKind::Link, row.shop, row.slug, revision))
 }
 
 fn parse_link(row: &FeedLinkRow) -> Result<FeedLink, Cause> {
@@ -324,7 +350,19 @@ fn parse_link(row: &FeedLinkRow) -> Result<FeedLink, Cause> {
         state: state(&row.state)?,
         sharing: sharing(row.shared_with_everyone, &row.shares)?,
         routing: row.routing()?,
+        pending: parse_pending(row)?,
     })
+}
+
+fn parse_pending(row: &FeedLinkRow) -> Result<Option<Box<FeedAhead>>, Cause> {
+    let (Some(publish), Some(effective_at), Some(object)) = (row.publish, row.effective_at, &row.ahead)
+    else {
+        return Ok(None);
+    };
+    let Link { sharing, routing, .. } = object.parse()?;
+    let effective_time = effective_at.to_jiff();
+    let ahead = FeedAhead { revision: Revision(publish), effective_time, sharing, routing };
+    Ok(Some(Box::new(ahead)))
 }
 
 /// Keeps an object that does not parse from spoiling the others.

@@ -69,7 +69,11 @@ fn digests(kind: IndexedKind) -> String {
             "partner JOIN shop ON shop.id = partner.shop AND shop.deleted_at IS NULL WHERE partner.deleted_at IS NULL",
         ),
         IndexedKind::Link => {
-            ("link.shop", "link.slug", "link JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL")
+            // What is pending on a link counts beside it.
+            let all = "(SELECT shop, slug, revision FROM link
+                    UNION ALL SELECT shop, slug, publish FROM publish_link WHERE pending) AS link
+                JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL";
+            ("link.shop", "link.slug", all)
         }
     };
     format!(

@@ -23,7 +23,7 @@ use crate::domain::{
     shop::Shop,
 };
 
-type Row = (i64, jiff_diesel::Timestamp, String, String, Json);
+type Row = (i64, jiff_diesel::Timestamp, String, String, Option<i64>, Json);
 
 impl Store {
     /// Returns the revisions of a link up to one, newest first: the first is how the link was at it.
@@ -41,7 +41,14 @@ impl Store {
             .filter(history::revision.le(up_to.0))
             .order(history::revision.desc())
             .limit(rows(limit))
-            .select((history::revision, history::at, history::actor, history::comment, history::object));
+            .select((
+                history::revision,
+                history::at,
+                history::actor,
+                history::comment,
+                history::publish,
+                history::object,
+            ));
         let found: Vec<Row> = query.load(&mut self.connections.get().await?).await?;
         let name = (shop.clone(), slug.clone());
         blocking(move || {
@@ -104,9 +111,9 @@ impl Store {
     }
 }
 
-fn past((revision, at, actor, comment, object): Row) -> Result<Past<Link>, Cause> {
-    let value = object.parse()?;
-    Ok(Past { value, revision: Revision(revision), time: at.to_jiff(), actor, comment })
+fn past((revision, at, actor, comment, publish, object): Row) -> Result<Past<Link>, Cause> {
+    let (value, publish) = (object.parse()?, publish.map(Revision));
+    Ok(Past { value, revision: Revision(revision), time: at.to_jiff(), actor, comment, publish })
 }
 
 #[derive(QueryableByName)]

@@ -42,15 +42,7 @@ impl Store {
 
     /// Returns those of the links that there are, by slug, deleted ones included.
     pub async fn get_links(&self, shop: &ShopId, slugs: &[Slug]) -> Result<Vec<Stored<Link>>, StoreError> {
-        let slugs: Vec<&str> = slugs.iter().map(Slug::as_str).collect();
-        let query = link::table
-            .filter(link::shop.eq(shop.as_str()))
-            .filter(link::slug.eq_any(slugs))
-            .order(link::slug)
-            .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES), link::golden_clicks));
-        let rows: Vec<(LinkRow, Vec<String>, Json)> = query.load(&mut self.connections.get().await?).await?;
-        blocking(|| rows.into_iter().map(|(link, shares, golden)| link.read(&shares, &golden)).collect())
-            .await
+        read_links(&mut *self.connections.get().await?, shop, slugs).await
     }
 
     /// Lists links; the default partner link comes first.
@@ -82,6 +74,22 @@ impl Store {
         drop(connection);
         blocking(|| found.into_iter().map(LinkRow::read_listed).collect()).await
     }
+}
+
+/// Reads those of the links that there are, by slug, deleted ones included.
+pub(super) async fn read_links(
+    connection: &mut AsyncPgConnection,
+    shop: &ShopId,
+    slugs: &[Slug],
+) -> Result<Vec<Stored<Link>>, StoreError> {
+    let slugs: Vec<&str> = slugs.iter().map(Slug::as_str).collect();
+    let query = link::table
+        .filter(link::shop.eq(shop.as_str()))
+        .filter(link::slug.eq_any(slugs))
+        .order(link::slug)
+        .select((LinkRow::as_select(), sql::<Array<Text>>(SHARES), link::golden_clicks));
+    let rows: Vec<(LinkRow, Vec<String>, Json)> = query.load(connection).await?;
+    blocking(|| rows.into_iter().map(|(link, shares, golden)| link.read(&shares, &golden)).collect()).await
 }
 
 /// What decides which links are shared with a partner.

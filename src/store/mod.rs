@@ -17,6 +17,7 @@ mod objects;
 mod pool;
 mod portal;
 mod prune;
+mod publishes;
 mod references;
 mod rows;
 mod schema;
@@ -26,17 +27,18 @@ mod visitor_keys;
 
 use std::{fmt, time::Duration};
 
-pub use commit::{Commit, Committed, Expect, Put, RequestKey, Write};
+pub use commit::{Commit, Committed, Expect, OnPending, PublishTime, Put, RequestKey, Settled, Write};
 pub use errors::{Cause, CommitError, LoopEnd, MissingReference, StoreError, Taken};
-pub use feed::{Changes, Feed, FeedLink, FeedRow};
+pub use feed::{Changes, Feed, FeedAhead, FeedLink, FeedRow};
 pub use listen::Wakeups;
 use pool::Connections;
 pub use prune::Pruned;
+pub use publishes::{Ahead, ListPublishes, Publish, PublishEnd, PublishState, PublishedLink};
 pub use stats::{Draws, Figures, NotCounted, Split, SplitQuery, Stats};
 pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, Membership, NAMED_REFERENCES,
-    PartnerFilter, Past, Reference, References, SharingChange, SharingPage, SharingSummary, Stored,
-    StoredShop,
+    PartnerFilter, Past, PublishKey, Reference, References, SharingChange, SharingPage, SharingSummary,
+    Stored, StoredShop,
 };
 pub use visitor_keys::VisitorKeysKept;
 

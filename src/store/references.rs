@@ -201,6 +201,7 @@ async fn links_naming(
         "WITH naming AS NOT MATERIALIZED (
             SELECT slug FROM link_share WHERE shop = $1 AND kind = $2 AND name = $3
             UNION SELECT slug FROM link_reference WHERE shop = $1 AND kind = $2 AND name = $3
+            UNION SELECT slug FROM publish_name WHERE shop = $1 AND kind = $2 AND name = $3
          )
          SELECT (SELECT count(*) FROM naming JOIN link USING (slug)
                 WHERE link.shop = $1 AND link.state <> 'deleted') AS found,

@@ -5,7 +5,7 @@ use diesel::{
     pg::{Pg, PgValue},
     prelude::*,
     serialize::{self, IsNull, Output, ToSql},
-    sql_types::{Array, Jsonb, Text},
+    sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz},
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -137,6 +137,13 @@ pub(super) struct FeedLinkRow {
     pub(super) revision: i64,
     #[diesel(sql_type = Array<Text>)]
     pub(super) shares: Vec<String>,
+    /// What is pending, if something is.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) publish: Option<i64>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub(super) effective_at: Option<Time>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub(super) ahead: Option<Json>,
 }
 
 /// The names that a link is shared with, each after its kind and a colon, in order.

@@ -126,6 +126,45 @@ diesel::table! {
         object -> Jsonb,
         deleted -> Bool,
         comment -> Text,
+        publish -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    publish (id) {
+        id -> BigInt,
+        shop -> Text,
+        state -> Text,
+        effective_at -> Timestamptz,
+        created_at -> Timestamptz,
+        actor -> Text,
+        comment -> Text,
+        links -> Integer,
+        end_revision -> Nullable<BigInt>,
+        ended_at -> Nullable<Timestamptz>,
+        end_actor -> Nullable<Text>,
+        end_comment -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    publish_link (publish, slug) {
+        publish -> BigInt,
+        shop -> Text,
+        slug -> Text,
+        previous_revision -> BigInt,
+        object -> Jsonb,
+        pending -> Bool,
+    }
+}
+
+diesel::table! {
+    publish_name (publish, slug, kind, name) {
+        publish -> BigInt,
+        shop -> Text,
+        slug -> Text,
+        kind -> Text,
+        name -> Text,
     }
 }
 
@@ -166,4 +205,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     link_share,
     link_reference,
     change,
+    publish,
+    publish_link,
 );

@@ -53,6 +53,17 @@ pub struct Past<T> {
     pub actor: String,
     /// Why.
     pub comment: String,
+    /// The publish that the write is of.
+    pub publish: Option<Revision>,
+}
+
+/// The name of a publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishKey {
+    /// The shop.
+    pub shop: ShopId,
+    /// The revision under which it was committed.
+    pub id: Revision,
 }
 
 /// A time that a partner spent in a program.

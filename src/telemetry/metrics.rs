@@ -80,6 +80,10 @@ pub struct Metrics {
     pub click_days_failures: Counter,
     /// Looks after the keys of visitors that failed.
     pub visitor_key_failures: Counter,
+    /// Publishes that this server wrote into their links.
+    pub publishes_settled: Counter,
+    /// Looks for publishes whose time has come that failed.
+    pub publish_failures: Counter,
     /// The position of the ledger up to which clicks are counted.
     pub rolled_position: Gauge<i64, AtomicI64>,
     /// How long the oldest entry that is not counted has waited, in seconds.
@@ -128,6 +132,8 @@ impl Metrics {
             shop_clicks_expired: Counter::default(),
             click_days_failures: Counter::default(),
             visitor_key_failures: Counter::default(),
+            publishes_settled: Counter::default(),
+            publish_failures: Counter::default(),
             rolled_position: Gauge::default(),
             roll_lag: Gauge::default(),
             clicks_rolled: Counter::default(),
@@ -196,6 +202,14 @@ impl Metrics {
         );
         let failures = self.click_days_failures.clone();
         to.register("click_days_failures", "Looks after the days of clicks that failed", failures);
+        let settled = self.publishes_settled.clone();
+        to.register(
+            "publishes_settled",
+            "Publishes that were written into their links at their time",
+            settled,
+        );
+        let failures = self.publish_failures.clone();
+        to.register("publish_failures", "Looks for publishes whose time has come that failed", failures);
         let failures = self.visitor_key_failures.clone();
         to.register("visitor_key_failures", "Looks after the keys of visitors that failed", failures);
         let rolled = self.rolled_position.clone();

@@ -196,6 +196,7 @@ fn shop(routing: serde_json::Value) -> Arc<Snapshot> {
             state: LinkState::Active,
             sharing: Sharing::Everyone,
             routing,
+            pending: None,
         },
     ];
     Writer::new().apply(records, Revision(1))

@@ -1,6 +1,9 @@
 //! Why a recorded click went where it went, from what it keeps.
 
-use super::{Draw, DrawnBy, ExplainedRule, SharedBy, Standing, Verdict, Window, node, shared_by, standing};
+use super::{
+    Draw, DrawnBy, ExplainedRule, PendingPublish, SharedBy, Standing, Verdict, Window, node, shared_by,
+    standing,
+};
 use crate::{
     domain::{
         click::LoggedClick,
@@ -33,10 +36,21 @@ pub struct ClickExplanation<'a> {
     pub fate: Fate,
 }
 
-/// Explains a click by its link at its revision, if there was one, and by the shop's fallback.
+/// A link as a click met it.
+#[derive(Clone, Copy, Debug)]
+pub struct Met<'a> {
+    /// The version that answered.
+    pub link: &'a Link,
+    /// Its revision.
+    pub revision: Revision,
+    /// The publish that was pending on the link.
+    pub pending: Option<PendingPublish>,
+}
+
+/// Explains a click by its link as it met it, if there was one, and by the shop's fallback.
 pub fn explain_click<T>(
     click: &LoggedClick,
-    link: Option<(&Link, Revision)>,
+    met: Option<Met<'_>>,
     fallback: Option<&Destination>,
     see: impl FnOnce(&ClickExplanation<'_>) -> T,
 ) -> T {
@@ -44,7 +58,7 @@ pub fn explain_click<T>(
         let destination = fallback.map_or("", Destination::as_str).to_owned();
         Fate::To(End { destination, reason: Some(ResolveReason::Missed(miss)), rule: None, variant: None })
     };
-    let Some((link, revision)) = link else {
+    let Some(Met { link, revision, pending }) = met else {
         let fate = missed(Miss::NotFound);
         return see(&ClickExplanation { window: None, shared: None, rules: Vec::new(), draw: None, fate });
     };
@@ -69,6 +83,7 @@ pub fn explain_click<T>(
             state: link.state,
             start: routing.start_time,
             expire: routing.expire_time,
+            pending,
         }),
         shared: partner.map(|code| shared_by(&link.sharing, code, click.facts.program.as_ref())),
         rules: if is_open { rules(link, &facts) } else { Vec::new() },

@@ -1,5 +1,6 @@
 //! `ExplainClick`: why a recorded click went where it went.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::click;
@@ -9,13 +10,13 @@ use crate::{
         click_id::ClickId,
         fault::{Faults, Problem, Reason},
         link::Link,
-        name::ShopId,
+        name::{ShopId, Slug},
         revision::Revision,
         shop::Shop,
         visit::Attribution,
     },
     index::{
-        ClickExplanation, SharedBy, explain_click,
+        ClickExplanation, Met, PendingPublish, SharedBy, explain_click,
         replay::{End, Fate},
     },
     proto::{ClickComparison, ClickDifference, ErrorReason, ExplainClickRequest, ExplainClickResponse},
@@ -38,12 +39,43 @@ pub(super) async fn explain(
     let Some(found) = store.click(&shop, id).await? else { return Err(no_click(&shop, id)) };
     let at = found.facts.revision;
     let link = match &found.facts.slug {
-        Some(slug) => store.link_revisions(&shop, slug, at, 1).await?.into_iter().next(),
+        Some(slug) => met(store, &shop, slug, at, id.time()).await?,
         None => None,
     };
-    let link = link.map(|past| (past.value, past.revision));
     let was = store.past_shop(&shop, at).await?;
     Ok(answer(found, link.as_ref(), was.as_ref()))
+}
+
+/// A link as a click met it.
+struct Version {
+    link: Link,
+    revision: Revision,
+    pending: Option<PendingPublish>,
+}
+
+/// Reads the link as an index at a revision answers visits of a time.
+async fn met(
+    store: &Store,
+    shop: &ShopId,
+    slug: &Slug,
+    at: Revision,
+    time: Timestamp,
+) -> Result<Option<Version>, Failure> {
+    let Some(past) = store.link_revisions(shop, slug, at, 1).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let ahead = store.version_pending_at(shop, slug, at).await?;
+    let pending = ahead
+        .as_ref()
+        .map(|ahead| PendingPublish { revision: ahead.revision, effective_time: ahead.effective_time });
+    Ok(Some(match ahead.filter(|ahead| ahead.answers(at, time)) {
+        // What the link is in is its own.
+        Some(ahead) => {
+            let link = Link { state: past.value.state, ..ahead.value };
+            Version { link, revision: ahead.revision, pending }
+        }
+        None => Version { link: past.value, revision: past.revision, pending },
+    }))
 }
 
 fn read(request: &ExplainClickRequest) -> Result<(ShopId, ClickId), Faults> {
@@ -65,9 +97,10 @@ fn no_click(shop: &ShopId, id: ClickId) -> Failure {
     Failure::new(ErrorReason::ClickNotFound, text).with("shop", shop).with("click_id", id)
 }
 
-fn answer(found: LoggedClick, link: Option<&(Link, Revision)>, shop: Option<&Shop>) -> ExplainClickResponse {
+fn answer(found: LoggedClick, link: Option<&Version>, shop: Option<&Shop>) -> ExplainClickResponse {
     let fallback = shop.and_then(|shop| shop.settings.fallback_url.as_ref());
-    let link = link.map(|(link, revision)| (link, *revision));
+    let link =
+        link.map(|Version { link, revision, pending }| Met { link, revision: *revision, pending: *pending });
     let mut answer = explain_click(&found, link, fallback, |explained| {
         let differences = differences(&found, explained);
         let (comparison, not_kept) = match &explained.fate {

@@ -16,7 +16,7 @@ use crate::{
         visitor::VisitorMode,
     },
     proto,
-    store::clicks::EntryKind,
+    store::{PublishState, clicks::EntryKind},
 };
 
 /// A member of a closed list that stands in the contract as a number.
@@ -66,6 +66,7 @@ choices! {
     Attribution = proto::Attribution, "attribution":
         Credited NoPartner UnknownPartner InactivePartner NotShared;
     ConversionTime = proto::StatsConversionTime, "time of conversions": Conversion Click;
+    PublishState = proto::PublishState, "state of a publish": Pending Effective Cancelled;
     EntryKind = proto::LedgerKind, "kind of entry": Clicks Conversions Erasure Expiry;
     Granularity = proto::StatsGranularity, "granularity": Total Hour Day Week Month;
     Dimension = proto::StatsDimension, "dimension":
@@ -148,6 +149,7 @@ mod tests {
         numbers_read_back(Continent::ALL);
         numbers_read_back(Channel::ALL);
         numbers_read_back(VisitorMode::ALL);
+        numbers_read_back(PublishState::ALL);
         numbers_read_back(Granularity::ALL);
         numbers_read_back(Dimension::ALL);
         numbers_read_back(&[1, 2, 3, 4, 5, 6, 7].map(|day| Weekday::from_monday_one_offset(day).unwrap()));

@@ -96,7 +96,7 @@ pub fn write_click(explanation: &ClickExplanation<'_>, click: &LoggedClick) -> p
 }
 
 fn write_window(window: &Window<'_>, at: Timestamp) -> proto::ExplainedLink {
-    let Window { slug, revision, state, start, expire } = window;
+    let Window { slug, revision, state, start, expire, pending } = window;
     let reason = match state {
         LinkState::Deleted => "the link is deleted",
         LinkState::Paused => "the link is paused",
@@ -112,6 +112,9 @@ fn write_window(window: &Window<'_>, at: Timestamp) -> proto::ExplainedLink {
         start_time: start.map(time::write),
         expire_time: expire.map(time::write),
         revision: revision.0,
+        publish: pending.map_or(0, |publish| publish.revision.0),
+        publish_effective_time: pending.map(|publish| time::write(publish.effective_time)),
+        publish_answers: pending.is_some_and(|publish| at >= publish.effective_time),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     golden::Golden,
     link_writes::{self, Change, NewLink, same_shop},
     may, sound,
-    writes::{Writer, read_comment, read_request_id, revision_of},
+    writes::{Writer, read_comment, read_pending, read_request_id, revision_of},
 };
 use crate::{
     domain::{
@@ -59,10 +59,14 @@ pub(super) async fn update(
     let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
     let mut faults = Faults::new();
     let comment = read_comment(&request.comment, &mut faults);
-    let read = read_blocking(move |faults| read_changes(request, faults).zip(comment), faults).await?;
-    let ((shop, changes), comment) = read;
+    let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
+    let pending = read_pending(request.pending_publish.as_ref(), shop.as_ref(), &mut faults);
+    let updates = request.updates;
+    let read = move |faults: &mut Faults| read_changes(shop, updates, faults).zip(comment.zip(pending));
+    let ((shop, changes), (comment, pending)) = read_blocking(read, faults).await?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, validate_only, comment).trying(golden).reviewing(idle);
+    let writer =
+        Writer::new(store, caller, validate_only, comment).leaving(pending).trying(golden).reviewing(idle);
     let written = link_writes::update(store, &writer, &shop, changes).await?;
     Ok(proto::BatchUpdateLinksResponse {
         links: written.links,
@@ -72,7 +76,7 @@ pub(super) async fn update(
 }
 
 /// Reads a batch without holding up the thread: it may hold thousands of rules.
-async fn read_blocking<T: Send + 'static>(
+pub(super) async fn read_blocking<T: Send + 'static>(
     read: impl FnOnce(&mut Faults) -> Option<T> + Send + 'static,
     mut faults: Faults,
 ) -> Result<T, Failure> {
@@ -92,14 +96,15 @@ fn read_new(request: proto::BatchCreateLinksRequest, faults: &mut Faults) -> Opt
     (new.len() == count).then_some((shop, new))
 }
 
-fn read_changes(
-    request: proto::BatchUpdateLinksRequest,
+/// Reads changes of links of a shop.
+pub(super) fn read_changes(
+    shop: Option<ShopId>,
+    updates: Vec<proto::LinkUpdate>,
     faults: &mut Faults,
 ) -> Option<(ShopId, Vec<Change>)> {
-    let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), faults);
-    check_size(request.updates.len(), "updates", faults)?;
-    let (shop, count) = (shop?, request.updates.len());
-    let updates = request.updates.into_iter().enumerate();
+    check_size(updates.len(), "updates", faults)?;
+    let (shop, count) = (shop?, updates.len());
+    let updates = updates.into_iter().enumerate();
     let changes: Vec<Change> =
         updates.filter_map(|(at, update)| read_change(at, update, &shop, faults)).collect();
     check_once(changes.iter().map(|change| &change.slug), |at| format!("updates[{at}].link.slug"), faults);

@@ -47,12 +47,14 @@ impl Golden {
 pub(super) struct Draft {
     pub(super) path: String,
     pub(super) link: Link,
+    /// When it is to be so: the time of test visits that say none.
+    at: Timestamp,
 }
 
 impl Draft {
     /// Takes a link, if it has golden clicks.
-    pub(super) fn of(path: &str, link: &Link) -> Option<Self> {
-        (!link.golden_clicks.is_empty()).then(|| Self { path: path.to_owned(), link: link.clone() })
+    pub(super) fn of(path: &str, link: &Link, at: Timestamp) -> Option<Self> {
+        (!link.golden_clicks.is_empty()).then(|| Self { path: path.to_owned(), link: link.clone(), at })
     }
 }
 
@@ -78,7 +80,7 @@ pub(super) async fn try_out(
         false => store.get_partners_named(shop, &named.into_iter().collect::<Vec<_>>()).await?,
     };
     let settings = settings.clone();
-    let failed = blocking(move || judge_all(&drafts, &settings, &partners, Timestamp::now())).await?;
+    let failed = blocking(move || judge_all(&drafts, &settings, &partners)).await?;
     match golden {
         Golden::MustPass => {
             faults.extend(failed);
@@ -99,21 +101,16 @@ fn partners_of(visit: &TestVisit) -> impl Iterator<Item = PartnerCode> {
     visit.partner.clone().into_iter().chain(in_query)
 }
 
-fn judge_all(
-    drafts: &[Draft],
-    settings: &ShopSettings,
-    partners: &[Stored<Partner>],
-    now: Timestamp,
-) -> Faults {
+fn judge_all(drafts: &[Draft], settings: &ShopSettings, partners: &[Stored<Partner>]) -> Faults {
     let (classifier, mut faults) = (Classifier::default(), Faults::new());
-    for Draft { path, link } in drafts {
+    for Draft { path, link, at: now } in drafts {
         // Without its window a link is always within its time.
         let timeless = Routing { start_time: None, expire_time: None, ..link.routing.clone() };
         let any_time = snapshot(link, timeless, settings, partners);
         let in_time = snapshot(link, link.routing.clone(), settings, partners);
         for (at, golden) in link.golden_clicks.iter().enumerate() {
             let snapshot = if golden.visit.time.is_some() { &in_time } else { &any_time };
-            if let Err(problem) = judge(golden, link, snapshot, &classifier, now) {
+            if let Err(problem) = judge(golden, link, snapshot, &classifier, *now) {
                 faults.add(Path::root(path).field("golden_clicks").index(at).to_string(), problem);
             }
         }
@@ -142,6 +139,7 @@ fn snapshot(
         state: LinkState::Active,
         sharing: link.sharing.clone(),
         routing,
+        pending: None,
     };
     let of_partners = partners.iter().map(|Stored { value, delete_time, .. }| Record::Partner {
         shop: value.shop.clone(),

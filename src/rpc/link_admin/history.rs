@@ -8,6 +8,7 @@ use super::{
     live_shop, may,
     pages::Page,
     partners::no_partner,
+    publishes::no_publish,
     sound,
     stamp::{Stamp, Stamped},
     writes::blocking,
@@ -27,7 +28,7 @@ use crate::{
         convert::{changes, link::write, take, time},
         status::Failure,
     },
-    store::{Membership, Past, Store},
+    store::{Membership, Past, PublishKey, Store},
 };
 
 /// Revisions that are read at once: a link may be large, and all of it is in each of them.
@@ -66,20 +67,48 @@ pub(super) async fn get(
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
     let slug = take(Slug::fold(&request.slug), &Path::root("slug"), &mut faults);
-    let at = read_revision(request.revision, "revision", &mut faults);
+    let ahead = request.publish != 0;
+    let (at, field) = if ahead { (request.publish, "publish") } else { (request.revision, "revision") };
+    let at = read_revision(at, field, &mut faults);
     let other = request.compare_with.map(|number| read_revision(number, "compare_with", &mut faults));
     let ((shop, slug), at) = sound(shop.zip(slug).zip(at), faults)?;
     may(caller, &shop)?;
     live_shop(store, &shop).await?;
     let now = find(store, &shop, &slug).await?;
     // The link as it was, and behind it what the write that left it so found.
-    let rows = store.link_revisions(&shop, &slug, at, 2).await?;
+    let rows = match ahead {
+        true => published(store, &shop, &slug, at).await?,
+        false => store.link_revisions(&shop, &slug, at, 2).await?,
+    };
     let old = match other.flatten() {
         Some(other) => Some(at_revision(store, &shop, &slug, other).await?.value),
         None => None,
     };
     let answer = blocking(move || write_past(&rows, old.as_ref(), now.create_time)).await??;
     answer.ok_or_else(|| no_revision(&slug, at))
+}
+
+/// Reads the link as a publish makes it, and behind it how it was when that was committed.
+async fn published(
+    store: &Store,
+    shop: &ShopId,
+    slug: &Slug,
+    id: Revision,
+) -> Result<Vec<Past<Link>>, Failure> {
+    let key = PublishKey { shop: shop.clone(), id };
+    let ahead = store.versions_ahead(shop, slug, Some(id), 1).await?.pop();
+    let (ahead, publish) = ahead.zip(store.get_publish(&key).await?).ok_or_else(|| no_publish(&key))?;
+    let mut rows = vec![Past {
+        value: ahead.value,
+        revision: id,
+        time: publish.create_time,
+        actor: publish.actor,
+        comment: publish.comment,
+        publish: Some(id),
+    }];
+    let before = Revision(id.0.saturating_sub(1));
+    rows.extend(store.link_revisions(shop, slug, before, 1).await?);
+    Ok(rows)
 }
 
 /// Writes the first of some revisions, with what differs in it from how the link was at another one.
@@ -213,6 +242,7 @@ fn write_revisions(rows: &[Past<Link>], wanted: usize) -> Result<Vec<proto::Link
             deleted: row.value.state == LinkState::Deleted,
             changed_fields,
             changed_count,
+            publish: row.publish.map_or(0, |publish| publish.0),
         });
         newer = older;
     }

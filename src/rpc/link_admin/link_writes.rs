@@ -233,7 +233,7 @@ fn check_new(new: &[NewLink], settings: &ShopSettings, idle: Idle) -> Looked {
         let mut found = link.check(settings);
         if found.is_empty() {
             review.of(path, None, link, &mut found, &mut looked.warnings);
-            looked.drafts.extend(Draft::of(path, link));
+            looked.drafts.extend(Draft::of(path, link, now));
         }
         Path::root(path).adopt(found, &mut looked.faults);
     }
@@ -260,7 +260,8 @@ async fn update_once(
     let settings = live_shop(store, shop).await?.stored.value.settings;
     let stored = read_all(store, shop, changes).await?;
     let (edit, tried_by, idle) = (Arc::clone(changes), settings.clone(), writer.idle());
-    let (links, looked) = blocking(move || edit_all(stored, &edit, &settings, idle)).await?;
+    let time = writer.effective_time();
+    let (links, looked) = blocking(move || edit_all(stored, &edit, &settings, idle, time)).await?;
     let Looked { mut faults, mut warnings, drafts } = looked;
     warnings.extend(golden::try_out(store, shop, &tried_by, drafts, writer.golden(), &mut faults).await?);
     sound(Some(()), faults)?;
@@ -271,7 +272,11 @@ async fn update_once(
     });
     let places: Vec<_> = changes.iter().map(|change| Place::Link(&change.path, &change.wire)).collect();
     let done = writer.commit(puts.collect(), References::Live, &places).await?;
-    let links = links.iter().map(|link| write(&link.value).stamped(Stamp::of(link).after(done, false)));
+    let stamp = |link: &Stored<Link>| match writer.is_ahead() {
+        true => Stamp::default(),
+        false => Stamp::of(link).after(done, false),
+    };
+    let links = links.iter().map(|link| write(&link.value).stamped(stamp(link)));
     Ok(Written { links: links.collect(), done, warnings })
 }
 
@@ -309,21 +314,22 @@ async fn read_all(store: &Store, shop: &ShopId, changes: &[Change]) -> Result<Ve
     in_order.collect()
 }
 
-/// Makes the changes, and looks at what comes of them.
+/// Makes the changes, and looks at what comes of them; `now` is when they take effect.
 fn edit_all(
     mut links: Vec<Stored<Link>>,
     changes: &[Change],
     settings: &ShopSettings,
     idle: Idle,
+    now: Timestamp,
 ) -> (Vec<Stored<Link>>, Looked) {
-    let (mut looked, now) = (Looked::default(), Timestamp::now());
+    let mut looked = Looked::default();
     let mut review = Review::new(settings, idle, now);
     for (link, change) in links.iter_mut().zip(changes) {
         let before = link.value.clone();
         let mut new = change.edit(&mut link.value, settings, now, &mut looked.warnings);
         if new.is_empty() {
             review.of(&change.path, Some(&before), &link.value, &mut new, &mut looked.warnings);
-            looked.drafts.extend(Draft::of(&change.path, &link.value));
+            looked.drafts.extend(Draft::of(&change.path, &link.value, now));
         }
         Path::root(&change.path).adopt(new, &mut looked.faults);
     }

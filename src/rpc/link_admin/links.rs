@@ -10,7 +10,7 @@ use super::{
     pages::Page,
     sound,
     stamp::{Stamp, Stamped},
-    writes::{Writer, read_comment, read_request_id, revision_of},
+    writes::{Writer, read_comment, read_pending, read_request_id, revision_of},
 };
 use crate::{
     domain::{
@@ -110,9 +110,13 @@ pub(super) async fn update(
     let mask = (request.update_mask, "update_mask".to_owned());
     let change = Change::read("link".to_owned(), wire, mask, shop.as_ref(), &mut faults);
     let comment = read_comment(&request.comment, &mut faults);
-    let ((shop, change), comment) = sound(shop.zip(change).zip(comment), faults)?;
+    let pending = read_pending(request.pending_publish.as_ref(), shop.as_ref(), &mut faults);
+    let (((shop, change), comment), pending) = sound(shop.zip(change).zip(comment).zip(pending), faults)?;
     may(caller, &shop)?;
-    let writer = Writer::new(store, caller, request.validate_only, comment).trying(golden).reviewing(idle);
+    let writer = Writer::new(store, caller, request.validate_only, comment)
+        .leaving(pending)
+        .trying(golden)
+        .reviewing(idle);
     let written = link_writes::update(store, &writer, &shop, vec![change]).await?;
     Ok(proto::UpdateLinkResponse {
         link: written.links.into_iter().next(),

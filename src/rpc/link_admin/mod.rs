@@ -10,6 +10,7 @@ mod links;
 mod partners;
 mod portal;
 mod programs;
+mod publishes;
 mod refusals;
 mod replay;
 mod rollback;
@@ -136,6 +137,10 @@ calls! {
     list_link_revisions(ListLinkRevisionsRequest) -> ListLinkRevisionsResponse = history::list;
     get_link_revision(GetLinkRevisionRequest) -> GetLinkRevisionResponse = history::get;
     rollback_link(RollbackLinkRequest) -> RollbackLinkResponse = rollback::rollback;
+    create_publish(CreatePublishRequest) -> CreatePublishResponse = publishes::create;
+    get_publish(GetPublishRequest) -> GetPublishResponse = publishes::get;
+    list_publishes(ListPublishesRequest) -> ListPublishesResponse = publishes::list;
+    cancel_publish(CancelPublishRequest) -> CancelPublishResponse = publishes::cancel;
     list_partner_programs(ListPartnerProgramsRequest) -> ListPartnerProgramsResponse = history::partner_programs;
 }
 

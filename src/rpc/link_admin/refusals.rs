@@ -2,12 +2,15 @@
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
+
 use super::no_shop;
 use crate::{
     domain::{
         destination::Destination,
         fault::{Faults, Problem, Reason},
         host::{DestinationHost, Host, Origin},
+        revision::Revision,
         shop::loop_problem,
     },
     proto::{self, ErrorReason, condition::Kind, rule::Then, sharing::With},
@@ -45,6 +48,11 @@ pub(super) fn failure(error: CommitError, places: &[Place<'_>]) -> Failure {
         CommitError::MissingReferences(missing) => missing_references(&missing, place),
         CommitError::InUse { put, by } => in_use(place(put), &by),
         CommitError::LoopingHost { put, host, end } => looping(place(put), &host, &end),
+        CommitError::PublishPending { put, publish, effective_time } => {
+            pending(place(put), publish, effective_time)
+        }
+        CommitError::PublishDue { .. } => Failure::conflict(),
+        CommitError::PublishNotPending => not_pending(),
         CommitError::RequestIdReused => {
             let text = "this request id was used within 24 hours for a request that said something else";
             Problem::new(Reason::RequestIdReused, text).at("request_id").into()
@@ -53,6 +61,29 @@ pub(super) fn failure(error: CommitError, places: &[Place<'_>]) -> Failure {
         // Only creates carry a request id, and they look at this themselves.
         CommitError::Repeated { .. } => Failure::conflict(),
     }
+}
+
+/// Says that a publish stands in the way of a write.
+fn pending(place: Place<'_>, publish: Revision, time: Timestamp) -> Failure {
+    let name = match place {
+        Place::Link(path, link) => format!("{path}: on the link `{}`", link.slug),
+        Place::Named(name) => format!("on {name}"),
+        Place::Shop(path, _) | Place::Partner(path, _) | Place::Selected(path, _) | Place::Names(path) => {
+            format!("{path}: on the link")
+        }
+    };
+    let text = format!(
+        "{name} the publish {publish} is pending, which takes effect at {time}; say with `pending_publish` whether to \
+         leave or to cancel it"
+    );
+    let failure = Failure::new(ErrorReason::PublishPending, text);
+    failure.with("publish", publish).with("effective_time", time)
+}
+
+/// Says that a publish is not pending.
+pub(super) fn not_pending() -> Failure {
+    let text = "the shop has no such pending publish: it took effect, was cancelled or never was; look with GetPublish";
+    Failure::new(ErrorReason::PublishNotPending, text)
 }
 
 fn taken(place: Place<'_>, name: &Taken) -> Failure {

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     domain::{
+        click::LoggedClick,
         client::TrafficClass,
         limits,
         link::Link,
@@ -49,7 +50,7 @@ use crate::{
         status::Failure,
     },
     store::{
-        Past, Store, StoreError,
+        Ahead, Past, Store, StoreError,
         clicks::{ClickFilter, Item, Page, Place},
     },
 };
@@ -96,6 +97,7 @@ pub(super) async fn begin(
     let written = write_link(&link);
     warnings.extend(named.iter().map(|gone| of_missing(gone, Named::Link("link", &written))));
     let past = past(store, &shop, &link.slug).await?;
+    let ahead = ahead(store, &shop, &link.slug).await?;
     let head = store.click_head().await?;
 
     let (out, messages) = mpsc::channel(WAITING_MESSAGES);
@@ -111,7 +113,7 @@ pub(super) async fn begin(
         out,
     };
     let flows = Flows::new(limits::REPLAY_FLOWS, limits::REPLAY_SAMPLES);
-    let judge = Judge { draft: Draft::new(link, settings.fallback_url), past, flows };
+    let judge = Judge { draft: Draft::new(link, settings.fallback_url), past, ahead, flows };
     let stop = service.replays.stop.clone();
     let work = async move {
         // Nobody waits for the end any more if the caller has gone.
@@ -158,8 +160,7 @@ async fn past(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Past<Link
         let chunk = store.link_revisions(shop, slug, up_to, CHUNK).await?;
         let is_last = chunk.len() < CHUNK;
         past.extend(chunk.into_iter().map(|mut past| {
-            past.value.golden_clicks.clear();
-            past.value.routing.rules.retain(|rule| !rule.then.variants().is_empty());
+            keep_splits(&mut past.value);
             past
         }));
         match past.last() {
@@ -170,11 +171,26 @@ async fn past(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Past<Link
     Ok(past)
 }
 
+/// The same of what was committed ahead: the newest publishes of the link.
+async fn ahead(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Ahead>, Failure> {
+    let mut ahead = store.versions_ahead(shop, slug, None, limits::REPLAY_REVISIONS).await?;
+    ahead.iter_mut().for_each(|ahead| keep_splits(&mut ahead.value));
+    Ok(ahead)
+}
+
+/// Leaves of a link what tells which visitors keep their variant.
+fn keep_splits(link: &mut Link) {
+    link.golden_clicks.clear();
+    link.routing.rules.retain(|rule| !rule.then.variants().is_empty());
+}
+
 /// Judges clicks.
 struct Judge {
     draft: Draft,
     /// The link as it was, newest first.
     past: Vec<Past<Link>>,
+    /// As it was committed ahead, newest first.
+    ahead: Vec<Ahead>,
     flows: Flows,
 }
 
@@ -183,11 +199,20 @@ impl Judge {
     fn judge(mut self, page: Page) -> Self {
         for (_, item) in page.items {
             let Item::Click(click) = item else { continue };
-            let was = self.past.iter().find(|past| past.revision <= click.facts.revision);
-            let fate = self.draft.judge(&click, was.map(|past| &past.value));
+            let fate = self.draft.judge(&click, self.was(&click));
             self.flows.add(&click, fate);
         }
         self
+    }
+}
+
+impl Judge {
+    /// Returns the link as it answered a click, if that is known.
+    fn was(&self, click: &LoggedClick) -> Option<&Link> {
+        let (revision, time) = (click.facts.revision, click.id.time());
+        let ahead = self.ahead.iter().find(|ahead| ahead.answers(revision, time)).map(|ahead| &ahead.value);
+        let past = || self.past.iter().find(|past| past.revision <= revision).map(|past| &past.value);
+        ahead.or_else(past)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     stamp::{Stamp, Stamped},
     states::{missing, of_missing},
     warnings,
-    writes::{References, Writer, blocking, read_comment, retrying, revision_of},
+    writes::{References, Writer, blocking, read_comment, read_pending, retrying, revision_of},
 };
 use crate::{
     domain::{
@@ -51,9 +51,12 @@ pub(super) async fn rollback(
     let slug = take(Slug::fold(&request.slug), &Path::root("slug"), &mut faults);
     let to = read_revision(request.revision, "revision", &mut faults);
     let comment = read_comment(&request.comment, &mut faults);
-    let (((shop, slug), to), comment) = sound(shop.zip(slug).zip(to).zip(comment), faults)?;
+    let pending = read_pending(request.pending_publish.as_ref(), shop.as_ref(), &mut faults);
+    let read = sound(shop.zip(slug).zip(to).zip(comment.zip(pending)), faults)?;
+    let (((shop, slug), to), (comment, pending)) = read;
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, request.validate_only, comment)
+        .leaving(pending)
         .trying(Golden::of(request.allow_failing_golden_clicks))
         .reviewing(Idle::of(request.allow_warnings));
     let call = Call { shop, slug, to, etag: request.etag };
@@ -120,7 +123,7 @@ fn roll_back(now: &Link, old: &Link, settings: &ShopSettings, idle: Idle) -> Res
     let mut draft = None;
     if new.is_empty() {
         Review::new(settings, idle, time).of("link", Some(now), &link, &mut new, &mut warnings);
-        draft = Draft::of("link", &link);
+        draft = Draft::of("link", &link, time);
     }
     let mut faults = Faults::new();
     Path::root("link").adopt(new, &mut faults);

@@ -8,7 +8,7 @@ use super::{
     refusals::Place,
     sound,
     stamp::{Stamp, Stamped},
-    writes::{References, Writer, read_comment, retrying, revision_of},
+    writes::{References, Writer, read_comment, read_pending, retrying, revision_of},
 };
 use crate::{
     domain::{
@@ -25,7 +25,7 @@ use crate::{
         },
         status::Failure,
     },
-    store::{Expect, Put, SharingChange, Store, Write},
+    store::{Expect, OnPending, Put, SharingChange, Store, Write},
 };
 
 /// Names of those who gain or lose that an answer holds.
@@ -41,6 +41,7 @@ struct Call {
     /// The names as the caller wrote them.
     names: proto::Selected,
     comment: Comment,
+    pending: OnPending,
 }
 
 /// A link after the call, and whom it concerns.
@@ -57,7 +58,8 @@ pub(super) async fn share(
 ) -> Result<proto::ShareLinkResponse, Failure> {
     let (call, add) = read_share(&request)?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, request.validate_only, call.comment.clone());
+    let writer =
+        Writer::new(store, caller, request.validate_only, call.comment.clone()).leaving(call.pending.clone());
     let wider =
         |sharing: &Sharing| if request.replace { Ok(add.clone()) } else { joined(sharing, &add, &call.slug) };
     let changed = retrying(|| change(store, &writer, &call, wider)).await?;
@@ -79,7 +81,8 @@ pub(super) async fn unshare(
 ) -> Result<proto::UnshareLinkResponse, Failure> {
     let (call, partners, programs) = read_unshare(&request)?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, request.validate_only, call.comment.clone());
+    let writer =
+        Writer::new(store, caller, request.validate_only, call.comment.clone()).leaving(call.pending.clone());
     let less = |sharing: &Sharing| without(sharing, &partners, &programs, &call.slug);
     let Changed { link, revision, change } = retrying(|| change(store, &writer, &call, less)).await?;
     Ok(proto::UnshareLinkResponse {
@@ -204,8 +207,12 @@ fn read_share(request: &proto::ShareLinkRequest) -> Result<(Call, Sharing), Fail
     };
     let keys = read_keys(&request.shop, &request.slug, &mut faults);
     let comment = read_comment(&request.comment, &mut faults);
-    let (((shop, slug), add), comment) = sound(keys.zip(add).zip(comment), faults)?;
-    Ok((Call { shop, slug, etag: request.etag.clone(), path: "sharing.selected", names, comment }, add))
+    let shop = keys.as_ref().map(|(shop, _)| shop);
+    let pending = read_pending(request.pending_publish.as_ref(), shop, &mut faults);
+    let read = sound(keys.zip(add).zip(comment.zip(pending)), faults)?;
+    let (((shop, slug), add), (comment, pending)) = read;
+    let (etag, path) = (request.etag.clone(), "sharing.selected");
+    Ok((Call { shop, slug, etag, path, names, comment, pending }, add))
 }
 
 fn read_unshare(
@@ -216,9 +223,12 @@ fn read_unshare(
         .and_then(|wire| read_selected(wire, &path, &mut faults));
     let keys = read_keys(&request.shop, &request.slug, &mut faults);
     let comment = read_comment(&request.comment, &mut faults);
-    let (((shop, slug), (partners, programs)), comment) = sound(keys.zip(remove).zip(comment), faults)?;
-    let names = request.remove.clone().unwrap_or_default();
-    Ok((Call { shop, slug, etag: request.etag.clone(), path: "remove", names, comment }, partners, programs))
+    let shop = keys.as_ref().map(|(shop, _)| shop);
+    let pending = read_pending(request.pending_publish.as_ref(), shop, &mut faults);
+    let read = sound(keys.zip(remove).zip(comment.zip(pending)), faults)?;
+    let (((shop, slug), (partners, programs)), (comment, pending)) = read;
+    let (names, etag) = (request.remove.clone().unwrap_or_default(), request.etag.clone());
+    Ok((Call { shop, slug, etag, path: "remove", names, comment, pending }, partners, programs))
 }
 
 fn read_keys(shop: &str, slug: &str, faults: &mut Faults) -> Option<(ShopId, Slug)> {

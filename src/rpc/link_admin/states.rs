@@ -12,9 +12,10 @@ use super::{
     links::{deleted, find},
     live_shop, may,
     refusals::{Place, named_at},
+    sound,
     stamp::{Stamp, Stamped},
     warnings,
-    writes::{References, Writer, blocking, retrying, revision_of},
+    writes::{References, Writer, blocking, read_pending, retrying, revision_of},
 };
 use crate::{
     domain::{
@@ -25,7 +26,7 @@ use crate::{
     },
     proto::{self, ErrorReason, Warning},
     rpc::{caller::Caller, convert::link::write, status::Failure},
-    store::{Expect, Put, Reference, Store, Write},
+    store::{Expect, OnPending, Put, Reference, Store, Write},
 };
 
 /// A call that changes the state of a link.
@@ -35,6 +36,7 @@ struct Call {
     etag: String,
     validate_only: bool,
     comment: Comment,
+    pending: OnPending,
 }
 
 impl Call {
@@ -44,11 +46,15 @@ impl Call {
         etag: String,
         validate_only: bool,
         comment: &str,
+        pending: Option<&proto::OnPendingPublish>,
     ) -> Result<Self, Failure> {
         let shop = key(shop, ShopId::fold, "shop")?;
         let slug = key(slug, Slug::fold, "slug")?;
         let comment = key(comment, Comment::parse, "comment")?;
-        Ok(Self { shop, slug, etag, validate_only, comment })
+        let mut faults = Faults::new();
+        let pending = read_pending(pending, Some(&shop), &mut faults);
+        let pending = sound(pending, faults)?;
+        Ok(Self { shop, slug, etag, validate_only, comment, pending })
     }
 }
 
@@ -64,8 +70,14 @@ pub(super) async fn delete(
     caller: Caller,
     request: proto::DeleteLinkRequest,
 ) -> Result<proto::DeleteLinkResponse, Failure> {
-    let call =
-        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
+    let call = Call::read(
+        &request.shop,
+        &request.slug,
+        request.etag,
+        request.validate_only,
+        &request.comment,
+        request.pending_publish.as_ref(),
+    )?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Deleted).await?;
     Ok(proto::DeleteLinkResponse { link, revision })
 }
@@ -75,10 +87,17 @@ pub(super) async fn undelete(
     caller: Caller,
     request: proto::UndeleteLinkRequest,
 ) -> Result<proto::UndeleteLinkResponse, Failure> {
-    let call =
-        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
+    let call = Call::read(
+        &request.shop,
+        &request.slug,
+        request.etag,
+        request.validate_only,
+        &request.comment,
+        request.pending_publish.as_ref(),
+    )?;
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone());
+    let writer =
+        Writer::new(store, caller, call.validate_only, call.comment.clone()).leaving(call.pending.clone());
     let Changed { link, revision, warnings } = retrying(|| bring_back(store, &writer, &call)).await?;
     Ok(proto::UndeleteLinkResponse { link, revision, warnings })
 }
@@ -88,8 +107,14 @@ pub(super) async fn pause(
     caller: Caller,
     request: proto::PauseLinkRequest,
 ) -> Result<proto::PauseLinkResponse, Failure> {
-    let call =
-        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
+    let call = Call::read(
+        &request.shop,
+        &request.slug,
+        request.etag,
+        request.validate_only,
+        &request.comment,
+        request.pending_publish.as_ref(),
+    )?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Paused).await?;
     Ok(proto::PauseLinkResponse { link, revision })
 }
@@ -99,8 +124,14 @@ pub(super) async fn resume(
     caller: Caller,
     request: proto::ResumeLinkRequest,
 ) -> Result<proto::ResumeLinkResponse, Failure> {
-    let call =
-        Call::read(&request.shop, &request.slug, request.etag, request.validate_only, &request.comment)?;
+    let call = Call::read(
+        &request.shop,
+        &request.slug,
+        request.etag,
+        request.validate_only,
+        &request.comment,
+        request.pending_publish.as_ref(),
+    )?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Active).await?;
     Ok(proto::ResumeLinkResponse { link, revision })
 }
@@ -108,7 +139,8 @@ pub(super) async fn resume(
 /// Changes the state of a link that is not deleted.
 async fn change(store: &Store, caller: Caller, call: &Call, to: LinkState) -> Result<Changed, Failure> {
     may(caller, &call.shop)?;
-    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone());
+    let writer =
+        Writer::new(store, caller, call.validate_only, call.comment.clone()).leaving(call.pending.clone());
     retrying(|| write_state(store, &writer, call, to)).await
 }
 
@@ -153,7 +185,8 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
     check_etag(&call.etag, stored.revision, &name)?;
     let stamp = Stamp::of(&stored);
     let link = Link { state: LinkState::Active, ..stored.value };
-    let (tried_by, drafts) = (settings.clone(), Draft::of("link", &link).into_iter().collect());
+    let (tried_by, drafts) =
+        (settings.clone(), Draft::of("link", &link, Timestamp::now()).into_iter().collect());
     let (link, mut warnings) = blocking(move || {
         let warnings = of_old_link(&link, &settings);
         (link, warnings)

@@ -15,15 +15,19 @@ use super::{
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
+        name::ShopId,
         revision::{Comment, Revision},
     },
-    proto::ErrorReason,
+    proto::{self, ErrorReason, on_pending_publish::Then},
     rpc::{
         caller::Caller,
-        convert::{Path, take},
+        convert::{Path, required, take},
         status::Failure,
     },
-    store::{Commit, CommitError, Committed, Put, RequestKey, Store, StoreError},
+    store::{
+        Commit, CommitError, Committed, OnPending, PublishKey, PublishTime, Put, RequestKey, Store,
+        StoreError,
+    },
 };
 
 /// How often a write without an etag is tried while others write the same object.
@@ -38,6 +42,8 @@ pub(super) struct Writer<'a> {
     golden: Golden,
     idle: Idle,
     request: Option<RequestKey>,
+    pending: OnPending,
+    publish: Option<PublishTime>,
 }
 
 /// What may be wrong with the references of a commit without stopping it.
@@ -60,6 +66,8 @@ impl<'a> Writer<'a> {
             golden: Golden::MustPass,
             idle: Idle::Refused,
             request: None,
+            pending: OnPending::Refuse,
+            publish: None,
         }
     }
 
@@ -76,6 +84,29 @@ impl<'a> Writer<'a> {
     /// Says what rules that never decide are to the links that are written.
     pub(super) fn reviewing(self, idle: Idle) -> Self {
         Self { idle, ..self }
+    }
+
+    /// Says what becomes of a publish that is pending on the links that are written.
+    pub(super) fn leaving(self, pending: OnPending) -> Self {
+        Self { pending, ..self }
+    }
+
+    /// Publishes what is written together.
+    pub(super) fn publishing(self, publish: PublishTime) -> Self {
+        Self { publish: Some(publish), ..self }
+    }
+
+    /// Returns whether what is written takes effect later.
+    pub(super) fn is_ahead(&self) -> bool {
+        matches!(self.publish, Some(PublishTime::At(_)))
+    }
+
+    /// Returns when what is written takes effect.
+    pub(super) fn effective_time(&self) -> Timestamp {
+        match self.publish {
+            Some(PublishTime::At(time)) => time,
+            Some(PublishTime::Now) | None => Timestamp::now(),
+        }
     }
 
     /// Returns what golden clicks that go elsewhere are.
@@ -110,7 +141,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Returns the revision under which the same request was done before.
-    async fn repeated(&self) -> Result<Option<Revision>, Failure> {
+    pub(super) async fn repeated(&self) -> Result<Option<Revision>, Failure> {
         let Some(request) = &self.request else { return Ok(None) };
         match self.store.check_request(request).await {
             Ok(()) => Ok(None),
@@ -142,6 +173,8 @@ impl<'a> Writer<'a> {
             request: self.request.clone(),
             allow_missing_references: references == References::MayBeMissing,
             dry_run: self.validate_only,
+            pending: self.pending.clone(),
+            publish: self.publish,
         };
         let done = self.store.commit(commit).await?;
         Ok((!self.validate_only).then_some(done))
@@ -188,6 +221,22 @@ pub(super) fn read_request_id(
 /// Reads why something is written.
 pub(super) fn read_comment(text: &str, faults: &mut Faults) -> Option<Comment> {
     take(Comment::parse(text), &Path::root("comment"), faults)
+}
+
+/// Reads what becomes of a publish that is pending on what is written in a shop.
+pub(super) fn read_pending(
+    wire: Option<&proto::OnPendingPublish>,
+    shop: Option<&ShopId>,
+    faults: &mut Faults,
+) -> Option<OnPending> {
+    let Some(wire) = wire else { return Some(OnPending::Refuse) };
+    let path = Path::root("pending_publish");
+    let then = required(wire.then.as_ref(), "what becomes of the publish", &path, faults);
+    let (then, shop) = (then?, shop?.clone());
+    Some(match *then {
+        Then::Leave(id) => OnPending::Leave(PublishKey { shop, id: Revision(id) }),
+        Then::Cancel(id) => OnPending::Cancel(PublishKey { shop, id: Revision(id) }),
+    })
 }
 
 /// Returns the revision of an answer: 0 if nothing was written.

@@ -194,7 +194,7 @@ pub(super) struct Loop {
     pub(super) slug: Option<String>,
 }
 
-/// Finds a shop or link that leads to a link host that is put.
+/// Finds a shop or link that leads to a link host that is put, or will by a publish that is pending.
 pub(super) async fn looping_host(
     mut connection: &AsyncPgConnection,
     hosts: &Hosts,
@@ -208,6 +208,11 @@ pub(super) async fn looping_host(
          UNION ALL
          SELECT put, host, link.shop, link.slug FROM put
             JOIN link_reference AS reference ON reference.kind = 'host' AND reference.name = put.host
+            JOIN link ON link.shop = reference.shop AND link.slug = reference.slug AND link.state <> 'deleted'
+            JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL
+         UNION ALL
+         SELECT put, host, link.shop, link.slug FROM put
+            JOIN publish_name AS reference ON reference.kind = 'host' AND reference.name = put.host
             JOIN link ON link.shop = reference.shop AND link.slug = reference.slug AND link.state <> 'deleted'
             JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL
          ORDER BY put, host, shop, slug NULLS FIRST LIMIT 1",

@@ -2,21 +2,24 @@
 
 mod batch;
 mod check;
+mod publish;
+mod settle;
 mod write;
 
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 pub(super) use self::batch::{BETWEEN, HIDDEN};
 use self::batch::{Batch, Keys};
+pub use self::settle::Settled;
 use super::{
     Store, blocking,
     errors::{CommitError, LoopEnd, MissingReference, StoreError, Taken},
     pool::{Connection, WRITING, begin, end, undo},
     references::references_of,
     rows::{PARTNER, PROGRAM},
-    types::Reference,
+    types::{PublishKey, Reference},
 };
 use crate::domain::{
     fault::Problem,
@@ -44,6 +47,38 @@ pub struct Commit {
     pub allow_missing_references: bool,
     /// Whether everything is done and then undone: a trial run, whose revision and time mean nothing.
     pub dry_run: bool,
+    /// What becomes of a publish that is pending on links that are written.
+    pub pending: OnPending,
+    /// Whether this is a publish, and when it takes effect. Its puts are links that there are.
+    pub publish: Option<PublishTime>,
+}
+
+impl Commit {
+    /// Returns whether the objects become what they are put as later than now.
+    fn is_ahead(&self) -> bool {
+        matches!(self.publish, Some(PublishTime::At(_)))
+    }
+}
+
+/// What becomes of a publish that is pending on links that are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnPending {
+    /// There may be none.
+    #[default]
+    Refuse,
+    /// This one stays: what is written is what the links are until then.
+    Leave(PublishKey),
+    /// This one is cancelled, on all its links.
+    Cancel(PublishKey),
+}
+
+/// When a publish takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishTime {
+    /// When it is committed.
+    Now,
+    /// At this time: until then the objects stay what they are.
+    At(Timestamp),
 }
 
 /// An object that is written.
@@ -110,6 +145,10 @@ impl Store {
         // A transaction that stopped in the middle would keep the lock on the revision, and every writer waiting.
         let done = tokio::spawn(transact(connection, commit, batch)).await;
         match done.map_err(|error| StoreError::Other(error.into()))? {
+            Err(CommitError::PublishDue { put }) => {
+                self.settle_publishes().await?;
+                Err(CommitError::Stale { put })
+            }
             // What takes long here is waiting for other writers: it is worth trying again.
             Err(CommitError::Store(StoreError::TooSlow(cause))) => Err(StoreError::Unavailable(cause).into()),
             done => done,
@@ -140,19 +179,55 @@ async fn transact(
     end(&mut connection, outcome).await
 }
 
-/// Writes and checks everything in the open transaction. Statements that do not depend on each other are sent
-/// together, so that others wait for a few round trips only.
+/// Writes and checks everything in the open transaction.
 async fn write_all(
     connection: &mut AsyncPgConnection,
     commit: &Commit,
     batch: &Batch,
 ) -> Result<Committed, CommitError> {
     let stamp = write::take_revision(connection).await?;
-    let connection = &*connection;
-    let request = commit.request.as_ref();
+    if !publish::take_named(connection, stamp, commit).await? {
+        check_request(connection, commit).await?;
+        return Err(CommitError::PublishNotPending);
+    }
+    let of_publish = commit.publish.map(|_| stamp.revision);
+    match commit.publish {
+        None => write_objects(connection, stamp, commit, batch, of_publish).await?,
+        Some(PublishTime::Now) => {
+            write_objects(connection, stamp, commit, batch, of_publish).await?;
+            publish::take_in(connection, stamp, commit, batch, None).await?;
+        }
+        Some(PublishTime::At(time)) => {
+            // Whatever would stop these objects from being written now stops them from being committed ahead.
+            connection.batch_execute("SAVEPOINT trial").await?;
+            write_objects(connection, stamp, commit, batch, of_publish).await?;
+            connection.batch_execute("ROLLBACK TO SAVEPOINT trial").await?;
+            publish::take_in(connection, stamp, commit, batch, Some(time)).await?;
+            write::changes(connection, stamp, &batch.log).await?;
+            write::request(connection, stamp, commit.request.as_ref()).await?;
+        }
+    }
+    Ok(Committed { revision: Revision(stamp.revision), time: stamp.committed_at.to_jiff() })
+}
 
-    let (answered, shops, link_hosts, shop_destinations, programs, partners, codes, links) = tokio::join!(
+async fn check_request(connection: &AsyncPgConnection, commit: &Commit) -> Result<(), CommitError> {
+    let request = commit.request.as_ref();
+    refuse_repetition(request, check::answered(connection, request).await?)
+}
+
+/// Writes and checks the objects in the open transaction. Statements that do not depend on each other are sent together,
+/// so that others wait for a few round trips only. `of_publish` is the publish that the write is of.
+async fn write_objects(
+    connection: &AsyncPgConnection,
+    stamp: write::Stamp,
+    commit: &Commit,
+    batch: &Batch,
+    of_publish: Option<i64>,
+) -> Result<(), CommitError> {
+    let request = commit.request.as_ref();
+    let (answered, in_the_way, shops, link_hosts, shop_destinations, programs, partners, codes, links) = tokio::join!(
         check::answered(connection, request),
+        publish::in_the_way(connection, stamp, commit, &batch.links.keys),
         write::shops(connection, stamp, &batch.shops),
         write::link_hosts(connection, &batch.shops),
         write::shop_destinations(connection, &batch.shops),
@@ -163,6 +238,7 @@ async fn write_all(
     );
     // In the order in which they were sent: after the first failure the others fail for its sake.
     refuse_repetition(request, answered?)?;
+    refuse_pending(in_the_way?)?;
     let written = [
         (&batch.shops.keys, shops?),
         (&batch.programs.keys, (link_hosts?, shop_destinations?, programs?).2),
@@ -179,7 +255,7 @@ async fn write_all(
         check::held_host(connection, &batch.shops.link_hosts),
         check::looping_destination(connection, batch),
         check::looping_host(connection, &batch.shops.link_hosts),
-        write::history(connection, stamp, commit, &batch.log),
+        write::history(connection, stamp, commit, &batch.log, of_publish),
         write::changes(connection, stamp, &batch.log),
         write::request(connection, stamp, request),
     );
@@ -199,7 +275,20 @@ async fn write_all(
     if let Some(put) = check::member_left_behind(connection, &batch.programs.keys).await? {
         return Err(CommitError::Stale { put: position(put) });
     }
-    Ok(Committed { revision: Revision(stamp.revision), time: stamp.committed_at.to_jiff() })
+    Ok(())
+}
+
+fn refuse_pending(in_the_way: Option<publish::InTheWay>) -> Result<(), CommitError> {
+    let Some(publish::InTheWay { put, publish, effective_at, is_due }) = in_the_way else { return Ok(()) };
+    let put = position(put);
+    Err(match is_due {
+        true => CommitError::PublishDue { put },
+        false => CommitError::PublishPending {
+            put,
+            publish: Revision(publish),
+            effective_time: effective_at.to_jiff(),
+        },
+    })
 }
 
 fn refuse_repetition(

@@ -386,10 +386,11 @@ pub(super) async fn history(
     stamp: Stamp,
     commit: &Commit,
     log: &Log,
+    publish: Option<i64>,
 ) -> QueryResult<()> {
     sql_query(
-        "INSERT INTO history (kind, shop, key, revision, at, actor, comment, object, deleted)
-         SELECT kind, shop, key, $1, $2, $3, $4, object, deleted
+        "INSERT INTO history (kind, shop, key, revision, at, actor, comment, object, deleted, publish)
+         SELECT kind, shop, key, $1, $2, $3, $4, object, deleted, $10
          FROM unnest($5::text[], $6::text[], $7::text[], $8::jsonb[], $9::bool[])
             AS log (kind, shop, key, object, deleted)",
     )
@@ -402,6 +403,7 @@ pub(super) async fn history(
     .bind::<Array<Text>, _>(&log.key)
     .bind::<Array<Jsonb>, _>(&log.object)
     .bind::<Array<Bool>, _>(&log.deleted)
+    .bind::<Nullable<BigInt>, _>(publish)
     .execute(&mut connection)
     .await
     .map(drop)
@@ -413,6 +415,7 @@ pub(super) async fn changes(mut connection: &AsyncPgConnection, stamp: Stamp, lo
         "WITH written AS (
             INSERT INTO change (revision, kind, shop, key, at)
             SELECT $1, kind, shop, key, $2 FROM unnest($3::text[], $4::text[], $5::text[]) AS log (kind, shop, key)
+            ON CONFLICT DO NOTHING
          )
          SELECT pg_notify($6, $1::text)",
     )

@@ -246,6 +246,7 @@ async fn rollback_tries_them_out_and_undelete_only_warns() {
         slug: "sale".into(),
         revision: second.revision,
         compare_with: Some(first.revision),
+        ..Default::default()
     };
     let changes = client.get_link_revision(request).await.unwrap().into_inner().changes;
     let golden: Vec<_> = changes.iter().filter(|it| it.path.starts_with("golden_clicks[")).collect();

@@ -20,7 +20,7 @@ async fn revisions(client: &mut Client, slug: &str) -> Vec<LinkRevision> {
 }
 
 fn at(slug: &str, revision: i64, compare_with: Option<i64>) -> GetLinkRevisionRequest {
-    GetLinkRevisionRequest { shop: "acme".into(), slug: slug.into(), revision, compare_with }
+    GetLinkRevisionRequest { shop: "acme".into(), slug: slug.into(), revision, compare_with, publish: 0 }
 }
 
 /// A link without what only its row knows.
@@ -347,6 +347,13 @@ async fn every_write_takes_a_comment() {
         revision,
         ..Default::default()
     }));
+    let updates = vec![LinkUpdate { link: Some(link("sale")), update_mask: mask(&["tags"]) }];
+    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let effective_time = Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 });
+    let publish = CreatePublishRequest { shop: acme(), updates, effective_time, ..Default::default() };
+    let publish = commented!(client.create_publish(publish));
+    let (id, shop) = (publish.revision, acme());
+    commented!(client.cancel_publish(CancelPublishRequest { shop, id, ..Default::default() }));
     commented!(client.delete_link(DeleteLinkRequest { shop: acme(), slug: slug(), ..Default::default() }));
     commented!(client.undelete_link(UndeleteLinkRequest {
         shop: acme(),
@@ -366,12 +373,15 @@ async fn every_write_takes_a_comment() {
     assert_eq!(get_link(&mut client, "sale").await.state(), LinkState::Active);
     commented!(client.delete_shop(DeleteShopRequest { shop: acme(), force: true, ..Default::default() }));
 
-    let statement = "SELECT comment FROM history GROUP BY comment ORDER BY min(revision)";
+    let statement = "SELECT comment FROM (
+            SELECT comment, revision FROM history
+            UNION ALL SELECT comment, id FROM publish UNION ALL SELECT end_comment, end_revision FROM publish
+        ) AS kept GROUP BY comment ORDER BY min(revision)";
     let rows = server.database.client().await.query(statement, &[]).await.unwrap();
     let kept: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let all = "create_shop update_shop create_program update_program create_partner update_partner move_partners \
         create_link update_link pause_link resume_link share_link batch_create_links batch_update_links unshare_link \
-        rollback_link delete_link undelete_link delete_partner delete_program delete_shop";
+        rollback_link create_publish cancel_publish delete_link undelete_link delete_partner delete_program delete_shop";
     assert_eq!(kept, all.split_whitespace().collect::<Vec<_>>());
     // The contract knows no other call that takes one.
     let writes = smartlinks::proto::json::methods();

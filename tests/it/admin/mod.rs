@@ -10,6 +10,7 @@ mod history;
 mod layers;
 mod links;
 mod pages;
+pub(crate) mod publishes;
 mod repeats;
 mod rollback;
 mod sharing;

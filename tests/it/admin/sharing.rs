@@ -7,7 +7,7 @@ use smartlinks::{
         revision::Comment,
     },
     proto::{self, ListLinkSharingRequest, ListPartnerLinksRequest, ShareLinkRequest, UnshareLinkRequest},
-    store::{Commit, Expect, Put, Store, Write},
+    store::{Commit, Expect, OnPending, Put, Store, Write},
 };
 
 use super::fixture::{
@@ -113,6 +113,8 @@ pub(super) async fn put_partners(store: &Store, count: usize, program: Option<&s
         request: None,
         allow_missing_references: false,
         dry_run: false,
+        pending: OnPending::Refuse,
+        publish: None,
     };
     store.commit(commit).await.unwrap();
 }

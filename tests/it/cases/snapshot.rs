@@ -85,6 +85,7 @@ fn records(shop: &Shop) -> Vec<Record> {
         state: link.state,
         sharing: link.sharing.clone(),
         routing: link.routing.clone(),
+        pending: None,
     };
     let partners = shop.partners.iter().map(partner);
     std::iter::once(head).chain(partners).chain(shop.links.iter().map(link)).collect()

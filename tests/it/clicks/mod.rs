@@ -10,6 +10,7 @@ mod figures;
 mod ledger;
 mod orders;
 mod outages;
+mod publishes;
 mod query;
 mod recording;
 mod replay;

@@ -19,6 +19,7 @@ fn link(name: &str, revision: i64, rules: Vec<Rule>) -> Record {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing { rules, ..Routing::to(destination("/s")) },
+        pending: None,
     }
 }
 

@@ -25,6 +25,7 @@ fn link(revision: i64, to: &str) -> Record {
         state: LinkState::Active,
         sharing: Sharing::Everyone,
         routing: Routing::to(destination(to)),
+        pending: None,
     }
 }
 

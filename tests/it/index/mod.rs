@@ -9,6 +9,7 @@ mod feeding;
 mod laws;
 mod locations;
 mod naive;
+mod publishes;
 mod random;
 mod replay;
 mod states;

@@ -133,6 +133,7 @@ impl World {
             state: self.state,
             sharing: self.sharing.clone(),
             routing: self.routing.clone(),
+            pending: None,
         };
         let row = Record::Shop {
             shop: shop.clone(),

@@ -16,7 +16,7 @@ use smartlinks::{
         utm::Utm,
         visitor::VisitorMode,
     },
-    store::{Commit, CommitError, Committed, Expect, Put, Store, Write},
+    store::{Commit, CommitError, Committed, Expect, OnPending, Put, Store, Write},
 };
 
 pub(crate) fn shop_id(id: &str) -> ShopId {
@@ -160,6 +160,8 @@ pub(crate) fn commit(puts: Vec<Put>) -> Commit {
         request: None,
         allow_missing_references: false,
         dry_run: false,
+        pending: OnPending::Refuse,
+        publish: None,
     }
 }
 

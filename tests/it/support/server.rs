@@ -106,6 +106,11 @@ impl TestServer {
         self.server.live().wait_for(Revision(revision), PATIENCE).await.unwrap();
     }
 
+    /// Returns the index in use.
+    pub(crate) fn snapshot(&self) -> std::sync::Arc<smartlinks::index::Snapshot> {
+        self.server.live().snapshot().unwrap()
+    }
+
     /// Returns where it listens, for clients that are other programs.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.server.address())
