@@ -37,14 +37,14 @@ pub(crate) const PARTNERS: usize = 1_000;
 
 /// What a visit borrows from.
 pub(crate) struct Visitor {
-    slug: String,
-    partner: String,
+    pub(crate) slug: String,
+    pub(crate) partner: String,
     address: Ipv4Addr,
-    agent: Arc<UserAgent>,
-    country: Country,
+    pub(crate) agent: Arc<UserAgent>,
+    pub(crate) country: Country,
     click_id: ClickId,
-    accept_language: String,
-    referer: String,
+    pub(crate) accept_language: String,
+    pub(crate) referer: String,
     attributes: HashMap<String, String>,
 }
 
