@@ -1,117 +1,186 @@
 //! One resolution in process: `cargo bench --bench resolve`.
 //!
 //! User agents and countries are memoised facts here, as they are for most clicks; everything else is found out per
-//! visit. Links, visitors and addresses differ, because a loop over one of each would measure the cache of the CPU.
+//! visit. Links, visitors and addresses differ, because a loop over one of each would measure the cache of the CPU. What is
+//! told is time of the processor.
+//!
+//! - `-- memory`: what a million links take in the index, and as rows in PostgreSQL
+//! - `-- replay`: how fast a draft judges recorded clicks
+//! - `-- analysis`: how long a write thinks about the rules of a link
 
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
-use std::{collections::HashMap, hint::black_box, net::Ipv4Addr, sync::Arc, time::Instant};
+#[path = "support/database.rs"]
+mod database;
+#[path = "support/hard.rs"]
+mod hard;
+#[path = "support/link_rows.rs"]
+mod link_rows;
+#[path = "support/processor.rs"]
+mod processor;
+#[path = "support/ruled.rs"]
+mod ruled;
 
-use jiff::{Timestamp, civil::Weekday};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ruled::{Form, PARTNERS, Visitor, index, link_of, now, rule_of, settings};
 use smartlinks::{
-    classify::user_agent,
     domain::{
         click::{ClickFacts, Counters, LoggedClick},
         click_id::ClickId,
-        client::{Browser, DeviceClass, Os, TrafficClass, UserAgent},
-        condition::{
-            AttributeName, CallerTest, Condition, Group, ParameterName, Predicate, QueryTest, Value,
-            VersionRange,
-        },
+        client::{Browser, DeviceClass, Os, TrafficClass},
         destination::Destination,
         fact::Fact,
         geo::Country,
-        host::{Host, Origin},
-        language::LanguageRange,
         limits,
-        link::{Description, Link, LinkState, Outcome, Routing, Rule, Sharing},
-        name::{DisplayName, PartnerCode, ProgramId, RuleId, ShopId, Slug, Tag},
-        one_of::OneOf,
-        param::OwnParam,
-        policy::QueryPolicy,
+        link::{Description, Link, LinkState, Routing, Rule, Sharing},
+        name::{DisplayName, PartnerCode, ShopId, Slug},
         revision::Revision,
-        shop::ShopSettings,
-        utm::{Template, Utm},
-        visit::{Attribution, Channel, Headers, Hints, ResolveReason, Site, Totals, Visit},
-        visitor::VisitorMode,
-        window::{TimeWindow, WeeklyHours, ZoneName},
+        visit::{Attribution, Channel, ResolveReason},
     },
     index::{
-        PartnerState, Record, Snapshot, Writer,
+        Snapshot, Writer,
+        analysis::{Analysis, analyse},
         replay::{Draft, Flows},
     },
 };
+use tokio::runtime;
 
 const LINKS: usize = 1_024;
 const VISITS: usize = 4_099;
-const PARTNERS: usize = 1_000;
 /// Short and many: on a busy machine few rounds are interrupted, and the median is of those that are not.
 const ROUNDS: usize = 31;
 const MANY_LINKS: usize = 1_000_000;
 const REPLAYED_CLICKS: u32 = 1_000_000;
+/// As many clicks are made up before they are judged.
+const REPLAYED_AT_ONCE: usize = 10_000;
 const REPLAYED_RULES: usize = 10;
+/// How often each link is thought about.
+const THOUGHTS: usize = 7;
 
 fn main() {
-    if std::env::args().any(|argument| argument == "memory") {
-        return memory();
+    match std::env::args().find(|argument| ["memory", "replay", "analysis"].contains(&&**argument)).as_deref()
+    {
+        Some("memory") => memory(),
+        Some("replay") => replay(),
+        Some("analysis") => analysis(),
+        Some(_) | None => resolve(),
     }
-    if std::env::args().any(|argument| argument == "replay") {
-        return replay();
+}
+
+/// What is measured: rules of each link, the form of their conditions, the query, and the times.
+struct Row {
+    rules: usize,
+    way: &'static str,
+    snapshot: Arc<Snapshot>,
+    query: &'static str,
+    times: Vec<f64>,
+}
+
+fn resolve() {
+    let visitors: Vec<_> = (0..VISITS).map(|at| Visitor::new(LINKS, at)).collect();
+    let asking = "gclid=EAIaIQobChMI&q=red+shoes&page=2";
+    let mut rows = Vec::new();
+    for rules in [0, 1, 10, 100, 1_000] {
+        let of_link = |link| last_matches(link, rules);
+        let (snapshot, plain) = (index(LINKS, Form::Plain, of_link), index(LINKS, Form::OneByOne, of_link));
+        for (way, snapshot, query) in [
+            ("index", &snapshot, ""),
+            ("index, 3 pieces of query", &snapshot, asking),
+            ("one by one", &plain, ""),
+        ] {
+            rows.push(Row { rules, way, snapshot: snapshot.clone(), query, times: Vec::new() });
+        }
     }
-    let snapshots: Vec<_> = [0, 1, 10, 100, 1_000].into_iter().map(|rules| (rules, index(rules))).collect();
-    let visitors: Vec<_> = (0..VISITS).map(Visitor::new).collect();
-    let (plain, asking) = ("", "gclid=EAIaIQobChMI&q=red+shoes&page=2");
-    let mut rows: Vec<(usize, &str, Vec<f64>)> = snapshots
-        .iter()
-        .flat_map(|(rules, _)| [plain, asking].map(|query| (*rules, query, Vec::new())))
-        .collect();
     // Interleaved, so that a busy moment of the machine does not fall on one row alone.
     for _ in 0..ROUNDS {
-        for (rules, query, times) in &mut rows {
-            let snapshot = &snapshots.iter().find(|(held, _)| held == rules).unwrap().1;
-            times.push(measure(snapshot, &visitors, query));
+        for row in &mut rows {
+            row.times.push(measure(&row.snapshot, &visitors, row.query));
         }
     }
     println!("{LINKS} links, {VISITS} visitors, the last rule matches; median of {ROUNDS} rounds");
-    println!("{:>6} {:>8} {:>10} {:>10} {:>10}", "rules", "query", "ns", "least", "most");
-    for (rules, query, mut times) in rows {
+    println!("{:>6}  {:<24} {:>10} {:>10} {:>10}", "rules", "", "ns", "least", "most");
+    for Row { rules, way, mut times, .. } in rows {
         times.sort_by(f64::total_cmp);
-        let query = if query.is_empty() { "none" } else { "3 pieces" };
         let (median, least, most) = (times[ROUNDS / 2], times[0], times[ROUNDS - 1]);
-        println!("{rules:>6} {query:>8} {median:>10.0} {least:>10.0} {most:>10.0}");
+        println!("{rules:>6}  {way:<24} {median:>10.0} {least:>10.0} {most:>10.0}");
     }
+}
+
+/// Makes the rules of a link, of which the last one matches.
+fn last_matches(link: usize, rules: usize) -> Vec<Rule> {
+    (1..=rules).map(|rule| rule_of(link, rule, rule == rules)).collect()
 }
 
 /// Returns the nanoseconds of one resolution.
 fn measure(snapshot: &Snapshot, visitors: &[Visitor], query: &str) -> f64 {
     let visits: Vec<_> = visitors.iter().map(|visitor| visitor.visit(query)).collect();
-    let begin = Instant::now();
+    let begin = processor::time();
     for visit in &visits {
         black_box(snapshot.resolve(black_box(visit)).unwrap());
     }
-    begin.elapsed().as_nanos() as f64 / VISITS as f64
+    (processor::time() - begin).as_nanos() as f64 / VISITS as f64
 }
 
-/// Prints what an index of a million links with three rules each takes: distinct slugs and destinations, 1,000 distinct
-/// conditions. `cargo bench --bench resolve -- memory`, on Linux.
+/// Prints what an index of a million links with three rules each takes: distinct slugs, names and destinations, 1,000
+/// distinct conditions; and what the same links take as rows of PostgreSQL's table, its indices not counted.
+/// `cargo bench --bench resolve -- memory`, on Linux.
 fn memory() {
-    let before = resident();
-    let begin = Instant::now();
     let rules =
         |link: usize| (0..3).map(|rule| rule_of(link, 1 + (link * 3 + rule) % 1_000, false)).collect();
-    let links = (0..MANY_LINKS).map(|at| link_of(at, rules(at)));
+    let links = || (0..MANY_LINKS).map(move |at| link_of(at, rules(at)));
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let rows = runtime.block_on(link_rows::size(links())) / MANY_LINKS;
+    let before = resident();
+    let begin = Instant::now();
     // The writer keeps what links share: it counts too.
     let mut writer = Writer::new();
-    let snapshot = writer.apply(links, Revision(1));
+    let snapshot = writer.apply(links(), Revision(1));
     let took = begin.elapsed();
     let each = (resident() - before) / MANY_LINKS;
     println!("{} links with 3 rules: {each} bytes each, built in {took:.1?}", snapshot.counts().links);
+    println!("rows of PostgreSQL: {rows} bytes each; index / rows: {:.2} ×", each as f64 / rows as f64);
 }
 
-/// Prints how fast a draft of ten rules judges a million recorded clicks, and what that takes of memory; reading them from
-/// PostgreSQL not included. `cargo bench --bench resolve -- replay`, on Linux.
-fn replay() {
-    let link = Link {
+/// Prints how long a write thinks about the rules of a link. `cargo bench --bench resolve -- analysis`.
+fn analysis() {
+    let shop = settings();
+    println!("at most {} steps; median of {THOUGHTS}", limits::WRITE_STEPS);
+    println!("{:<44} {:>6} {:>10} {:>8} {:>8} {:>8}", "", "rules", "steps", "ms", "most", "ns/step");
+    for (name, rules) in hard::links() {
+        let link = link_with(rules);
+        let ask = Analysis {
+            link: &link,
+            shop: &shop,
+            countries: true,
+            now: now(),
+            steps: limits::WRITE_STEPS,
+            thorough: false,
+        };
+        let mut times = Vec::new();
+        let mut steps = 0;
+        for _ in 0..THOUGHTS {
+            let begin = processor::time();
+            steps = black_box(analyse(black_box(&ask))).steps;
+            times.push((processor::time() - begin).as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let (median, most) = (times[THOUGHTS / 2], times[THOUGHTS - 1]);
+        let count = link.routing.rules.len();
+        println!(
+            "{name:<44} {count:>6} {steps:>10} {median:>8.1} {most:>8.1} {:>8.1}",
+            median * 1e6 / steps as f64
+        );
+    }
+}
+
+/// Makes a link with these rules.
+fn link_with(rules: Vec<Rule>) -> Link {
+    Link {
         shop: ShopId::parse("acme").unwrap(),
         slug: Slug::parse("link-0").unwrap(),
         is_default: false,
@@ -120,25 +189,31 @@ fn replay() {
         tags: Vec::new(),
         state: LinkState::Active,
         sharing: Sharing::Everyone,
-        routing: Routing {
-            rules: (1..=REPLAYED_RULES).map(|rule| rule_of(0, rule, rule == REPLAYED_RULES)).collect(),
-            ..Routing::to(Destination::parse("/sale").unwrap())
-        },
+        routing: Routing { rules, ..Routing::to(Destination::parse("/sale").unwrap()) },
         golden_clicks: Vec::new(),
-    };
-    let draft = Draft::new(link, None);
+    }
+}
+
+/// Prints how fast a draft of ten rules judges a million recorded clicks, and what that takes of memory; reading them from
+/// PostgreSQL not included. `cargo bench --bench resolve -- replay`, on Linux.
+fn replay() {
+    let draft = Draft::new(link_with(last_matches(0, REPLAYED_RULES)), None);
     let before = resident();
     let mut flows = Flows::new(limits::REPLAY_FLOWS, limits::REPLAY_SAMPLES);
-    let begin = Instant::now();
-    for at in 0..REPLAYED_CLICKS {
-        let click = recorded(at);
-        let fate = draft.judge(&click, None);
-        flows.add(&click, fate);
+    let mut took = Duration::ZERO;
+    for first in (0..REPLAYED_CLICKS).step_by(REPLAYED_AT_ONCE) {
+        let clicks: Vec<_> = (first..).take(REPLAYED_AT_ONCE).map(recorded).collect();
+        let begin = processor::time();
+        for click in &clicks {
+            let fate = draft.judge(click, None);
+            flows.add(click, fate);
+        }
+        took += processor::time() - begin;
     }
-    let (took, tally) = (begin.elapsed(), flows.tally());
+    let tally = flows.tally();
     let rate = f64::from(REPLAYED_CLICKS) / took.as_secs_f64();
     println!(
-        "{REPLAYED_CLICKS} recorded clicks against {REPLAYED_RULES} rules: {rate:.0}/s, making them up included"
+        "{REPLAYED_CLICKS} recorded clicks against {REPLAYED_RULES} rules: {rate:.0}/s of processor time"
     );
     let grown = resident().saturating_sub(before) / 1_024;
     println!("{tally:?}, {} flows, {grown} KiB more than before", flows.into_flows().len());
@@ -185,199 +260,4 @@ fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
-}
-
-/// What a visit borrows from.
-struct Visitor {
-    slug: String,
-    partner: String,
-    address: Ipv4Addr,
-    agent: Arc<UserAgent>,
-    country: Country,
-    click_id: ClickId,
-    accept_language: String,
-    referer: String,
-    attributes: HashMap<String, String>,
-}
-
-impl Visitor {
-    fn new(at: usize) -> Self {
-        let number = u32::try_from(at).unwrap();
-        let agent = user_agent::parse(&format!(
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36",
-            100 + at % 1_021
-        ));
-        Self {
-            slug: format!("link-{}", at * 7 % LINKS),
-            partner: format!("partner-{}", at * 13 % PARTNERS),
-            address: Ipv4Addr::from_bits(0x0b00_0000 + number * 65_537),
-            agent: Arc::new(agent),
-            country: Country::parse(["DE", "FR", "IT", "ES", "PL"][at % 5]).unwrap(),
-            click_id: ClickId::new(
-                now(),
-                (u128::from(number) * 0x9e37_79b9_7f4a_7c15).to_le_bytes()[..10].try_into().unwrap(),
-            ),
-            accept_language: ["de-DE,de;q=0.9,en;q=0.8", "fr-FR,fr;q=0.9", "it,en;q=0.5"][at % 3].to_owned(),
-            referer: format!("https://blog-{}.example/post", at % 1_009),
-            attributes: HashMap::new(),
-        }
-    }
-
-    fn visit<'a>(&'a self, query: &'a str) -> Visit<'a> {
-        Visit {
-            site: Site::Host("go.shop.example"),
-            slug: &self.slug,
-            partner: &self.partner,
-            query,
-            time: now(),
-            click_id: Some(self.click_id),
-            address: Fact::Known(self.address.into()),
-            country: Fact::Known(self.country),
-            channel: Channel::Link,
-            agent: self.agent.clone(),
-            hints: Hints::default(),
-            headers: Some(Headers {
-                user_agent: Some("x"),
-                accept_language: Some(&self.accept_language),
-                referer: Some(&self.referer),
-            }),
-            purpose_header: None,
-            attributes: &self.attributes,
-            visitor: None,
-            opted_out: false,
-            totals: Totals::default(),
-        }
-    }
-}
-
-fn now() -> Timestamp {
-    "2026-06-01T12:00:00Z".parse().unwrap()
-}
-
-fn one<T: Ord>(value: T) -> OneOf<T> {
-    OneOf::new(vec![value]).unwrap()
-}
-
-/// Makes an index whose links have so many rules of which the last one matches; with 0 rules there is no last one.
-fn index(rules: usize) -> Arc<Snapshot> {
-    let shop = ShopId::parse("acme").unwrap();
-    let revision = Revision(1);
-    let row = Record::Shop {
-        shop: shop.clone(),
-        revision,
-        settings: Some(settings()),
-        default_link: Slug::parse("link-0").unwrap(),
-    };
-    let partners = (0..PARTNERS).map(|at| Record::Partner {
-        shop: shop.clone(),
-        code: PartnerCode::parse(&format!("partner-{at}")).unwrap(),
-        revision,
-        state: Some(PartnerState {
-            aliases: Vec::new(),
-            program: Some(ProgramId::parse(&format!("program-{}", at % 10)).unwrap()),
-            tags: vec![Tag::parse("vip").unwrap()],
-            active: true,
-        }),
-    });
-    let of_link = |at| (1..=rules).map(|rule| rule_of(at, rule, rule == rules)).collect();
-    let links = (0..LINKS).map(|at| link_of(at, of_link(at)));
-    Writer::new().apply(std::iter::once(row).chain(partners).chain(links), revision)
-}
-
-fn link_of(at: usize, rules: Vec<Rule>) -> Record {
-    Record::Link {
-        shop: ShopId::parse("acme").unwrap(),
-        slug: Slug::parse(&format!("link-{at}")).unwrap(),
-        revision: Revision(1),
-        state: LinkState::Active,
-        sharing: Sharing::Everyone,
-        routing: Routing {
-            rules,
-            utm: Utm {
-                source: Some(Template::parse("{partner}").unwrap()),
-                campaign: Some(Template::parse("summer").unwrap()),
-                ..Utm::default()
-            },
-            ..Routing::to(Destination::parse(&format!("/collections/item-{at}?view=grid")).unwrap())
-        },
-        pending: None,
-    }
-}
-
-fn settings() -> ShopSettings {
-    ShopSettings {
-        base_url: Origin::parse("https://shop.example").unwrap(),
-        link_hosts: vec![Host::parse("go.shop.example").unwrap()],
-        public_url: Origin::parse("https://go.shop.example").unwrap(),
-        destination_hosts: Vec::new(),
-        partner_param: OwnParam::parse("ref").unwrap(),
-        accepted_partner_params: Vec::new(),
-        click_id_param: Some(OwnParam::parse("click_id").unwrap()),
-        fallback_url: None,
-        query_policy: QueryPolicy::default(),
-        internal_addresses: Vec::new(),
-        visitor_mode: VisitorMode::default(),
-        sub_id_params: Vec::new(),
-        time_zone: None,
-        click_retention_days: None,
-    }
-}
-
-/// Makes a rule of a link: the last one matches every visitor, the others none.
-fn rule_of(link: usize, number: usize, is_last: bool) -> Rule {
-    let human = Condition::Is(Predicate::Traffic(one(TrafficClass::Human)));
-    let when = if is_last { human } else { no_match(number) };
-    Rule {
-        id: RuleId::parse(&format!("rule-{number}")).unwrap(),
-        display_name: None,
-        when,
-        then: Outcome::Destination(
-            Destination::parse(&format!("/landing/{link}/{number}?view=list#top")).unwrap(),
-        ),
-        retired_variants: Vec::new(),
-        utm: Utm::default(),
-        enabled: true,
-    }
-}
-
-/// Makes a condition of one of many kinds, alone or beside others, that no visitor of ours meets.
-fn no_match(number: usize) -> Condition {
-    let country = || Country::parse(["US", "JP", "BR", "AU"][number % 4]).unwrap();
-    let zone = ["Europe/Berlin", "America/New_York", "Asia/Tokyo"][number % 3];
-    let predicate = match number % 14 {
-        0 => Predicate::Device(one([DeviceClass::Mobile, DeviceClass::Tablet][number % 2])),
-        1 => Predicate::Country(one(country())),
-        2 => Predicate::Os { families: one(Os::Ios), versions: VersionRange::default() },
-        3 => Predicate::Browser { families: one(Browser::Firefox), versions: VersionRange::default() },
-        4 => Predicate::Language(one(LanguageRange::parse(["ja", "pt", "ko"][number % 3]).unwrap())),
-        5 => Predicate::ReferrerHost {
-            hosts: one(Host::parse(&format!("news-{number}.example")).unwrap()),
-            include_subdomains: true,
-        },
-        6 => Predicate::Query {
-            name: ParameterName::parse("campaign").unwrap(),
-            test: QueryTest::Equals(one(Value::parse(&number.to_string()).unwrap())),
-        },
-        7 => Predicate::ClientAddress(one(format!("198.51.{}.0/24", number % 256).parse().unwrap())),
-        8 => Predicate::Time(TimeWindow::new(None, Some("2026-01-01T00:00:00Z".parse().unwrap())).unwrap()),
-        9 => Predicate::Weekly(
-            WeeklyHours::new(&[Weekday::Sunday], 9, 18, ZoneName::parse(zone).unwrap()).unwrap(),
-        ),
-        10 => Predicate::Partner(one(PartnerCode::parse(&format!("someone-{number}")).unwrap())),
-        11 => Predicate::Program(one(ProgramId::parse(&format!("other-{number}")).unwrap())),
-        12 => Predicate::PartnerTag(one(Tag::parse(&format!("tag-{number}")).unwrap())),
-        _ => Predicate::Caller {
-            name: AttributeName::parse("customer.tier").unwrap(),
-            test: CallerTest::Equals(one(Value::parse(&number.to_string()).unwrap())),
-        },
-    };
-    let predicate = Condition::Is(predicate);
-    match number % 3 {
-        0 => predicate,
-        1 => Condition::All(Group::new(vec![predicate, Condition::Is(Predicate::InEu {})]).unwrap()),
-        _ => {
-            let abroad = Condition::Is(Predicate::Country(one(Country::parse("NZ").unwrap())));
-            Condition::Any(Group::new(vec![predicate, abroad]).unwrap())
-        }
-    }
 }

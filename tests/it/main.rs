@@ -15,3 +15,4 @@ mod resolver;
 mod service;
 mod store;
 mod support;
+mod walkthrough;

@@ -1,9 +1,9 @@
 //! A second reading of the conditions, without any thought of speed, that the index must agree with.
 
-use std::net::IpAddr;
+use std::{cell::Cell, net::IpAddr};
 
 use jiff::{Timestamp, tz::TimeZone};
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use smartlinks::domain::{
     client::{AutomationKind, TrafficClass, UserAgent},
     condition::{Attribute, CallerTest, Condition, CountTest, Predicate, QueryTest, VersionRange},
@@ -26,7 +26,7 @@ struct Facts<'a> {
     /// The ranges and qualities of `Accept-Language`; `None` = not sent.
     languages: Option<&'a [(String, u16)]>,
     /// Every range that an enabled rule names.
-    supported: Vec<String>,
+    supported: &'a [String],
     partner: Option<&'a str>,
     program: Option<&'a str>,
     tags: Vec<&'a str>,
@@ -259,46 +259,41 @@ fn supported(rules: &[Rule]) -> Vec<String> {
     supported
 }
 
-/// Compares the index with the second reading, for one set of rules and many visits.
-fn check(rules: Vec<Rule>, visits: &[random::Case]) -> Result<(), TestCaseError> {
-    let supported = supported(&rules);
+/// Compares the index with the second reading, for one set of rules and many visits; each answer with its explanation.
+fn check(rules: &[Rule], visits: &[random::Case]) -> Result<(), TestCaseError> {
     for mode in [VisitorMode::Daily, VisitorMode::Cookie] {
-        check_under(mode, &rules, &supported, visits)?;
+        let world = world(mode, rules);
+        let (snapshot, supported) = (world.snapshot(), supported(rules));
+        for case in visits {
+            let expected = first(rules, &facts(&world, &supported, case));
+            let answer = case.ask.resolve(&snapshot).unwrap();
+            prop_assert_eq!(answer.rule.as_ref(), expected.map(|rule| &rule.id), "{:?}", case);
+            prop_assert_eq!(answer.reason == ResolveReason::Rule, expected.is_some());
+            prop_assert_eq!(answer.traffic, traffic(&case.ask));
+        }
     }
     Ok(())
 }
 
-fn check_under(
-    mode: VisitorMode,
-    rules: &[Rule],
-    supported: &[String],
-    visits: &[random::Case],
-) -> Result<(), TestCaseError> {
-    let world = World::to("/s").with(|world| {
+/// The small world, whose link has these rules.
+fn world(mode: VisitorMode, rules: &[Rule]) -> World {
+    World::to("/s").with(|world| {
         world.routing.rules = rules.to_vec();
         world.shop.visitor_mode = mode;
-    });
-    let snapshot = world.snapshot();
-    for case in visits {
-        let named =
-            world.partners.iter().find(|(code, state)| code.as_str() == case.ask.partner && state.active);
-        let facts = Facts {
-            ask: &case.ask,
-            languages: case.languages.as_deref(),
-            supported: supported.to_vec(),
-            mode,
-            partner: named.map(|(code, _)| code.as_str()),
-            program: named.and_then(|(_, state)| state.program.as_ref()).map(|program| program.as_str()),
-            tags: named
-                .map_or_else(Vec::new, |(_, state)| state.tags.iter().map(|tag| tag.as_str()).collect()),
-        };
-        let expected = first(&world.routing.rules, &facts);
-        let answer = case.ask.resolve(&snapshot).unwrap();
-        prop_assert_eq!(answer.rule.as_ref(), expected.map(|rule| &rule.id), "{:?}", case);
-        prop_assert_eq!(answer.reason == ResolveReason::Rule, expected.is_some());
-        prop_assert_eq!(answer.traffic, traffic(&case.ask));
+    })
+}
+
+fn facts<'a>(world: &'a World, supported: &'a [String], case: &'a random::Case) -> Facts<'a> {
+    let named = world.partners.iter().find(|(code, state)| code.as_str() == case.ask.partner && state.active);
+    Facts {
+        ask: &case.ask,
+        languages: case.languages.as_deref(),
+        supported,
+        mode: world.shop.visitor_mode,
+        partner: named.map(|(code, _)| code.as_str()),
+        program: named.and_then(|(_, state)| state.program.as_ref()).map(|program| program.as_str()),
+        tags: named.map_or_else(Vec::new, |(_, state)| state.tags.iter().map(|tag| tag.as_str()).collect()),
     }
-    Ok(())
 }
 
 proptest! {
@@ -307,16 +302,48 @@ proptest! {
     #[test]
     fn index_agrees_with_the_second_reading(
         rules in random::rules(1..8),
-        visits in prop::collection::vec(random::visit(), 1..20),
+        visits in vec(random::visit(), 1..20),
     ) {
-        check(rules, &visits)?;
+        check(&rules, &visits)?;
     }
 
     #[test]
     fn index_of_many_rules_agrees_with_the_second_reading(
         rules in random::rules(16..80),
-        visits in prop::collection::vec(random::visit(), 1..20),
+        visits in vec(random::visit(), 1..20),
     ) {
-        check(rules, &visits)?;
+        check(&rules, &visits)?;
     }
+}
+
+/// Sets of rules and visits of one case of [`index_agrees_with_the_second_reading_a_million_times`]: every visit meets
+/// every set, so that little time goes into making them up.
+const SETS: usize = 12;
+const VISITS: usize = 200;
+/// Evaluations that have to agree: one is one visit that meets one set of rules, read twice.
+const EVALUATIONS: usize = 1_000_000;
+
+#[test]
+fn index_agrees_with_the_second_reading_a_million_times() {
+    let agreed = Cell::new(0);
+    let sets = vec(prop_oneof![6 => random::rules(1..8), 1 => random::rules(16..32)], SETS);
+    let cases = EVALUATIONS / (2 * SETS * VISITS) + 1;
+    let config = ProptestConfig::with_cases(u32::try_from(cases).unwrap());
+    let run = TestRunner::new(config).run(&(sets, vec(random::visit(), VISITS)), |(sets, visits)| {
+        for (rules, mode) in
+            sets.iter().flat_map(|set| [(set, VisitorMode::Daily), (set, VisitorMode::Cookie)])
+        {
+            let world = world(mode, rules);
+            let (snapshot, supported) = (world.snapshot(), supported(rules));
+            for case in &visits {
+                let expected = first(rules, &facts(&world, &supported, case));
+                let chosen = case.ask.rule(&snapshot);
+                prop_assert_eq!(chosen.as_ref(), expected.map(|rule| &rule.id), "{:?}", case);
+                agreed.set(agreed.get() + 1);
+            }
+        }
+        Ok(())
+    });
+    run.unwrap();
+    assert!(agreed.get() >= EVALUATIONS, "only {} evaluations", agreed.get());
 }

@@ -283,6 +283,11 @@ impl Ask {
         Ok(resolution)
     }
 
+    /// The rule that decides, and nothing besides: for tests that ask a million times.
+    pub(super) fn rule(&self, snapshot: &Snapshot) -> Option<RuleId> {
+        snapshot.resolve(&self.visit()).unwrap().rule
+    }
+
     /// What is known before the rules are asked.
     pub(super) fn asked<T>(&self, snapshot: &Snapshot, see: impl FnOnce(Asked<'_>) -> T) -> T {
         see(snapshot.ask(&self.visit()).unwrap_or_else(|NoShop| panic!("there is no shop")))

@@ -2,6 +2,7 @@
 
 pub(crate) mod clicks;
 pub(crate) mod database;
+pub(crate) mod dev;
 pub(crate) mod http;
 pub(crate) mod objects;
 pub(crate) mod own_postgres;
