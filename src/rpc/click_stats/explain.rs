@@ -12,7 +12,7 @@ use crate::{
         name::ShopId,
         revision::Revision,
         shop::Shop,
-        visit::Attribution,
+        visit::{Attribution, ResolveReason},
     },
     index::{
         ClickExplanation, SharedBy, explain_click,
@@ -100,17 +100,20 @@ fn differences(click: &LoggedClick, explained: &ClickExplanation<'_>) -> Vec<Cli
         }
     };
     let facts = &click.facts;
+    let (reason, rule) = match &explained.fate {
+        Fate::To(anew) => (anew.reason, anew.rule.as_ref()),
+        // Which variant is not known; that it is one of this rule is.
+        Fate::Unjudged { rule, .. } => (rule.as_ref().map(|_| ResolveReason::Rule), rule.as_ref()),
+    };
+    if let Some((then, anew)) = facts.reason.zip(reason) {
+        compare("reason", Some(then.as_str()), Some(anew.as_str()));
+        // By one of several rules that lead to one page: any of them may be the one that is recorded.
+        if rule.is_some() || anew != ResolveReason::Rule {
+            compare("rule_id", facts.rule.as_ref().map(|it| it.as_str()), rule.map(|it| it.as_str()));
+        }
+    }
     if let Fate::To(anew) = &explained.fate {
         let then = End::of(facts);
-        let reason = |end: &End| end.reason.map(|reason| reason.as_str());
-        if then.reason.is_some() && anew.reason.is_some() {
-            compare("reason", reason(&then), reason(anew));
-            compare(
-                "rule_id",
-                then.rule.as_ref().map(|it| it.as_str()),
-                anew.rule.as_ref().map(|it| it.as_str()),
-            );
-        }
         if anew.variant.is_some() {
             let id = |end: &End| end.variant.as_ref().map(|it| it.as_str().to_owned());
             compare("variant_id", id(&then).as_deref(), id(anew).as_deref());
