@@ -57,7 +57,7 @@ impl<'a> Writer<'a> {
             caller,
             validate_only,
             comment,
-            golden: Golden::MustPass,
+            golden: Golden::default(),
             idle: Idle::Refused,
             request: None,
         }
