@@ -51,13 +51,16 @@ pub fn explain_click<T>(
     let fate = match link.state {
         LinkState::Deleted => missed(Miss::Deleted),
         LinkState::Paused => missed(Miss::Paused),
-        LinkState::Active => Draft::new(link.clone(), fallback.cloned()).judge(click, Some(link)),
+        LinkState::Active => {
+            let draft = Draft::new(link.clone(), fallback.cloned());
+            draft.judge(click, Some(&draft.before(link)))
+        }
     };
     let (time, routing) = (click.id.time(), &link.routing);
     let is_open = link.state == LinkState::Active
         && routing.start_time.is_none_or(|start| time >= start)
         && routing.expire_time.is_none_or(|expire| time < expire);
-    let recorded = Recorded::new(click, &link.sharing, Some(link));
+    let recorded = Recorded::new(click, &link.sharing, true);
     let visit = recorded.visit();
     let languages = named_languages(routing.rules.iter().filter(|rule| rule.enabled).map(|rule| &rule.when));
     let facts = recorded.facts(&visit, &languages);

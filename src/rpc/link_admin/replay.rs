@@ -35,11 +35,10 @@ use crate::{
     domain::{
         client::TrafficClass,
         limits,
-        link::Link,
         name::{ShopId, Slug},
         revision::Revision,
     },
-    index::replay::{Draft, Flows},
+    index::replay::{Before, Draft, Flows},
     proto::{self, ErrorReason, ReplayClicksResponse, Warning, replay_clicks_response::Event},
     rpc::{
         caller::{Caller, Scope},
@@ -49,7 +48,7 @@ use crate::{
         status::Failure,
     },
     store::{
-        Past, Store, StoreError,
+        Store, StoreError,
         clicks::{ClickFilter, Item, Page, Place},
     },
 };
@@ -62,8 +61,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 const AGE: Duration = Duration::from_secs(limits::STREAM_SECONDS);
 /// How long a caller may take to read a message.
 const WRITE: Duration = Duration::from_secs(limits::STREAM_WRITE_SECONDS);
-/// Revisions of a link that are read at once.
-const CHUNK: usize = 16;
+/// Revisions of a link that are read at once: all of it is in each of them.
+const CHUNK: usize = 4;
 
 /// What all replays of a server share.
 #[derive(Clone)]
@@ -95,7 +94,9 @@ pub(super) async fn begin(
     let named = missing(store, &shop, warnings::references(&link)).await?;
     let written = write_link(&link);
     warnings.extend(named.iter().map(|gone| of_missing(gone, Named::Link("link", &written))));
-    let past = past(store, &shop, &link.slug).await?;
+    let slug = link.slug.clone();
+    let draft = Draft::new(link, settings.fallback_url);
+    let past = past(store, &shop, &slug, &draft).await?;
     let head = store.click_head().await?;
 
     let (out, messages) = mpsc::channel(WAITING_MESSAGES);
@@ -111,7 +112,7 @@ pub(super) async fn begin(
         out,
     };
     let flows = Flows::new(limits::REPLAY_FLOWS, limits::REPLAY_SAMPLES);
-    let judge = Judge { draft: Draft::new(link, settings.fallback_url), past, flows };
+    let judge = Judge { draft, past, flows };
     let stop = service.replays.stop.clone();
     let work = async move {
         // Nobody waits for the end any more if the caller has gone.
@@ -151,19 +152,20 @@ fn read(request: proto::ReplayClicksRequest) -> Result<(ShopId, Change, ClickFil
     Ok((shop, change, filter))
 }
 
-/// Reads what tells which visitors keep their variant: the link's newest revisions, and of these what splits visitors.
-async fn past(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Past<Link>>, Failure> {
-    let (mut past, mut up_to) = (Vec::<Past<Link>>::new(), Revision(i64::MAX));
+/// Reads what the draft looks at of the link's newest revisions, newest first.
+async fn past(
+    store: &Store,
+    shop: &ShopId,
+    slug: &Slug,
+    draft: &Draft,
+) -> Result<Vec<(Revision, Before)>, Failure> {
+    let (mut past, mut up_to) = (Vec::new(), Revision(i64::MAX));
     while past.len() < limits::REPLAY_REVISIONS {
         let chunk = store.link_revisions(shop, slug, up_to, CHUNK).await?;
         let is_last = chunk.len() < CHUNK;
-        past.extend(chunk.into_iter().map(|mut past| {
-            past.value.golden_clicks.clear();
-            past.value.routing.rules.retain(|rule| !rule.then.variants().is_empty());
-            past
-        }));
+        past.extend(chunk.iter().map(|past| (past.revision, draft.before(&past.value))));
         match past.last() {
-            Some(oldest) if !is_last => up_to = Revision(oldest.revision.0 - 1),
+            Some((oldest, _)) if !is_last => up_to = Revision(oldest.0 - 1),
             Some(_) | None => break,
         }
     }
@@ -174,7 +176,7 @@ async fn past(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Past<Link
 struct Judge {
     draft: Draft,
     /// The link as it was, newest first.
-    past: Vec<Past<Link>>,
+    past: Vec<(Revision, Before)>,
     flows: Flows,
 }
 
@@ -183,8 +185,8 @@ impl Judge {
     fn judge(mut self, page: Page) -> Self {
         for (_, item) in page.items {
             let Item::Click(click) = item else { continue };
-            let was = self.past.iter().find(|past| past.revision <= click.facts.revision);
-            let fate = self.draft.judge(&click, was.map(|past| &past.value));
+            let was = self.past.iter().find(|(revision, _)| *revision <= click.facts.revision);
+            let fate = self.draft.judge(&click, was.map(|(_, was)| was));
             self.flows.add(&click, fate);
         }
         self
