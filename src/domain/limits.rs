@@ -88,6 +88,10 @@ pub const FIELD_CHANGES: usize = 1_000;
 pub const CHANGED_VALUE_BYTES: usize = 2_000;
 /// Hours that a click id sent by a caller may be old.
 pub const CLICK_ID_AGE_HOURS: i64 = 24;
+/// Nodes of conditions that an explanation tells of; of rules that would make it more, only what comes of them is told.
+pub const EXPLAINED_NODES: usize = 10_000;
+/// Bytes of a fact that an explanation tells of; a longer one is cut.
+pub const EXPLAINED_VALUE_BYTES: usize = 1_000;
 /// Minutes that a click id sent by a caller may be ahead.
 pub const CLICK_ID_AHEAD_MINUTES: i64 = 5;
 /// Hours for which a request id makes a create safe to repeat.

@@ -1,18 +1,19 @@
 //! Why a recorded click went where it went, from what it keeps.
 
-use super::{Draw, DrawnBy, ExplainedRule, SharedBy, Standing, Verdict, Window, node, shared_by, standing};
+use super::{Draw, DrawnBy, ExplainedRule, SharedBy, Standing, Teller, Verdict, Window, shared_by, standing};
 use crate::{
     domain::{
         click::LoggedClick,
         destination::Destination,
         link::{Link, LinkState, Outcome},
+        name::RuleId,
         revision::Revision,
         visit::{Miss, ResolveReason},
     },
     index::{
         compile::named_languages,
         facts::Facts,
-        matcher::{Truth, possible},
+        matcher::possible,
         recorded::Recorded,
         replay::{Draft, End, Fate},
     },
@@ -74,24 +75,26 @@ pub fn explain_click<T>(
             expire: routing.expire_time,
         }),
         shared: partner.map(|code| shared_by(&link.sharing, code, click.facts.program.as_ref())),
-        rules: if is_open { rules(link, &facts) } else { Vec::new() },
+        rules: if is_open { rules(link, &facts, click.facts.rule.as_ref()) } else { Vec::new() },
         draw: draw(link, click),
         fate,
     })
 }
 
-fn rules<'a>(link: &'a Link, facts: &Facts<'a>) -> Vec<ExplainedRule<'a>> {
+fn rules<'a>(link: &'a Link, facts: &Facts<'a>, decides: Option<&RuleId>) -> Vec<ExplainedRule<'a>> {
     let mut is_decided = false;
     // A rule that may have matched leaves open which one behind it decides: only one that is sure to ends it.
     let mut may_be_decided = false;
     let mut explained = Vec::new();
+    let mut teller = Teller::new(facts, |part| possible(part, facts).truths);
     for rule in &link.routing.rules {
         if !rule.enabled {
             explained.push(ExplainedRule { id: &rule.id, standing: Standing::Disabled, when: None });
             continue;
         }
-        let when = node(&rule.when, facts, &|part| verdict(possible(part, facts).truths));
-        let standing = match standing(when.verdict, is_decided) {
+        let is_recorded = decides == Some(&rule.id);
+        let (verdict, when) = teller.tell(&rule.when, is_recorded);
+        let standing = match standing(verdict, is_decided) {
             Standing::Decides if may_be_decided => Standing::NotKept,
             other @ (Standing::Decides
             | Standing::DoesNotMatch
@@ -100,16 +103,11 @@ fn rules<'a>(link: &'a Link, facts: &Facts<'a>) -> Vec<ExplainedRule<'a>> {
             | Standing::NotKept
             | Standing::Disabled) => other,
         };
-        is_decided |= when.verdict == Verdict::True;
-        may_be_decided |= when.verdict == Verdict::NotKept;
-        explained.push(ExplainedRule { id: &rule.id, standing, when: Some(when) });
+        is_decided |= verdict == Verdict::True;
+        may_be_decided |= verdict == Verdict::NotKept;
+        explained.push(ExplainedRule { id: &rule.id, standing, when });
     }
     explained
-}
-
-fn verdict(truths: crate::index::matcher::Truths) -> Verdict {
-    let sure = [Truth::True, Truth::False, Truth::Unknown].into_iter().find(|truth| truths.is(*truth));
-    sure.map_or(Verdict::NotKept, Verdict::from)
 }
 
 fn draw<'a>(link: &'a Link, click: &LoggedClick) -> Option<Draw<'a>> {

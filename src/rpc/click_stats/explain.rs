@@ -23,6 +23,7 @@ use crate::{
         caller::{Caller, Scope},
         convert::{Path, choice::Choice, explanation, take},
         status::Failure,
+        work::blocking,
     },
     store::Store,
 };
@@ -43,7 +44,8 @@ pub(super) async fn explain(
     };
     let link = link.map(|past| (past.value, past.revision));
     let was = store.past_shop(&shop, at).await?;
-    Ok(answer(found, link.as_ref(), was.as_ref()))
+    // It tells of thousands of conditions.
+    blocking(move || answer(found, link.as_ref(), was.as_ref())).await
 }
 
 fn read(request: &ExplainClickRequest) -> Result<(ShopId, ClickId), Faults> {

@@ -81,6 +81,12 @@ async fn click_is_explained_by_the_link_as_it_was() {
     let credit = explanation.credit.as_ref().unwrap();
     assert_eq!((credit.partner.as_str(), credit.sharing()), ("anna", SharingDecision::Everyone));
 
+    // A partner that was erased was credited all the same.
+    execute(&world.database, "UPDATE clicks.click SET partner = NULL WHERE partner = 'anna'").await;
+    let credit = explain(&server, &german).await.unwrap().explanation.unwrap().credit.unwrap();
+    assert_eq!((credit.partner.as_str(), credit.credited), ("", true));
+    assert!(credit.reason.contains("does not keep"), "{}", credit.reason);
+
     let explained = explain(&server, &open).await.unwrap();
     assert_eq!(explained.comparison(), ClickComparison::NotKept);
     assert_eq!(explained.not_kept().collect::<Vec<_>>(), [UnkeptFact::Query]);
