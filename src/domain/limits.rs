@@ -156,3 +156,7 @@ pub const WRITE_STEPS: u64 = 5_000_000;
 pub const WRITE_LINKS: u64 = 20;
 /// Steps of thought that a check spends on the rules of a link.
 pub const CHECK_STEPS: u64 = 100_000_000;
+/// Warnings about rules in the answer to a write.
+pub const RULE_WARNINGS: usize = 200;
+/// Bytes of the findings in the answer to a check.
+pub const FINDINGS_BYTES: usize = 8 * 1_024 * 1_024;
