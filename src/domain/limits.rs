@@ -52,6 +52,8 @@ pub const RULES: usize = 1_000;
 pub const GOLDEN_CLICKS: usize = 50;
 /// Rules of a link that were taken away, whose ids stay used.
 pub const RETIRED_RULES: usize = 10_000;
+/// Variants of the rules of a link that were taken away, whose ids stay used.
+pub const RETIRED_RULE_VARIANTS: usize = 10_000;
 /// Variants of a rule.
 pub const VARIANTS: usize = 20;
 /// The weight of a variant.
