@@ -53,6 +53,11 @@ impl Condition {
         Ok(())
     }
 
+    /// Returns how many nodes it has, groups and `not` included.
+    pub fn nodes(&self) -> usize {
+        self.size().1
+    }
+
     /// Returns levels and nodes.
     fn size(&self) -> (usize, usize) {
         let members = match self {

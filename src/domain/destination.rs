@@ -65,6 +65,11 @@ impl Destination {
         &self.0
     }
 
+    /// Returns what is equal for all ways to write the same page of the shop.
+    pub fn page(&self) -> &str {
+        page(&self.0)
+    }
+
     /// Returns scheme, host and port of an absolute destination.
     pub fn authority(&self) -> Option<Authority> {
         let scheme = scheme(&self.0)?;
@@ -78,6 +83,11 @@ impl Destination {
         let host = scheme.len() + "://".len();
         self.0[host..].find(['/', '?', '#']).map_or(self.0.len(), |at| host + at)
     }
+}
+
+/// Returns what is equal for all ways to write the same page of the shop: the leading `/` may be left out.
+pub fn page(written: &str) -> &str {
+    written.strip_prefix('/').unwrap_or(written)
 }
 
 /// Returns the scheme of a text that begins with one (RFC 3986, 3.1): letters, digits, `+-.` before the first `:`,
@@ -201,6 +211,13 @@ mod tests {
             assert!(Destination::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Destination::parse("foo:bar").unwrap_err().text.contains("/foo:bar"));
+    }
+
+    #[test]
+    fn page_is_the_same_with_and_without_the_leading_slash() {
+        let page = |text: &str| Destination::parse(text).unwrap().page().to_owned();
+        assert_eq!((page("/sale?a=/"), page(""), page("/")), (page("sale?a=/"), page("/"), String::new()));
+        assert_ne!(page("/sale"), page("/sale/"));
     }
 
     #[test]

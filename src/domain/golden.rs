@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     client::{Browser, DeviceClass, Os, UserAgent, Version},
-    destination::Destination,
+    destination::{Destination, page},
     fact::Fact,
     fault::{Faults, Problem, Reason},
     geo::Country,
@@ -36,10 +36,7 @@ pub struct GoldenClick {
 impl GoldenClick {
     /// Says what is wrong with where its visit goes: the destination that was chosen, and the rule that decided.
     pub fn judge(&self, chosen: Option<&str>, rule: Option<&RuleId>) -> Result<(), Problem> {
-        let page = |text: &str| format!("`/{}`", text.trim_start_matches('/'));
-        let same = |chosen: &str| {
-            chosen.trim_start_matches('/') == self.destination.as_str().trim_start_matches('/')
-        };
+        let same = |chosen: &str| page(chosen) == self.destination.page();
         let wanted = self.rule.as_ref().is_none_or(|wanted| rule == Some(wanted));
         if wanted && chosen.is_some_and(same) {
             return Ok(());
@@ -48,11 +45,11 @@ impl GoldenClick {
             rule.map_or("by no rule".to_owned(), |rule| format!("by the rule `{rule}`"))
         };
         let expected = match &self.rule {
-            Some(rule) => format!("{} {}", shown(&self.destination, page), by(Some(rule))),
-            None => shown(&self.destination, page),
+            Some(rule) => format!("{} {}", shown(&self.destination), by(Some(rule))),
+            None => shown(&self.destination),
         };
         let got = match chosen.map(Destination::parse) {
-            Some(Ok(chosen)) => format!("to {} {}", shown(&chosen, page), by(rule)),
+            Some(Ok(chosen)) => format!("to {} {}", shown(&chosen), by(rule)),
             Some(Err(_)) | None => "nowhere".to_owned(),
         };
         let text =
@@ -62,10 +59,10 @@ impl GoldenClick {
 }
 
 /// Writes a destination so that the same one always reads alike.
-fn shown(destination: &Destination, page: impl Fn(&str) -> String) -> String {
+fn shown(destination: &Destination) -> String {
     match destination.authority() {
         Some(_) => format!("`{}`", destination.as_str()),
-        None => page(destination.as_str()),
+        None => format!("`/{}`", destination.page()),
     }
 }
 

@@ -52,6 +52,8 @@ pub const RULES: usize = 1_000;
 pub const GOLDEN_CLICKS: usize = 50;
 /// Rules of a link that were taken away, whose ids stay used.
 pub const RETIRED_RULES: usize = 10_000;
+/// Variants of the rules of a link that were taken away, whose ids stay used.
+pub const RETIRED_RULE_VARIANTS: usize = 10_000;
 /// Variants of a rule.
 pub const VARIANTS: usize = 20;
 /// The weight of a variant.
@@ -88,6 +90,10 @@ pub const REVISION_FIELDS: usize = 100;
 pub const FIELD_CHANGES: usize = 1_000;
 /// Bytes of an old or new value of such a field; a longer one is cut.
 pub const CHANGED_VALUE_BYTES: usize = 2_000;
+/// Nodes of conditions that an explanation tells of; of rules that would make it more, only what comes of them is told.
+pub const EXPLAINED_NODES: usize = 10_000;
+/// Bytes of a fact that an explanation tells of; a longer one is cut.
+pub const EXPLAINED_VALUE_BYTES: usize = 1_000;
 /// Hours that a click id sent by a caller may be old.
 pub const CLICK_ID_AGE_HOURS: i64 = 24;
 /// Minutes that a click id sent by a caller may be ahead.
@@ -152,5 +158,9 @@ pub const CONVERSION_WAIT_DAYS: i64 = 7;
 pub const WRITE_STEPS: u64 = 5_000_000;
 /// Links of a batch that each may have as many steps; beyond them fewer rules are decided.
 pub const WRITE_LINKS: u64 = 20;
+/// Warnings about rules in the answer to a write.
+pub const RULE_WARNINGS: usize = 200;
+/// Bytes of the findings in the answer to a check.
+pub const FINDINGS_BYTES: usize = 8 * 1_024 * 1_024;
 /// Steps of thought that a check spends on the rules of a link.
 pub const CHECK_STEPS: u64 = 100_000_000;

@@ -1,6 +1,6 @@
 //! Links and their rules.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -62,18 +62,24 @@ impl Link {
     pub fn rolled_back(&self, old: &Self) -> Self {
         let Self { shop, slug, is_default, state, routing, .. } = self;
         let back: HashSet<&RuleId> = old.routing.rules.iter().map(|rule| &rule.id).collect();
-        let used = routing.retired_rules.iter().chain(routing.rules.iter().map(|rule| &rule.id));
-        let retired_rules = used.filter(|id| !back.contains(id)).cloned().collect();
+        let retired = routing.retired_rules.iter().filter(|id| !back.contains(id)).cloned().collect();
+        let mut retired_variants = routing.retired_variants.clone();
         let mut rules = old.routing.rules.clone();
         for rule in &mut rules {
-            rule.come_back(routing.rules.iter().find(|now| now.id == rule.id));
+            let since = retired_variants.remove(&rule.id).unwrap_or_default();
+            let now = routing.rules.iter().find(|now| now.id == rule.id);
+            rule.come_back(since.into_iter().chain(now.into_iter().flat_map(Rule::used_variants).cloned()));
+        }
+        let mut back_to = Routing { rules, retired_rules: retired, retired_variants, ..old.routing.clone() };
+        for rule in routing.rules.iter().filter(|rule| !back.contains(&rule.id)) {
+            back_to.retire(rule);
         }
         Self {
             shop: shop.clone(),
             slug: slug.clone(),
             is_default: *is_default,
             state: *state,
-            routing: Routing { rules, retired_rules, ..old.routing.clone() },
+            routing: back_to,
             ..old.clone()
         }
     }
@@ -200,6 +206,9 @@ pub struct Routing {
     /// Ids of rules that were taken away: none comes back.
     #[serde(default)]
     pub retired_rules: Vec<RuleId>,
+    /// Ids of the variants that these had: a rule that a rollback brings back does not use them for others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retired_variants: BTreeMap<RuleId, Vec<VariantId>>,
     /// Campaign parameters.
     #[serde(default)]
     pub utm: Utm,
@@ -227,6 +236,7 @@ impl Routing {
             default_destination,
             rules: Vec::new(),
             retired_rules: Vec::new(),
+            retired_variants: BTreeMap::new(),
             utm: Utm::default(),
             query_policy: None,
             redirect: RedirectKind::default(),
@@ -234,6 +244,15 @@ impl Routing {
             expire_time: None,
             expired_destination: None,
         }
+    }
+
+    /// Remembers the ids of a rule that is taken away.
+    pub fn retire(&mut self, rule: &Rule) {
+        let used: Vec<VariantId> = rule.used_variants().cloned().collect();
+        if !used.is_empty() {
+            self.retired_variants.insert(rule.id.clone(), used);
+        }
+        self.retired_rules.push(rule.id.clone());
     }
 
     /// Returns every destination with its path relative to the link.
@@ -256,6 +275,14 @@ impl Routing {
             let most = limits::RETIRED_RULES;
             let text = format!(
                 "more than {most} rules of this link were taken away; change rules instead of replacing them"
+            );
+            faults.add("rules", Problem::new(Reason::TooLong, text));
+        }
+        if self.retired_variants.values().map(Vec::len).sum::<usize>() > limits::RETIRED_RULE_VARIANTS {
+            let most = limits::RETIRED_RULE_VARIANTS;
+            let text = format!(
+                "more than {most} variants went with the rules of this link that were taken away; change rules instead \
+                 of replacing them"
             );
             faults.add("rules", Problem::new(Reason::TooLong, text));
         }
@@ -350,12 +377,14 @@ impl Rule {
         self.retired_variants = retired;
     }
 
+    /// Returns the ids of the variants that it has and had.
+    fn used_variants(&self) -> impl Iterator<Item = &VariantId> {
+        self.retired_variants.iter().chain(self.then.variants().iter().map(|variant| &variant.id))
+    }
+
     /// Takes the ids of variants that it has itself back into use, and remembers all others that were used since.
-    fn come_back(&mut self, now: Option<&Self>) {
-        let since = now.into_iter().flat_map(|now| {
-            now.retired_variants.iter().chain(now.then.variants().iter().map(|variant| &variant.id))
-        });
-        let used: BTreeSet<VariantId> = self.retired_variants.drain(..).chain(since.cloned()).collect();
+    fn come_back(&mut self, since: impl Iterator<Item = VariantId>) {
+        let used: BTreeSet<VariantId> = self.retired_variants.drain(..).chain(since).collect();
         let is_back = |id: &VariantId| self.then.variants().iter().any(|variant| variant.id == *id);
         self.retired_variants = used.into_iter().filter(|id| !is_back(id)).collect();
     }

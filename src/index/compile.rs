@@ -167,6 +167,24 @@ impl CompiledLink {
         (first.map(|at| &self.rules[at]), undecided)
     }
 
+    /// Returns how many nodes the conditions have that [`Self::first_match`] asks before it finds this rule, or none.
+    pub(super) fn nodes_asked<'a>(&'a self, facts: &Facts<'a>, found: Option<&CompiledRule>) -> usize {
+        let nodes = |asked: &mut dyn Iterator<Item = usize>| {
+            let mut nodes = 0;
+            for at in asked {
+                nodes += self.conditions[at].nodes();
+                if found.is_some_and(|found| found.id == self.rules[at].id) {
+                    break;
+                }
+            }
+            nodes
+        };
+        match &self.shortlist {
+            None => nodes(&mut (0..self.conditions.len())),
+            Some(shortlist) => nodes(&mut shortlist.candidates(facts)),
+        }
+    }
+
     /// Returns the enabled rules in their order, with their conditions.
     pub(super) fn rules(&self) -> impl Iterator<Item = (&RuleId, &Condition)> {
         self.rules.iter().zip(&self.conditions).map(|(rule, when)| (&*rule.id, &**when))

@@ -15,14 +15,15 @@ use super::{
     compile::CompiledLink,
     credit::{NamedBy, find, named},
     facts::Facts,
-    matcher::{Look, Truth, evaluate, looks},
+    matcher::{Look, Truth, Truths, evaluate, looks},
     resolve::{Asked, Chosen, Way},
     split::{Sign, Then},
 };
 use crate::{
     classify::traffic::Why,
     domain::{
-        condition::Condition,
+        condition::{Condition, Group},
+        limits,
         link::{LinkState, Sharing},
         name::{PartnerCode, ProgramId, RuleId, Slug},
         revision::Revision,
@@ -111,7 +112,7 @@ pub struct ExplainedRule<'a> {
     pub id: &'a RuleId,
     /// What comes of it.
     pub standing: Standing,
-    /// Its condition; `None` if it is not enabled.
+    /// Its condition; `None` if it is not enabled, or if there is no room for it.
     pub when: Option<Node<'a>>,
 }
 
@@ -154,13 +155,10 @@ pub enum Verdict {
     NotKept,
 }
 
-impl From<Truth> for Verdict {
-    fn from(truth: Truth) -> Self {
-        match truth {
-            Truth::True => Self::True,
-            Truth::False => Self::False,
-            Truth::Unknown => Self::Unknown,
-        }
+impl From<Truths> for Verdict {
+    fn from(truths: Truths) -> Self {
+        let sure = [(Truth::True, Self::True), (Truth::False, Self::False), (Truth::Unknown, Self::Unknown)];
+        sure.into_iter().find(|(truth, _)| truths.is(*truth)).map_or(Self::NotKept, |(_, verdict)| verdict)
     }
 }
 
@@ -294,13 +292,65 @@ fn shared_by<'a>(sharing: &Sharing, partner: &PartnerCode, program: Option<&'a P
 
 fn rules<'a>(link: &'a CompiledLink, facts: &Facts<'a>, decides: Option<&RuleId>) -> Vec<ExplainedRule<'a>> {
     let mut is_decided = false;
+    let mut teller = Teller::new(facts, |part| Truths::of(evaluate(part, facts)));
     let explain = |(id, condition): (&'a RuleId, &'a Condition)| {
-        let when = node(condition, facts, &|part| evaluate(part, facts).into());
-        let standing = standing(when.verdict, is_decided);
+        let (verdict, when) = teller.tell(condition, decides == Some(id));
+        let standing = standing(verdict, is_decided);
         is_decided |= decides == Some(id);
-        ExplainedRule { id, standing, when: Some(when) }
+        ExplainedRule { id, standing, when }
     };
     link.rules().map(explain).collect()
+}
+
+/// Tells of conditions, as long as there is room.
+struct Teller<'f, 'a, F> {
+    facts: &'f Facts<'a>,
+    /// Judges a condition.
+    judge: F,
+    /// How many more nodes are told.
+    room: usize,
+}
+
+impl<'f, 'a, F: Fn(&'a Condition) -> Truths> Teller<'f, 'a, F> {
+    fn new(facts: &'f Facts<'a>, judge: F) -> Self {
+        Self { facts, judge, room: limits::EXPLAINED_NODES }
+    }
+
+    /// Says what a condition comes to and, if there is room or it must be, tells of each of its parts.
+    fn tell(&mut self, condition: &'a Condition, always: bool) -> (Verdict, Option<Node<'a>>) {
+        let nodes = condition.nodes();
+        if nodes > self.room && !always {
+            return ((self.judge)(condition).into(), None);
+        }
+        self.room = self.room.saturating_sub(nodes);
+        let (node, _) = self.node(condition);
+        (node.verdict, Some(node))
+    }
+
+    /// Tells of a condition and each of its parts; what a group comes to follows from its members.
+    fn node(&self, condition: &'a Condition) -> (Node<'a>, Truths) {
+        let each = |group: &'a Group| -> (Vec<_>, Vec<_>) {
+            group.members().iter().map(|member| self.node(member)).unzip()
+        };
+        let (told, truths) = match condition {
+            Condition::All(group) => {
+                let (nodes, truths) = each(group);
+                (Told::All(nodes), truths.into_iter().fold(Truths::of(Truth::True), Truths::and))
+            }
+            Condition::Any(group) => {
+                let (nodes, truths) = each(group);
+                (Told::Any(nodes), truths.into_iter().fold(Truths::of(Truth::False), Truths::or))
+            }
+            Condition::Not(member) => {
+                let (node, truths) = self.node(member);
+                (Told::Not(Box::new(node)), truths.not())
+            }
+            Condition::IsKnown(_) | Condition::Is(_) => {
+                (Told::Test(condition, looks(condition, self.facts)), (self.judge)(condition))
+            }
+        };
+        (Node { verdict: truths.into(), told }, truths)
+    }
 }
 
 fn standing(verdict: Verdict, is_decided: bool) -> Standing {
@@ -313,22 +363,6 @@ fn standing(verdict: Verdict, is_decided: bool) -> Standing {
         Verdict::Unknown => Standing::Unknown,
         Verdict::NotKept => Standing::NotKept,
     }
-}
-
-/// Tells of a condition and each of its parts; `verdict` judges each.
-fn node<'a>(
-    condition: &'a Condition,
-    facts: &Facts<'a>,
-    verdict: &dyn Fn(&'a Condition) -> Verdict,
-) -> Node<'a> {
-    let each = |member| node(member, facts, verdict);
-    let told = match condition {
-        Condition::All(group) => Told::All(group.members().iter().map(each).collect()),
-        Condition::Any(group) => Told::Any(group.members().iter().map(each).collect()),
-        Condition::Not(member) => Told::Not(Box::new(each(member))),
-        Condition::IsKnown(_) | Condition::Is(_) => Told::Test(condition, looks(condition, facts)),
-    };
-    Node { verdict: verdict(condition), told }
 }
 
 fn draw<'a>(chosen: &Chosen<'a>, facts: &Facts<'a>) -> Option<Draw<'a>> {

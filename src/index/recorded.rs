@@ -12,7 +12,7 @@ use crate::{
         fact::Fact,
         language::LanguageRange,
         limits,
-        link::{Link, Sharing},
+        link::Sharing,
         revision::Revision,
         unkept::{UnkeptFact, UnkeptFacts},
         visit::{Attribution, Channel, Hints, Site, Totals, Visit},
@@ -21,12 +21,11 @@ use crate::{
 };
 
 /// What no click keeps.
-const NEVER_KEPT: [UnkeptFact; 7] = [
+const NEVER_KEPT: [UnkeptFact; 6] = [
     UnkeptFact::ClientAddress,
     UnkeptFact::Query,
     UnkeptFact::OsVersion,
     UnkeptFact::BrowserVersion,
-    UnkeptFact::PartnerTags,
     UnkeptFact::Attributes,
     UnkeptFact::Visitor,
 ];
@@ -46,16 +45,20 @@ pub(super) struct Recorded<'c> {
 }
 
 impl<'c> Recorded<'c> {
-    /// Takes what a click keeps, as a link shared with these sees it; `was` is the link as it was at the click, if that
-    /// is known.
-    pub(super) fn new(click: &'c LoggedClick, sharing: &Sharing, was: Option<&Link>) -> Self {
+    /// Takes what a click keeps, as a link shared with these sees it; `shared_alike` tells whether the link was shared with
+    /// just those at the click.
+    pub(super) fn new(click: &'c LoggedClick, sharing: &Sharing, shared_alike: bool) -> Self {
         let facts = &click.facts;
         let counters = click.counters;
         let mut unkept: UnkeptFacts = NEVER_KEPT.into_iter().collect();
         let program = facts.program.as_ref();
         let credited = facts.partner.as_ref().filter(|code| sharing.includes(code, program));
-        if facts.partner.is_none() && may_be_credited(facts.attribution, sharing, was) {
+        if facts.partner.is_none() && may_be_credited(facts.attribution, sharing, shared_alike) {
             unkept = unkept.with(UnkeptFact::Partner);
+        }
+        // Nobody has no tags.
+        if credited.is_some() || unkept.has(UnkeptFact::Partner) {
+            unkept = unkept.with(UnkeptFact::PartnerTags);
         }
         // By way of nobody, nobody has come; the 0 of that says nothing of a partner who may be credited after all.
         let uncounted = unkept.has(UnkeptFact::Partner) || (credited.is_some() && counters.partner.is_none());
@@ -118,7 +121,8 @@ impl<'c> Recorded<'c> {
     /// Returns the facts that conditions look at; `visit` is the click's own, `supported` every language that they name.
     pub(super) fn facts<'a>(&'a self, visit: &'a Visit<'a>, supported: &'a [LanguageRange]) -> Facts<'a> {
         let kept = &self.click.facts;
-        // Browsers name the language that is wanted most first: what it leads to is the visitor's.
+        // The click keeps the language that is named first, and browsers name first what is wanted most: what it leads
+        // to is the visitor's.
         let language = language::best(kept.language.as_deref(), supported).copied();
         let unkept = match language {
             Fact::Known(_) => self.unkept,
@@ -136,13 +140,13 @@ impl<'c> Recorded<'c> {
 
 /// Tells whether a partner whom the click does not name may be credited, were its link shared with these: one whom the
 /// link was not shared with is not kept.
-fn may_be_credited(attribution: Option<Attribution>, sharing: &Sharing, was: Option<&Link>) -> bool {
+fn may_be_credited(attribution: Option<Attribution>, sharing: &Sharing, shared_alike: bool) -> bool {
     let is_shared = match sharing {
         Sharing::Everyone => true,
         Sharing::Selected { partners, programs } => !partners.is_empty() || !programs.is_empty(),
     };
     match attribution {
-        Some(Attribution::NotShared) => is_shared && was.is_none_or(|was| was.sharing != *sharing),
+        Some(Attribution::NotShared) => is_shared && !shared_alike,
         // Somebody was credited whose code is not kept any more, or a newer version says what is not known here.
         Some(Attribution::Credited) | None => is_shared,
         Some(Attribution::NoPartner | Attribution::UnknownPartner | Attribution::InactivePartner) => false,

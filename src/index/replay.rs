@@ -5,6 +5,8 @@
 
 mod flows;
 
+use std::collections::HashMap;
+
 pub use self::flows::{End, Fate, Flow, Flows, Outcome, Tally};
 use super::{
     compile::named_languages,
@@ -13,14 +15,23 @@ use super::{
 };
 use crate::domain::{
     click::{ClickFacts, LoggedClick},
-    destination::Destination,
+    destination::{Destination, page},
     language::LanguageRange,
     link::{self, Link, Routing, Rule, Sharing},
-    name::VariantId,
+    name::{RuleId, VariantId},
     unkept::{UnkeptFact, UnkeptFacts},
     variant::Variant,
     visit::{Miss, ResolveReason},
 };
+
+/// What a draft looks at of its link as it was at a click: it tells which visitors keep their variant.
+#[derive(Clone, Debug)]
+pub struct Before {
+    /// Whether it was shared with just those with whom the draft is.
+    shared_alike: bool,
+    /// The weights of the variants of its rules.
+    weights: HashMap<RuleId, Vec<(VariantId, u16)>>,
+}
 
 /// A draft of a link, ready to judge clicks as if it were active.
 #[derive(Debug)]
@@ -43,13 +54,21 @@ impl Draft {
         Self { sharing, routing, languages, fallback }
     }
 
-    /// Says where a click would have gone. `was` is the link as it was at the click, if that is known: it tells which
-    /// visitors keep their variant.
-    pub fn judge(&self, click: &LoggedClick, was: Option<&Link>) -> Fate {
+    /// Takes what is looked at of the link as it was.
+    pub fn before(&self, was: &Link) -> Before {
+        let split = was.routing.rules.iter().filter(|rule| !rule.then.variants().is_empty());
+        let weight = |variant: &Variant| (variant.id.clone(), variant.weight.number());
+        let weights = |rule: &Rule| (rule.id.clone(), rule.then.variants().iter().map(weight).collect());
+        Before { shared_alike: was.sharing == self.sharing, weights: split.map(weights).collect() }
+    }
+
+    /// Says where a click would have gone. `was` is the link as it was at the click, if that is known.
+    pub fn judge(&self, click: &LoggedClick, was: Option<&Before>) -> Fate {
         if let Some(end) = self.missed(click) {
             return Fate::To(end);
         }
-        let recorded = Recorded::new(click, &self.sharing, was);
+        let shared_alike = was.is_some_and(|was| was.shared_alike);
+        let recorded = Recorded::new(click, &self.sharing, shared_alike);
         let visit = recorded.visit();
         let facts = recorded.facts(&visit, &self.languages);
         let (mut rules, mut missing, mut is_decided) = (Vec::new(), UnkeptFacts::NONE, false);
@@ -102,7 +121,7 @@ impl Draft {
 }
 
 /// Returns where a rule leads the visitor of a click; `None` = to one of several destinations.
-fn end_of(rule: &Rule, click: &ClickFacts, was: Option<&Link>) -> Option<End> {
+fn end_of(rule: &Rule, click: &ClickFacts, was: Option<&Before>) -> Option<End> {
     let end = |to: &Destination, variant: Option<&VariantId>| End {
         reason: Some(ResolveReason::Rule),
         rule: Some(rule.id.clone()),
@@ -123,26 +142,27 @@ fn end_of(rule: &Rule, click: &ClickFacts, was: Option<&Link>) -> Option<End> {
     }
     let mut others = second.into_iter().chain(drawn);
     others
-        .all(|other| same_page(other.destination.as_str(), first.destination.as_str()))
+        .all(|other| other.destination.page() == first.destination.page())
         .then(|| End { variant: None, ..end(&first.destination, None) })
 }
 
-/// Returns the variant that the click got, if its visitor keeps it: it has lost no weight, and no other has won any.
+/// Returns the variant that the click got, if its visitor keeps it: against each other variant it has lost nothing. The
+/// least rarity for its weight wins, so what counts is how weights are to one another.
 fn kept_variant<'d>(
     rule: &Rule,
     variants: &'d [Variant],
     click: &ClickFacts,
-    was: Option<&Link>,
+    was: Option<&Before>,
 ) -> Option<&'d Variant> {
     let got = click.variant.as_ref().filter(|_| click.rule.as_ref() == Some(&rule.id))?;
-    let then = was?.routing.rules.iter().find(|then| then.id == rule.id)?.then.variants();
-    let weight_then =
-        |id: &VariantId| then.iter().find(|variant| variant.id == *id).map_or(0, |it| it.weight.number());
-    let keeps = variants.iter().all(|now| {
-        let (weight, before) = (now.weight.number(), weight_then(&now.id));
-        if now.id == *got { weight >= before && before > 0 } else { weight <= before }
-    });
-    variants.iter().find(|variant| variant.id == *got).filter(|_| keeps)
+    let then = was?.weights.get(&rule.id)?;
+    let before =
+        |id: &VariantId| then.iter().find(|(then, _)| then == id).map_or(0, |(_, it)| u32::from(*it));
+    let now = |variant: &Variant| u32::from(variant.weight.number());
+    let kept = variants.iter().find(|variant| variant.id == *got)?;
+    let (kept_now, kept_before) = (now(kept), before(&kept.id));
+    let keeps = variants.iter().all(|other| kept_now * before(&other.id) >= now(other) * kept_before);
+    (kept_before > 0 && keeps).then_some(kept)
 }
 
 /// Says where a click goes of which not everything is known that decides: to a destination only if there is no other.
@@ -156,7 +176,7 @@ fn one_of(ends: impl Iterator<Item = Option<End>>, missing: UnkeptFacts) -> Fate
             }
             (None, Some(end)) => common = Some(end),
             (Some(common), Some(end)) => {
-                differ |= !same_page(&common.destination, &end.destination);
+                differ |= page(&common.destination) != page(&end.destination);
                 common.reason = common.reason.filter(|reason| Some(*reason) == end.reason);
                 common.rule = common.rule.take().filter(|rule| Some(rule) == end.rule.as_ref());
                 common.variant = common.variant.take().filter(|it| Some(it) == end.variant.as_ref());
@@ -167,9 +187,4 @@ fn one_of(ends: impl Iterator<Item = Option<End>>, missing: UnkeptFacts) -> Fate
         Some(end) if !differ => Fate::To(end),
         Some(_) | None => Fate::Unjudged { rule: None, missing },
     }
-}
-
-/// Tells whether two destinations are written for the same page; the leading `/` may be left out.
-fn same_page(one: &str, other: &str) -> bool {
-    one.strip_prefix('/').unwrap_or(one) == other.strip_prefix('/').unwrap_or(other)
 }

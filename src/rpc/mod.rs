@@ -11,6 +11,7 @@ pub mod link_resolver;
 mod pages;
 pub mod status;
 pub mod token;
+mod work;
 
 /// Bytes of a request at most: 1,000 links of a batch, or 10,000 partners that a link is shared with, fit many times.
 pub const MAX_REQUEST_BYTES: usize = 16 * 1_024 * 1_024;

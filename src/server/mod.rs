@@ -137,13 +137,14 @@ impl Server {
         health::begin(&reporter).await;
 
         let mut tasks = JoinSet::new();
+        let split_secret = settings.split_secret.as_ref().map(|secret| SplitKey::of_secret(secret.expose()));
         let feed_settings = FeedSettings {
             poll_interval: settings.poll_interval,
             answer_timeout: settings.database.wait + settings.database.statement_timeout,
             compare_interval: settings.compare_interval,
             copy_folder: settings.state_dir.clone(),
             copy_interval: settings.copy_interval,
-            split_key: settings.split_secret.as_ref().map(|secret| SplitKey::of_secret(secret.expose())),
+            split_key: split_secret,
         };
         let feed = Feed::new(store.clone(), live.clone(), metrics.clone(), feed_settings, database);
         tasks.spawn(feed.run(stopped(stopping.clone())));
@@ -219,7 +220,7 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection)
             .add_service(old_reflection)
-            .add_service(LinkAdminService::server(store, classifier, stopping.clone()))
+            .add_service(LinkAdminService::server(store, classifier, split_secret, stopping.clone()))
             .add_service(LinkResolverServer::new(resolver.clone()))
             .add_service(stats)
             .serve_with_incoming_shutdown(

@@ -150,6 +150,11 @@ impl Store {
         let head = head(&mut *self.connections.get().await?).await?;
         Ok(Revision(head.revision))
     }
+
+    /// Returns the id of the installation.
+    pub async fn installation(&self) -> Result<Uuid, StoreError> {
+        Ok(head(&mut *self.connections.get().await?).await?.installation)
+    }
 }
 
 /// Reads where the database is.

@@ -33,7 +33,7 @@ pub use feed::{Changes, Feed, FeedAhead, FeedLink, FeedRow};
 pub use listen::Wakeups;
 use pool::Connections;
 pub use prune::Pruned;
-pub use publishes::{Ahead, ListPublishes, Publish, PublishEnd, PublishState, PublishedLink};
+pub use publishes::{Ahead, ListPublishes, Publish, PublishEnd, PublishState, PublishedLink, Term};
 pub use stats::{Draws, Figures, NotCounted, Split, SplitQuery, Stats};
 pub use types::{
     Kind, LinkCursor, LinkFilter, LinkKey, LinkOrder, ListLinks, ListedLink, Membership, NAMED_REFERENCES,

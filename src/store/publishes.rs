@@ -84,6 +84,13 @@ pub struct PublishedLink {
 pub struct Ahead {
     /// The link.
     pub value: Link,
+    /// When it answers.
+    pub term: Term,
+}
+
+/// When a version of a link answers that was committed ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
     /// The revision of the publish.
     pub revision: Revision,
     /// The first instant of visits that it answers.
@@ -92,8 +99,8 @@ pub struct Ahead {
     pub end_revision: Option<Revision>,
 }
 
-impl Ahead {
-    /// Returns whether an index at a revision answers a visit of a time with it.
+impl Term {
+    /// Returns whether an index at a revision answers a visit of a time with the version.
     pub fn answers(&self, revision: Revision, time: Timestamp) -> bool {
         let is_pending = self.revision <= revision && self.end_revision.is_none_or(|end| end > revision);
         is_pending && time >= self.effective_time
@@ -174,9 +181,11 @@ impl AheadRow {
     fn parse(self) -> Result<Ahead, Cause> {
         Ok(Ahead {
             value: self.object.parse()?,
-            revision: Revision(self.publish),
-            effective_time: self.effective_at.to_jiff(),
-            end_revision: self.end_revision.map(Revision),
+            term: Term {
+                revision: Revision(self.publish),
+                effective_time: self.effective_at.to_jiff(),
+                end_revision: self.end_revision.map(Revision),
+            },
         })
     }
 }

@@ -81,6 +81,13 @@ pub(super) fn tests_by_subject<'a>(
     found.by_subject
 }
 
+/// Returns every test of a condition, each once.
+pub(super) fn tests_of(condition: &Condition) -> impl Iterator<Item = Test<'_>> {
+    let mut found = Tests::default();
+    found.of(condition);
+    found.by_subject.into_values().flatten()
+}
+
 /// Tests by what they look at, each once.
 #[derive(Default)]
 struct Tests<'a> {

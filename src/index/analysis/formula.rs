@@ -2,8 +2,13 @@
 //!
 //! Three values become two here: that a condition is true, and that it is not, are two formulas. Neither needs a `not`.
 
+use std::sync::Arc;
+
+/// Members up to which a group is taken into the one around it; what is larger stays by itself and is shared.
+const FLAT: usize = 8;
+
 /// A bound of a condition's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Bound {
     /// It is true.
     True,
@@ -41,9 +46,9 @@ pub(super) struct Literal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Formula {
     /// Every member holds; nothing to hold holds.
-    All(Box<[Formula]>),
+    All(Arc<[Formula]>),
     /// Some member holds.
-    Any(Box<[Formula]>),
+    Any(Arc<[Formula]>),
     /// A choice falls on one of some cells.
     In(Literal),
 }
@@ -53,8 +58,8 @@ impl Formula {
         let mut flat = Vec::with_capacity(members.len());
         for member in members {
             match member {
-                Self::All(inner) => flat.extend(inner),
-                Self::Any(_) | Self::In(_) => flat.push(member),
+                Self::All(inner) if inner.len() <= FLAT => flat.extend(inner.iter().cloned()),
+                Self::All(_) | Self::Any(_) | Self::In(_) => flat.push(member),
             }
         }
         single(flat, Self::All)
@@ -64,26 +69,23 @@ impl Formula {
         let mut flat = Vec::with_capacity(members.len());
         for member in members {
             match member {
-                Self::Any(inner) => flat.extend(inner),
-                Self::All(_) | Self::In(_) => flat.push(member),
+                Self::Any(inner) if inner.len() <= FLAT => flat.extend(inner.iter().cloned()),
+                Self::Any(_) | Self::All(_) | Self::In(_) => flat.push(member),
             }
         }
         single(flat, Self::Any)
     }
+}
 
-    /// Calls `found` with every choice that is named.
-    pub(super) fn for_each_choice(&self, found: &mut impl FnMut(u32)) {
-        match self {
-            Self::All(members) | Self::Any(members) => {
-                members.iter().for_each(|member| member.for_each_choice(found));
-            }
-            Self::In(literal) => found(literal.choice),
-        }
+impl Default for Formula {
+    /// Returns one that holds.
+    fn default() -> Self {
+        Self::All(Arc::default())
     }
 }
 
 /// A group of one is that one.
-fn single(mut members: Vec<Formula>, group: fn(Box<[Formula]>) -> Formula) -> Formula {
+fn single(mut members: Vec<Formula>, group: fn(Arc<[Formula]>) -> Formula) -> Formula {
     match (members.len(), members.pop()) {
         (1, Some(only)) => only,
         (_, last) => {

@@ -3,7 +3,7 @@
 use super::{
     Analysis, Finding,
     formula::{Bound, Formula},
-    judge::{Court, Entry, Undecided},
+    judge::Court,
     model::Model,
     steps::{Spent, Steps},
     subject::{Subject, Test},
@@ -16,8 +16,10 @@ const MOST_CELLS: usize = 64;
 
 /// Formulas to ask with.
 pub(super) struct Hints {
-    /// The time has not passed; `None` = no rule looks at it.
-    not_passed: Option<Formula>,
+    /// The time has not passed.
+    not_passed: Formula,
+    /// The choices of the time.
+    times: Vec<u32>,
     lacks: Vec<Lack>,
     classes: Vec<Class>,
 }
@@ -46,72 +48,79 @@ pub(super) struct Fallen {
 }
 
 impl Hints {
-    pub(super) fn new(ask: &Analysis<'_>, model: &mut Model<'_>, entries: &[Entry]) -> Self {
+    pub(super) fn new(ask: &Analysis<'_>, model: &mut Model<'_>) -> Self {
         let not_passed = model.ask(Test::NotPassed, Bound::True);
-        let is_time = |formula: &Formula| {
-            let mut found = false;
-            formula.for_each_choice(&mut |choice| {
-                found |= model.choices[choice as usize].subject == Subject::Time;
-            });
-            found
-        };
-        let asks_time = entries.iter().any(|entry| is_time(&entry.is_true));
+        let times = model.choices_of(Test::NotPassed).collect();
         let lacks = lacking(ask, model);
         let classes = if ask.thorough { classes(model) } else { Vec::new() };
-        Self { not_passed: asks_time.then_some(not_passed), lacks, classes }
+        Self { not_passed, times, lacks, classes }
     }
 
-    /// Finds what keeps a rule from being true that could be.
+    /// Finds what keeps a rule from being true that could be, as far as the steps last.
     pub(super) fn of_rule<'m>(
         &'m self,
         place: usize,
         court: &mut Court<'m, '_>,
         texts: &Texts<'_>,
+        found: &mut Vec<Finding>,
         steps: &mut Steps,
-    ) -> Vec<Finding> {
-        let is_true = &court.entries[place].is_true;
-        let mut found = Vec::new();
-        let mut look = || -> Result<(), Spent> {
-            if let Some(not_passed) = self.not_passed.as_ref().filter(|time| names(is_true, &chosen(time)))
-                && !court.may_be([is_true, not_passed], steps)?
-            {
-                found.push(texts.passed(place));
-            }
-            let lacks: Vec<&Lack> = self.lacks.iter().filter(|lack| names(is_true, &lack.choices)).collect();
-            let mut needed = Vec::new();
-            for lack in &lacks {
-                if !court.may_be([is_true, &lack.is_missing], steps)? {
-                    needed.push(lack.why.as_str());
-                }
-            }
-            if needed.is_empty() && lacks.len() > 1 {
-                let missing = lacks.iter().map(|lack| &lack.is_missing);
-                if !court.may_be(std::iter::once(is_true).chain(missing), steps)? {
-                    needed.extend(lacks.iter().map(|lack| lack.why.as_str()));
-                }
-            }
-            if !needed.is_empty() {
-                found.push(texts.needs(place, &needed));
-            }
-            Ok(())
-        };
-        if look().is_err() {
-            found.push(texts.undecided(Some(place), Undecided::Steps));
+    ) -> Result<(), Spent> {
+        let entry = &court.entries[place];
+        let is_true = &entry.is_true;
+        if entry.names(&self.times) && !court.may_be([is_true, &self.not_passed], steps)? {
+            found.push(texts.passed(place));
         }
-        found
+        let mut lacks = Vec::new();
+        for lack in &self.lacks {
+            steps.take(lack.choices.len())?;
+            lacks.extend(entry.names(&lack.choices).then_some(lack));
+        }
+        let mut needed = Vec::new();
+        for lack in &lacks {
+            if !court.may_be([is_true, &lack.is_missing], steps)? {
+                needed.push(lack.why.as_str());
+            }
+        }
+        if !needed.is_empty() {
+            found.push(texts.needs(place, &needed));
+        } else if lacks.len() > 1 && !without(is_true, &lacks, court, steps)? {
+            // Those that are not needed for it say nothing.
+            for at in (0..lacks.len()).rev() {
+                let mut fewer = lacks.clone();
+                fewer.remove(at);
+                if !without(is_true, &fewer, court, steps)? {
+                    lacks = fewer;
+                }
+            }
+            let any: Vec<&str> = lacks.iter().map(|lack| lack.why.as_str()).collect();
+            found.push(texts.needs_any(place, &any));
+        }
+        Ok(())
     }
 
     /// Finds the values with which every visit goes to the default destination, as far as the steps last.
-    pub(super) fn classes<'m>(&'m self, court: &mut Court<'m, '_>, steps: &mut Steps) -> Vec<Fallen> {
-        let mut found = Vec::new();
+    pub(super) fn classes<'m>(
+        &'m self,
+        court: &mut Court<'m, '_>,
+        found: &mut Vec<Fallen>,
+        steps: &mut Steps,
+    ) -> Result<(), Spent> {
         for class in &self.classes {
-            match fallen(class, court, steps) {
-                Ok(fallen) => found.extend(fallen),
-                Err(Spent) => break,
-            }
+            found.extend(fallen(class, court, steps)?);
         }
-        found
+        Ok(())
     }
+}
+
+/// Returns whether a rule may be true where all of this is missing.
+fn without<'m>(
+    is_true: &'m Formula,
+    lacks: &[&'m Lack],
+    court: &mut Court<'m, '_>,
+    steps: &mut Steps,
+) -> Result<bool, Spent> {
+    let missing = lacks.iter().map(|lack| &lack.is_missing);
+    court.may_be(std::iter::once(is_true).chain(missing), steps)
 }
 
 fn fallen<'m>(
@@ -134,20 +143,6 @@ fn fallen<'m>(
     let Some(first) = cells.first().filter(|_| cells.len() < class.cells.len()) else { return Ok(None) };
     let example = court.example([&class.cells[*first]], steps)?;
     Ok(example.map(|example| Fallen { choice: class.choice, cells, example }))
-}
-
-/// Returns the choices that a formula names.
-fn chosen(formula: &Formula) -> Vec<u32> {
-    let mut found = Vec::new();
-    formula.for_each_choice(&mut |choice| found.push(choice));
-    found
-}
-
-/// Returns whether a formula names one of these choices.
-fn names(formula: &Formula, choices: &[u32]) -> bool {
-    let mut found = false;
-    formula.for_each_choice(&mut |choice| found |= choices.contains(&choice));
-    found
 }
 
 /// Returns what the link looks at and what cannot be had here.

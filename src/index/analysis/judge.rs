@@ -4,19 +4,24 @@
 //! either, and so on: most rules need few of those before them to be judged. Where no visit is left, those that were
 //! needed are the reason.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 
 use super::{
-    formula::{Bound, Formula},
+    build::{Builder, Built},
+    formula::Formula,
     model::Model,
     sample::SampleVisit,
     search::Search,
     steps::{Spent, Steps},
 };
 use crate::{
-    domain::{link::Routing, name::RuleId, shop::ShopSettings},
+    domain::{
+        link::{Routing, Rule},
+        name::RuleId,
+        shop::ShopSettings,
+    },
     index::{
         compile::CompiledLink,
         matcher::{Truth, evaluate},
@@ -28,8 +33,19 @@ use crate::{
 pub(super) struct Entry {
     /// Its place among all rules of the link.
     pub(super) at: usize,
+    /// Of its condition.
+    pub(super) nodes: usize,
     pub(super) is_true: Formula,
     pub(super) is_not: Formula,
+    /// The choices that it looks at, in order.
+    pub(super) choices: Vec<u32>,
+}
+
+impl Entry {
+    /// Returns whether the rule looks at one of these choices.
+    pub(super) fn names(&self, choices: &[u32]) -> bool {
+        choices.iter().any(|choice| self.choices.binary_search(choice).is_ok())
+    }
 }
 
 /// What rules are judged with. Entries stand in the order in which rules are asked; places below are places among them.
@@ -95,10 +111,16 @@ impl<'m, 'a> Court<'m, 'a> {
 
     /// Asks the link itself which rule decides on a visit.
     pub(super) fn first(&self, sample: &SampleVisit) -> Option<usize> {
-        let decides = sample.ask(self.link, self.link.languages(), self.shop, |link, facts| {
-            link.first_match(facts).0.map(|rule| std::sync::Arc::clone(&rule.id))
+        self.first_counted(sample).0
+    }
+
+    /// Asks the link which rule decides, and how many nodes of conditions that asks.
+    fn first_counted(&self, sample: &SampleVisit) -> (Option<usize>, usize) {
+        let (decides, nodes) = sample.ask(self.link, self.link.languages(), self.shop, |link, facts| {
+            let decides = link.first_match(facts).0;
+            (decides.map(|rule| Arc::clone(&rule.id)), link.nodes_asked(facts, decides))
         });
-        self.places.get(&*decides?).copied()
+        (decides.and_then(|id| self.places.get(&*id).copied()), nodes)
     }
 
     /// Judges whether a rule decides on any visit.
@@ -124,9 +146,10 @@ impl<'m, 'a> Court<'m, 'a> {
         let mut by = Vec::new();
         let mut taken: Vec<Vec<usize>> = Vec::new();
         while let Some(cells) = self.exact.find(past(entries, goal, &by), steps)? {
-            steps.take(before + 1)?;
+            steps.take(cells.len())?;
             let sample = self.sample(&cells);
-            let first = self.first(&sample);
+            let (first, nodes) = self.first_counted(&sample);
+            steps.take(nodes)?;
             if !sample.is_sendable() {
                 return Err(Undecided::Loose);
             }
@@ -143,9 +166,10 @@ impl<'m, 'a> Court<'m, 'a> {
                 return Err(Undecided::Loose);
             }
         }
-        // Without steps for it, more are named than are needed, which is no less true.
-        let _ = self.shrink(goal, before, &mut by, &taken, steps);
-        Ok(Verdict::Never { by, taken: taken.into_iter().next() })
+        match self.shrink(goal, before, &mut by, &taken, steps) {
+            // Without steps for it, more are named than are needed, which is no less true.
+            Ok(()) | Err(Spent) => Ok(Verdict::Never { by, taken: taken.into_iter().next() }),
+        }
     }
 
     /// Leaves out of those that are responsible whoever is not needed; one alone is best.
@@ -162,7 +186,7 @@ impl<'m, 'a> Court<'m, 'a> {
         }
         let samples: Vec<SampleVisit> = taken.iter().map(|cells| self.sample(cells)).collect();
         for place in 0..before {
-            steps.take(samples.len() + 1)?;
+            steps.take(1 + samples.len() * self.entries[place].nodes)?;
             // Who takes all takes those that were seen.
             if samples.iter().all(|sample| self.fits(place, sample))
                 && self.proof.find(past(self.entries, goal, &[place]), steps)?.is_none()
@@ -213,16 +237,13 @@ fn past<'m>(entries: &'m [Entry], goal: &[&'m Formula], by: &[usize]) -> impl It
     goal.iter().copied().chain(past)
 }
 
-/// Makes the entries of the enabled rules.
+/// Makes the entries of the enabled rules. Those for which no step was left are empty; so is the purse of whoever asks.
 pub(super) fn entries<'a>(model: &Model<'a>, routing: &'a Routing, steps: &mut Steps) -> Vec<Entry> {
+    let mut builder = Builder::new(model);
     let enabled = routing.rules.iter().enumerate().filter(|(_, rule)| rule.enabled);
-    let entry = |(at, rule): (usize, &'a crate::domain::link::Rule)| Entry {
-        at,
-        is_true: model.formula(&rule.when, Bound::True),
-        is_not: model.formula(&rule.when, Bound::NotTrue),
+    let entry = |(at, rule): (usize, &'a Rule)| {
+        let Built { is_true, is_not, choices } = builder.build(&rule.when, steps).unwrap_or_default();
+        Entry { at, nodes: rule.when.nodes(), is_true, is_not, choices }
     };
-    let entries: Vec<Entry> = enabled.map(entry).collect();
-    // Formulas are there to be looked at; who has no steps left finds out there.
-    let _ = steps.take(entries.len());
-    entries
+    enabled.map(entry).collect()
 }

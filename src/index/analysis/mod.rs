@@ -3,6 +3,7 @@
 //! Never a false alarm: what is called impossible is impossible for every visit that there can be, unknown facts
 //! included. Not everything is found: what was not decided is said. Every visit that is shown was run through the link.
 
+mod build;
 mod candidates;
 mod collect;
 mod destinations;
@@ -67,7 +68,8 @@ pub struct Report {
 impl Report {
     /// Returns whether every question was decided.
     pub fn is_decided(&self) -> bool {
-        self.findings.iter().all(|finding| finding.kind != FindingKind::Undecided)
+        let is_open = |kind| matches!(kind, FindingKind::Undecided | FindingKind::Unfinished);
+        !self.findings.iter().any(|finding| is_open(finding.kind))
     }
 }
 
@@ -124,6 +126,8 @@ pub enum FindingKind {
     DefaultUnreachable,
     /// Whether it is ever reached was not found out.
     Undecided,
+    /// That was found out; what else is good to know was not looked for to the end.
+    Unfinished,
     /// Nobody gets the variant, although its rule is reached.
     UnreachableVariant,
 }
@@ -140,6 +144,7 @@ impl FindingKind {
             | Self::FallsToDefault
             | Self::DefaultUnreachable
             | Self::Undecided
+            | Self::Unfinished
             | Self::UnreachableVariant => None,
         }
     }
@@ -170,13 +175,14 @@ pub fn analyse(ask: &Analysis<'_>) -> Report {
     );
     let mut model = Model::new(routing, ask.shop, compiled.languages(), ask.now, &mut steps);
     let entries = judge::entries(&model, routing, &mut steps);
-    let hints = hints::Hints::new(ask, &mut model, &entries);
+    let hints = hints::Hints::new(ask, &mut model);
     let mut court = Court::new(&model, &entries, &compiled, routing, ask.shop, ask.now);
     let share = ask.steps / SHARES;
     let texts = texts::Texts { link: ask.link, entries: &entries };
     let mut findings = Vec::new();
     for place in 0..entries.len() {
         let verdict = steps.lend(share, |steps| court.rule(place, steps));
+        let is_decided = verdict.is_ok();
         let is_reachable = match verdict {
             Ok(Verdict::Reached(_)) => true,
             Ok(Verdict::Never { by, taken }) => {
@@ -190,8 +196,11 @@ pub fn analyse(ask: &Analysis<'_>) -> Report {
             }
         };
         if is_reachable {
-            let found = steps.lend(share, |steps| hints.of_rule(place, &mut court, &texts, steps));
-            findings.extend(found);
+            let look = |steps: &mut Steps| hints.of_rule(place, &mut court, &texts, &mut findings, steps);
+            // Once is enough to say that the steps ended.
+            if steps.lend(share, look).is_err() && is_decided {
+                findings.push(texts.unfinished(Some(place)));
+            }
         }
         if is_reachable && ask.thorough {
             findings.extend(destinations::of_variants(place, &texts));
@@ -202,8 +211,12 @@ pub fn analyse(ask: &Analysis<'_>) -> Report {
         let verdict = steps.lend(share, |steps| court.default(steps));
         match verdict {
             Ok(Verdict::Reached(cells)) => {
-                let classes = steps.lend(share, |steps| hints.classes(&mut court, steps));
+                let mut classes = Vec::new();
+                let looked = steps.lend(share, |steps| hints.classes(&mut court, &mut classes, steps));
                 findings.extend(texts.falls(&court, &cells, &classes));
+                if looked.is_err() {
+                    findings.push(texts.unfinished(None));
+                }
             }
             Ok(Verdict::Never { by, .. }) => findings.push(texts.default_unreachable(&by)),
             Err(why) => findings.push(texts.undecided(None, why)),

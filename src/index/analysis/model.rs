@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     candidates::{self, Candidate, Frame, Loose},
-    collect::{tests_by_subject, version_test},
+    collect::tests_by_subject,
     formula::{Bound, Formula, Literal},
     sample::{SampleVisit, Value},
     steps::Steps,
@@ -134,8 +134,10 @@ impl<'a> Model<'a> {
         };
         let share = steps.left() / SHARES;
         for (subject, tests) in tests_by_subject(routing, !internal.is_empty()) {
-            let choices = candidates::choices(subject, &tests, frame);
-            steps.lend(share, |steps| model.add(subject, &tests, choices, &asker, steps));
+            steps.lend(share, |steps| {
+                let choices = candidates::choices(subject, &tests, frame, steps);
+                model.add(subject, &tests, choices, &asker, steps);
+            });
         }
         model.add_laws();
         model
@@ -275,38 +277,9 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Returns when a condition is within a bound.
-    pub(super) fn formula(&self, condition: &'a Condition, bound: Bound) -> Formula {
-        let each =
-            |members: &'a [Condition]| members.iter().map(|member| self.formula(member, bound)).collect();
-        match (condition, bound) {
-            (Condition::All(group), Bound::True | Bound::NotFalse)
-            | (Condition::Any(group), Bound::NotTrue | Bound::False) => Formula::all(each(group.members())),
-            (Condition::Any(group), Bound::True | Bound::NotFalse)
-            | (Condition::All(group), Bound::NotTrue | Bound::False) => Formula::any(each(group.members())),
-            (Condition::Not(member), bound) => self.formula(member, bound.negated()),
-            (Condition::IsKnown(attribute), bound) => self.ask(Test::IsKnown(attribute), bound),
-            (Condition::Is(predicate), bound) => self.predicate(predicate, bound),
-        }
-    }
-
-    fn predicate(&self, predicate: &'a Predicate, bound: Bound) -> Formula {
-        let first = |bound| self.ask(Test::Holds(predicate), bound);
-        let Some(version) = version_test(predicate) else { return first(bound) };
-        let version = |bound| self.ask(version, bound);
-        // The version is looked at only where the family fits; else the answer is the family's.
-        match bound {
-            Bound::True => Formula::all(vec![first(Bound::True), version(Bound::True)]),
-            Bound::NotTrue => Formula::any(vec![first(Bound::NotTrue), version(Bound::NotTrue)]),
-            Bound::NotFalse => Formula::all(vec![
-                first(Bound::NotFalse),
-                Formula::any(vec![first(Bound::NotTrue), version(Bound::NotFalse)]),
-            ]),
-            Bound::False => Formula::any(vec![
-                first(Bound::False),
-                Formula::all(vec![first(Bound::True), version(Bound::False)]),
-            ]),
-        }
+    /// Returns the choices that a test looks at.
+    pub(super) fn choices_of(&self, test: Test<'a>) -> impl ExactSizeIterator<Item = u32> {
+        self.answers.get(&test).map_or(&[][..], Vec::as_slice).iter().map(|part| part.choice)
     }
 
     /// Returns whether some cells stand for more than their values.

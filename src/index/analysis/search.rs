@@ -90,7 +90,7 @@ impl<'m, 'a> Search<'m, 'a> {
                         Narrowed::Same => {}
                         Narrowed::Less => changed = true,
                     },
-                    Formula::All(members) => open.extend(members),
+                    Formula::All(members) => open.extend(members.iter()),
                     Formula::Any(_) => match self.standing(formula, steps)? {
                         Standing::Holds => {}
                         Standing::Fails => return Ok(false),
@@ -124,7 +124,7 @@ impl<'m, 'a> Search<'m, 'a> {
         }
         let group = open.swap_remove(fewest.0);
         let Formula::Any(members) = group else { return Ok(false) };
-        for member in members {
+        for member in members.iter() {
             if matches!(self.standing(member, steps)?, Standing::Fails) {
                 continue;
             }
@@ -167,7 +167,7 @@ impl<'m, 'a> Search<'m, 'a> {
             }
             Formula::All(members) => {
                 let mut open = 0;
-                for member in members {
+                for member in members.iter() {
                     match self.standing(member, steps)? {
                         Standing::Holds => {}
                         Standing::Fails => return Ok(Standing::Fails),
@@ -178,7 +178,7 @@ impl<'m, 'a> Search<'m, 'a> {
             }
             Formula::Any(members) => {
                 let (mut open, mut last) = (0, None);
-                for member in members {
+                for member in members.iter() {
                     match self.standing(member, steps)? {
                         Standing::Holds => return Ok(Standing::Holds),
                         Standing::Fails => {}

@@ -285,6 +285,71 @@ fn what_a_rule_needs_and_nobody_has_is_told() {
 }
 
 #[test]
+fn all_that_is_needed_is_told_and_only_that() {
+    let (new, anna) = (json!({"is": {"new_visitor": {}}}), json!({"is": {"partner": ["anna"]}}));
+    let known = json!({"is_known": "country"});
+    let either = json!({"any": [new, anna]});
+    let any_country = json!({"any": [known, not(&known)]});
+    let mut link = of(&[all(&[new.clone(), anna.clone()]), all(&[either, any_country])]);
+    link.sharing = Sharing::selected(Vec::new(), Vec::new());
+    let report = analyse(&Analysis { countries: false, ..ask(&link, &shop()) });
+    assert_eq!(told(&link, &report), ["NeedsData a", "NeedsData b"]);
+    let [both, one] = [0, 1].map(|at| report.findings[at].text.as_str());
+    let partner = "a credited partner, and the link is shared with nobody";
+    assert!(both.starts_with("rule `a` needs ") && !both.contains("one of"), "{both}");
+    assert!(both.contains("; and ") && both.contains(partner) && both.contains("visitor mode"), "{both}");
+    assert!(one.starts_with("rule `b` needs one of these: ") && one.contains("; or "), "{one}");
+    assert!(one.contains(partner) && one.contains("visitor mode") && !one.contains("country"), "{one}");
+}
+
+#[test]
+fn steps_that_end_are_told_once_and_not_of_what_was_decided() {
+    let new = json!({"is": {"new_visitor": {}}});
+    let link = of(&[all(&[new.clone(), country(&["DE"])]), all(&[new, device("tv")]), device("tv")]);
+    let mut kinds = [0, 0];
+    for steps in (1..4_000).step_by(13) {
+        let report = analyse(&Analysis { steps, thorough: true, ..ask(&link, &shop()) });
+        for place in [Some(0), Some(1), Some(2), None] {
+            let open = |kind| report.findings.iter().filter(move |it| it.rule == place && it.kind == kind);
+            let (undecided, unfinished) = (open(FindingKind::Undecided), open(FindingKind::Unfinished));
+            let unfinished: Vec<_> = unfinished.collect();
+            assert!(unfinished.iter().all(|finding| !finding.text.contains("ever reached")));
+            let counts = [undecided.count(), unfinished.len()];
+            assert!(counts[0] + counts[1] <= 1, "{steps}: {place:?}");
+            kinds = [kinds[0] + counts[0], kinds[1] + counts[1]];
+        }
+        let is_open = report.findings.iter().any(|it| it.text.contains("was not "));
+        assert_eq!(report.is_decided(), !is_open);
+        let reached =
+            report.findings.iter().any(|it| it.rule.is_none() && it.kind == FindingKind::Unfinished);
+        let example = report.findings.iter().any(|it| it.kind == FindingKind::FallsToDefault);
+        assert!(!reached || example, "{steps}");
+    }
+    assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
+}
+
+#[test]
+fn hours_of_many_clocks_are_looked_for_within_the_steps() {
+    let zones = ["Europe/Berlin", "Asia/Kolkata", "America/New_York", "Asia/Tokyo", "Pacific/Auckland"];
+    let conditions: Vec<Json> = zones.iter().map(|zone| weekly(&[1], 9, 17, zone)).collect();
+    let link = of(&conditions);
+    // Five clocks for two weeks and a day: 1,800 hours and more.
+    let report = analyse(&Analysis { steps: 40_000, ..ask(&link, &shop()) });
+    assert!(!report.is_decided());
+    assert!(report.steps <= 40_000);
+    let tests: Vec<_> =
+        conditions.iter().map(|when| serde_json::from_value::<Condition>(when.clone()).unwrap()).collect();
+    let tests: Vec<_> = tests.iter().flat_map(collect::tests_of).collect();
+    let (languages, internal, now) = (&[][..], &[][..], NOW.parse().unwrap());
+    let frame = candidates::Frame { start: None, expire: None, now, languages, internal };
+    let subject = subject::Subject::Time;
+    let count = |steps: &mut Steps| candidates::choices(subject, &tests, frame, steps).concat().len();
+    let (mut few, mut many) = (Steps::new(500), Steps::new(1_000_000));
+    assert_eq!((count(&mut few), few.left()), (2, 0));
+    assert!(count(&mut many) > 700 && many.left() < 1_000_000 - 2 * 5 * 360);
+}
+
+#[test]
 fn disabled_rules_take_nothing_and_are_not_judged() {
     let mut link = of(&[device("mobile"), device("mobile"), all(&[device("mobile"), device("tv")])]);
     link.routing.rules[0].enabled = false;

@@ -2,7 +2,6 @@
 
 use super::{
     Finding, FindingKind, VisitFact, Witness,
-    formula::Formula,
     hints::Fallen,
     judge::{Court, Entry, Undecided},
     model::{Cell, Choice},
@@ -72,6 +71,20 @@ impl Texts<'_> {
         }
     }
 
+    /// Says that not everything was looked for that is good to know.
+    pub(super) fn unfinished(&self, place: Option<usize>) -> Finding {
+        let what = match place {
+            Some(place) => format!("what {} needs", self.named(&[place])),
+            None => "which visits go to the default destination".to_owned(),
+        };
+        let text = format!(
+            "{what} was not looked for to the end: it would take more steps than are allowed at once"
+        );
+        let rule = place.map(|place| self.entries[place].at);
+        let (variants, by) = (Vec::new(), Vec::new());
+        Finding { kind: FindingKind::Unfinished, rule, variants, by, text, witness: None }
+    }
+
     /// Says that a rule is of the past.
     pub(super) fn passed(&self, place: usize) -> Finding {
         let text = format!(
@@ -81,9 +94,15 @@ impl Texts<'_> {
         self.finding(FindingKind::PassedWindow, place, &[], text, None)
     }
 
-    /// Says that a rule needs what is not there.
+    /// Says that a rule needs what is not there, all of it.
     pub(super) fn needs(&self, place: usize, needed: &[&str]) -> Finding {
-        let text = format!("{} needs {}", self.named(&[place]), needed.join("; or "));
+        let text = format!("{} needs {}", self.named(&[place]), needed.join("; and "));
+        self.finding(FindingKind::NeedsData, place, &[], text, None)
+    }
+
+    /// Says that a rule needs some of what is not there.
+    pub(super) fn needs_any(&self, place: usize, needed: &[&str]) -> Finding {
+        let text = format!("{} needs one of these: {}", self.named(&[place]), needed.join("; or "));
         self.finding(FindingKind::NeedsData, place, &[], text, None)
     }
 
@@ -134,15 +153,16 @@ impl Texts<'_> {
             text,
             witness: self.witness(court, cells, None).filter(|witness| witness.decided_by.is_none()),
         };
-        if classes.is_empty() {
-            let text = "visits that no rule is true for, such as this one, go to the default destination";
-            return vec![finding(text.to_owned(), cells)];
-        }
         let told = classes.iter().map(|fallen| {
             let choice = &court.model.choices[fallen.choice];
             finding(class(choice, &fallen.cells), &fallen.example)
         });
-        told.filter(|finding| finding.witness.is_some()).collect()
+        let mut told: Vec<Finding> = told.filter(|finding| finding.witness.is_some()).collect();
+        if told.is_empty() {
+            let text = "visits that no rule is true for, such as this one, go to the default destination";
+            told.push(finding(text.to_owned(), cells));
+        }
+        told
     }
 
     /// Says that no visit is left to the default destination.
@@ -173,7 +193,7 @@ impl Texts<'_> {
             return None;
         }
         let decided_by = court.first(&visit).map(|place| self.entries[place].at);
-        let asked = of.map(|place| &self.entries[place].is_true);
+        let asked = of.map_or(&[][..], |place| &self.entries[place].choices);
         Some(Witness { facts: facts(&court.model.choices, cells, asked), decided_by, visit })
     }
 
@@ -245,14 +265,10 @@ fn said(value: &Fact<String>) -> String {
 
 /// Returns what the link looks at; of parameters, tags and facts of callers those that are there or that the rule asks
 /// for.
-fn facts(choices: &[Choice<'_>], cells: &[usize], asked: Option<&Formula>) -> Vec<VisitFact> {
-    let mut of_rule = Vec::new();
-    if let Some(formula) = asked {
-        formula.for_each_choice(&mut |choice| of_rule.push(choice as usize));
-    }
+fn facts(choices: &[Choice<'_>], cells: &[usize], asked: &[u32]) -> Vec<VisitFact> {
     let mut found: Vec<VisitFact> = Vec::new();
     let mut absent: Vec<VisitFact> = Vec::new();
-    for (at, (choice, cell)) in choices.iter().zip(cells).enumerate() {
+    for (at, (choice, cell)) in (0..).zip(choices.iter().zip(cells)) {
         let value = &choice.cells[*cell].value;
         let always = match choice.subject {
             Subject::Tags | Subject::Parameter(_) | Subject::Caller(_) => false,
@@ -275,7 +291,7 @@ fn facts(choices: &[Choice<'_>], cells: &[usize], asked: Option<&Formula>) -> Ve
         };
         if always || !value.is_missing() {
             found.push(value.fact());
-        } else if of_rule.contains(&at) {
+        } else if asked.binary_search(&at).is_ok() {
             absent.push(value.fact());
         }
     }

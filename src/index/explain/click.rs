@@ -1,7 +1,7 @@
 //! Why a recorded click went where it went, from what it keeps.
 
 use super::{
-    Draw, DrawnBy, ExplainedRule, PendingPublish, SharedBy, Standing, Verdict, Window, node, shared_by,
+    Draw, DrawnBy, ExplainedRule, PendingPublish, SharedBy, Standing, Teller, Verdict, Window, shared_by,
     standing,
 };
 use crate::{
@@ -9,13 +9,14 @@ use crate::{
         click::LoggedClick,
         destination::Destination,
         link::{Link, LinkState, Outcome},
+        name::RuleId,
         revision::Revision,
         visit::{Miss, ResolveReason},
     },
     index::{
         compile::named_languages,
         facts::Facts,
-        matcher::{Truth, possible},
+        matcher::possible,
         recorded::Recorded,
         replay::{Draft, End, Fate},
     },
@@ -65,13 +66,16 @@ pub fn explain_click<T>(
     let fate = match link.state {
         LinkState::Deleted => missed(Miss::Deleted),
         LinkState::Paused => missed(Miss::Paused),
-        LinkState::Active => Draft::new(link.clone(), fallback.cloned()).judge(click, Some(link)),
+        LinkState::Active => {
+            let draft = Draft::new(link.clone(), fallback.cloned());
+            draft.judge(click, Some(&draft.before(link)))
+        }
     };
     let (time, routing) = (click.id.time(), &link.routing);
     let is_open = link.state == LinkState::Active
         && routing.start_time.is_none_or(|start| time >= start)
         && routing.expire_time.is_none_or(|expire| time < expire);
-    let recorded = Recorded::new(click, &link.sharing, Some(link));
+    let recorded = Recorded::new(click, &link.sharing, true);
     let visit = recorded.visit();
     let languages = named_languages(routing.rules.iter().filter(|rule| rule.enabled).map(|rule| &rule.when));
     let facts = recorded.facts(&visit, &languages);
@@ -86,24 +90,26 @@ pub fn explain_click<T>(
             pending,
         }),
         shared: partner.map(|code| shared_by(&link.sharing, code, click.facts.program.as_ref())),
-        rules: if is_open { rules(link, &facts) } else { Vec::new() },
+        rules: if is_open { rules(link, &facts, click.facts.rule.as_ref()) } else { Vec::new() },
         draw: draw(link, click),
         fate,
     })
 }
 
-fn rules<'a>(link: &'a Link, facts: &Facts<'a>) -> Vec<ExplainedRule<'a>> {
+fn rules<'a>(link: &'a Link, facts: &Facts<'a>, decides: Option<&RuleId>) -> Vec<ExplainedRule<'a>> {
     let mut is_decided = false;
     // A rule that may have matched leaves open which one behind it decides: only one that is sure to ends it.
     let mut may_be_decided = false;
     let mut explained = Vec::new();
+    let mut teller = Teller::new(facts, |part| possible(part, facts).truths);
     for rule in &link.routing.rules {
         if !rule.enabled {
             explained.push(ExplainedRule { id: &rule.id, standing: Standing::Disabled, when: None });
             continue;
         }
-        let when = node(&rule.when, facts, &|part| verdict(possible(part, facts).truths));
-        let standing = match standing(when.verdict, is_decided) {
+        let is_recorded = decides == Some(&rule.id);
+        let (verdict, when) = teller.tell(&rule.when, is_recorded);
+        let standing = match standing(verdict, is_decided) {
             Standing::Decides if may_be_decided => Standing::NotKept,
             other @ (Standing::Decides
             | Standing::DoesNotMatch
@@ -112,16 +118,11 @@ fn rules<'a>(link: &'a Link, facts: &Facts<'a>) -> Vec<ExplainedRule<'a>> {
             | Standing::NotKept
             | Standing::Disabled) => other,
         };
-        is_decided |= when.verdict == Verdict::True;
-        may_be_decided |= when.verdict == Verdict::NotKept;
-        explained.push(ExplainedRule { id: &rule.id, standing, when: Some(when) });
+        is_decided |= verdict == Verdict::True;
+        may_be_decided |= verdict == Verdict::NotKept;
+        explained.push(ExplainedRule { id: &rule.id, standing, when });
     }
     explained
-}
-
-fn verdict(truths: crate::index::matcher::Truths) -> Verdict {
-    let sure = [Truth::True, Truth::False, Truth::Unknown].into_iter().find(|truth| truths.is(*truth));
-    sure.map_or(Verdict::NotKept, Verdict::from)
 }
 
 fn draw<'a>(link: &'a Link, click: &LoggedClick) -> Option<Draw<'a>> {

@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 
+use jiff::civil::Weekday;
+
 use super::Facts;
 use crate::domain::{
     condition::{Attribute, Condition, Predicate},
     fact::Fact,
+    limits,
     query::{Piece, pieces},
     unkept::UnkeptFact,
 };
@@ -172,6 +175,36 @@ fn of_predicate(predicate: &Predicate) -> Vec<Subject<'_>> {
     }
 }
 
+fn weekday(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Monday => "Monday",
+        Weekday::Tuesday => "Tuesday",
+        Weekday::Wednesday => "Wednesday",
+        Weekday::Thursday => "Thursday",
+        Weekday::Friday => "Friday",
+        Weekday::Saturday => "Saturday",
+        Weekday::Sunday => "Sunday",
+    }
+}
+
+/// Makes one text of several, up to how much of a fact is told.
+fn joined<'t>(parts: impl Iterator<Item = &'t str>, between: &str) -> Option<String> {
+    let mut all: Option<String> = None;
+    for part in parts {
+        let text = all.get_or_insert_default();
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(part);
+        if text.len() > limits::EXPLAINED_VALUE_BYTES {
+            text.truncate(text.floor_char_boundary(limits::EXPLAINED_VALUE_BYTES));
+            text.push('…');
+            break;
+        }
+    }
+    all
+}
+
 fn text<T: Display>(fact: Fact<T>) -> Fact<String> {
     fact.map(|value| value.to_string())
 }
@@ -190,8 +223,7 @@ fn value(subject: Subject<'_>, facts: &Facts<'_>) -> Fact<String> {
         Subject::ReferrerHost => text(facts.referrer_host()),
         Subject::Query(name) => {
             let is_named = |piece: &Piece<'_>| piece.name().is_some_and(|found| found == name);
-            let found: Vec<_> = pieces(visit.query).filter(is_named).map(|piece| piece.0).collect();
-            Fact::or_absent((!found.is_empty()).then(|| found.join("&")))
+            Fact::or_absent(joined(pieces(visit.query).filter(is_named).map(|piece| piece.0), "&"))
         }
         Subject::Traffic => Fact::Known(facts.traffic.as_str().to_owned()),
         Subject::Time => Fact::Known(visit.time.to_string()),
@@ -199,8 +231,7 @@ fn value(subject: Subject<'_>, facts: &Facts<'_>) -> Fact<String> {
         Subject::Program => text(Fact::or_absent(facts.partner.and_then(|partner| partner.program()))),
         Subject::PartnerTags => {
             let tags = facts.partner.map_or(&[][..], |partner| partner.tags());
-            let names: Vec<_> = tags.iter().map(|tag| tag.as_str()).collect();
-            Fact::or_absent((!names.is_empty()).then(|| names.join(", ")))
+            Fact::or_absent(joined(tags.iter().map(|tag| tag.as_str()), ", "))
         }
         Subject::VisitorTotalVisits => text(facts.visitor_total()),
         Subject::LinkTotalVisits => text(facts.link_total()),
@@ -219,7 +250,7 @@ fn read_as<'a>(leaf: &'a Condition, facts: &Facts<'a>) -> String {
         }
         Predicate::Weekly(hours) => {
             let (day, hour) = facts.weekday_and_hour(hours.zone());
-            format!("{day:?}, hour {hour} in {}", hours.zone().as_str())
+            format!("{}, hour {hour} in {}", weekday(day), hours.zone().as_str())
         }
         Predicate::Device(_)
         | Predicate::Os { .. }

@@ -24,7 +24,7 @@ impl Truths {
     const ALL: Self = Self(0b111);
     const YES_OR_NO: Self = Self(0b011);
 
-    fn of(truth: Truth) -> Self {
+    pub(in crate::index) fn of(truth: Truth) -> Self {
         Self(match truth {
             Truth::True => 0b001,
             Truth::False => 0b010,
@@ -46,11 +46,11 @@ impl Truths {
         self.0.is_power_of_two()
     }
 
-    fn not(self) -> Self {
+    pub(in crate::index) fn not(self) -> Self {
         Self(self.0 & 0b100 | (self.0 & 0b001) << 1 | (self.0 & 0b010) >> 1)
     }
 
-    fn and(self, other: Self) -> Self {
+    pub(in crate::index) fn and(self, other: Self) -> Self {
         let may = |set: Self, truth| set.may_be(truth);
         let is_true = may(self, Truth::True) && may(other, Truth::True);
         let is_false = may(self, Truth::False) || may(other, Truth::False);
@@ -59,7 +59,7 @@ impl Truths {
         Self(u8::from(is_true) | u8::from(is_false) << 1 | u8::from(is_unknown) << 2)
     }
 
-    fn or(self, other: Self) -> Self {
+    pub(in crate::index) fn or(self, other: Self) -> Self {
         self.not().and(other.not()).not()
     }
 }

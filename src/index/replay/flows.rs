@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::same_page;
 use crate::domain::{
     click::{ClickFacts, LoggedClick},
     click_id::ClickId,
+    destination::page,
     name::{RuleId, VariantId},
     unkept::UnkeptFacts,
     visit::ResolveReason,
@@ -47,7 +47,7 @@ impl End {
 
     /// Tells whether a visitor arrives at the same page.
     pub fn is_same_page(&self, other: &Self) -> bool {
-        self.is_nowhere() == other.is_nowhere() && same_page(&self.destination, &other.destination)
+        self.is_nowhere() == other.is_nowhere() && page(&self.destination) == page(&other.destination)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         name::{ShopId, Slug},
         revision::Revision,
         shop::Shop,
-        visit::Attribution,
+        visit::{Attribution, ResolveReason},
     },
     index::{
         ClickExplanation, Met, PendingPublish, SharedBy, explain_click,
@@ -24,6 +24,7 @@ use crate::{
         caller::{Caller, Scope},
         convert::{Path, choice::Choice, explanation, take},
         status::Failure,
+        work::blocking,
     },
     store::Store,
 };
@@ -43,7 +44,8 @@ pub(super) async fn explain(
         None => None,
     };
     let was = store.past_shop(&shop, at).await?;
-    Ok(answer(found, link.as_ref(), was.as_ref()))
+    // It tells of thousands of conditions.
+    blocking(move || answer(found, link.as_ref(), was.as_ref())).await
 }
 
 /// A link as a click met it.
@@ -65,14 +67,15 @@ async fn met(
         return Ok(None);
     };
     let ahead = store.version_pending_at(shop, slug, at).await?;
-    let pending = ahead
-        .as_ref()
-        .map(|ahead| PendingPublish { revision: ahead.revision, effective_time: ahead.effective_time });
-    Ok(Some(match ahead.filter(|ahead| ahead.answers(at, time)) {
+    let pending = ahead.as_ref().map(|ahead| PendingPublish {
+        revision: ahead.term.revision,
+        effective_time: ahead.term.effective_time,
+    });
+    Ok(Some(match ahead.filter(|ahead| ahead.term.answers(at, time)) {
         // What the link is in is its own.
         Some(ahead) => {
             let link = Link { state: past.value.state, ..ahead.value };
-            Version { link, revision: ahead.revision, pending }
+            Version { link, revision: ahead.term.revision, pending }
         }
         None => Version { link: past.value, revision: past.revision, pending },
     }))
@@ -133,17 +136,20 @@ fn differences(click: &LoggedClick, explained: &ClickExplanation<'_>) -> Vec<Cli
         }
     };
     let facts = &click.facts;
+    let (reason, rule) = match &explained.fate {
+        Fate::To(anew) => (anew.reason, anew.rule.as_ref()),
+        // Which variant is not known; that it is one of this rule is.
+        Fate::Unjudged { rule, .. } => (rule.as_ref().map(|_| ResolveReason::Rule), rule.as_ref()),
+    };
+    if let Some((then, anew)) = facts.reason.zip(reason) {
+        compare("reason", Some(then.as_str()), Some(anew.as_str()));
+        // By one of several rules that lead to one page: any of them may be the one that is recorded.
+        if rule.is_some() || anew != ResolveReason::Rule {
+            compare("rule_id", facts.rule.as_ref().map(|it| it.as_str()), rule.map(|it| it.as_str()));
+        }
+    }
     if let Fate::To(anew) = &explained.fate {
         let then = End::of(facts);
-        let reason = |end: &End| end.reason.map(|reason| reason.as_str());
-        if then.reason.is_some() && anew.reason.is_some() {
-            compare("reason", reason(&then), reason(anew));
-            compare(
-                "rule_id",
-                then.rule.as_ref().map(|it| it.as_str()),
-                anew.rule.as_ref().map(|it| it.as_str()),
-            );
-        }
         if anew.variant.is_some() {
             let id = |end: &End| end.variant.as_ref().map(|it| it.as_str().to_owned());
             compare("variant_id", id(&then).as_deref(), id(anew).as_deref());

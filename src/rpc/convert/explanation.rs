@@ -69,7 +69,14 @@ pub fn write_click(explanation: &ClickExplanation<'_>, click: &LoggedClick) -> p
     };
     let partner = facts.partner.as_ref().map(ToString::to_string).unwrap_or_default();
     let (sharing, program) = write_shared(shared.as_ref());
-    let reason = facts.attribution.map(|attribution| why(attribution, window.is_some()));
+    let credited = facts.attribution == Some(Attribution::Credited);
+    let reason = match facts.attribution {
+        Some(Attribution::Credited) if facts.partner.is_none() => {
+            "a partner was credited whose code the click does not keep any more"
+        }
+        Some(attribution) => why(attribution, window.is_some()),
+        None => "",
+    };
     proto::Explanation {
         visit_time: Some(time::write(at)),
         traffic_class: facts.traffic.map_or(0, Choice::number),
@@ -81,8 +88,8 @@ pub fn write_click(explanation: &ClickExplanation<'_>, click: &LoggedClick) -> p
             partner,
             sharing: sharing.into(),
             program: program.to_owned(),
-            credited: facts.partner.is_some(),
-            reason: reason.unwrap_or_default().to_owned(),
+            credited,
+            reason: reason.to_owned(),
             ..proto::ExplainedCredit::default()
         }),
         rules: rules.iter().map(|rule| write_rule(rule, &origin)).collect(),
@@ -176,6 +183,7 @@ fn write_rule(rule: &ExplainedRule<'_>, origin: &impl Fn(&Look<'_>) -> Origin) -
         rule_id: rule.id.to_string(),
         standing: standing.into(),
         when: rule.when.as_ref().map(|when| write_node(when, "when".to_owned(), origin)),
+        when_left_out: rule.when.is_none() && rule.standing != Standing::Disabled,
     }
 }
 

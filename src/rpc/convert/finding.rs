@@ -36,7 +36,7 @@ fn write_kind(kind: FindingKind) -> proto::FindingKind {
         FindingKind::RepeatedDestination => proto::FindingKind::RepeatedDestination,
         FindingKind::FallsToDefault => proto::FindingKind::FallsToDefault,
         FindingKind::DefaultUnreachable => proto::FindingKind::DefaultUnreachable,
-        FindingKind::Undecided => proto::FindingKind::Undecided,
+        FindingKind::Undecided | FindingKind::Unfinished => proto::FindingKind::Undecided,
         FindingKind::UnreachableVariant => proto::FindingKind::UnreachableVariant,
     }
 }

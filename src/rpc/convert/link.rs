@@ -1,5 +1,7 @@
 //! Links, their rules and their sharing.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{
@@ -167,6 +169,7 @@ impl LinkEdit {
                 default_destination: self.default_destination?,
                 rules: self.rules?,
                 retired_rules: Vec::new(),
+                retired_variants: BTreeMap::new(),
                 utm: self.utm?,
                 query_policy: self.query_policy?,
                 redirect: self.redirect?,
@@ -190,7 +193,7 @@ impl LinkEdit {
             for old in std::mem::replace(&mut routing.rules, rules.clone()) {
                 match routing.rules.iter_mut().find(|rule| rule.id == old.id) {
                     Some(rule) => rule.retire_variants_of(old),
-                    None => routing.retired_rules.push(old.id),
+                    None => routing.retire(&old),
                 }
             }
         }

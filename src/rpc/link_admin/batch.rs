@@ -14,6 +14,7 @@ use crate::{
     domain::{
         limits,
         name::{ShopId, Slug},
+        split::SplitKey,
     },
     proto,
     rpc::{
@@ -28,10 +29,11 @@ pub(super) async fn create(
     store: &Store,
     caller: Caller,
     request: proto::BatchCreateLinksRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::BatchCreateLinksResponse, Failure> {
     let mut rest = request.clone();
     let (id, validate_only) = (std::mem::take(&mut rest.request_id), std::mem::take(&mut rest.validate_only));
-    let golden = Golden::of(request.allow_failing_golden_clicks);
+    let golden = Golden::of(request.allow_failing_golden_clicks, split_secret);
     let mut faults = Faults::new();
     let key = read_request_id(&id, "BatchCreateLinks", &rest, &mut faults);
     let comment = read_comment(&request.comment, &mut faults);
@@ -54,9 +56,11 @@ pub(super) async fn update(
     store: &Store,
     caller: Caller,
     request: proto::BatchUpdateLinksRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::BatchUpdateLinksResponse, Failure> {
     let validate_only = request.validate_only;
-    let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
+    let golden = Golden::of(request.allow_failing_golden_clicks, split_secret);
+    let idle = Idle::of(request.allow_warnings);
     let mut faults = Faults::new();
     let comment = read_comment(&request.comment, &mut faults);
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);

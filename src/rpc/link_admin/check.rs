@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use prost::Message;
 
 use super::{
     Faults, Path, Problem, key,
@@ -51,8 +52,19 @@ pub(super) async fn check(
     let countries = classifier.geo().is_some();
     let (report, rules) = blocking(move || look(link, path, &settings, countries)).await??;
     let decided = report.is_decided();
-    let findings = report.findings.iter().map(|finding| write(finding, path, &rules)).collect();
-    Ok(proto::CheckLinkResponse { findings, decided })
+    let (findings, more_findings) = fitting(&report, path, &rules, limits::FINDINGS_BYTES);
+    Ok(proto::CheckLinkResponse { findings, decided, more_findings })
+}
+
+/// Writes the first findings, as many as fit, and how many there are besides.
+fn fitting(report: &Report, path: &str, rules: &[Rule], mut room: usize) -> (Vec<proto::Finding>, i32) {
+    let written = report.findings.iter().map(|finding| write(finding, path, rules)).map_while(|finding| {
+        room = room.checked_sub(finding.encoded_len())?;
+        Some(finding)
+    });
+    let findings: Vec<proto::Finding> = written.collect();
+    let more = report.findings.len() - findings.len();
+    (findings, i32::try_from(more).unwrap_or(i32::MAX))
 }
 
 fn read(shop: &ShopId, request: proto::CheckLinkRequest, faults: &mut Faults) -> Option<Subject> {
@@ -116,4 +128,27 @@ fn look(
     let (now, steps) = (Timestamp::now(), limits::CHECK_STEPS);
     let ask = Analysis { link: &link, shop: settings, countries, now, steps, thorough: true };
     Ok((analyse(&ask), link.routing.rules))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::analysis::{Finding, FindingKind};
+
+    #[test]
+    fn findings_that_do_not_fit_are_counted() {
+        let finding = Finding {
+            kind: FindingKind::DefaultUnreachable,
+            rule: None,
+            variants: Vec::new(),
+            by: Vec::new(),
+            text: "x".repeat(100),
+            witness: None,
+        };
+        let report = Report { findings: vec![finding; 5], steps: 0 };
+        let (all, more) = fitting(&report, "", &[], 10_000);
+        assert_eq!((all.len(), more), (5, 0));
+        let (some, more) = fitting(&report, "", &[], all[0].encoded_len() * 2);
+        assert_eq!((some.len(), more), (2, 3));
+    }
 }

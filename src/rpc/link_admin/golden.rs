@@ -10,14 +10,15 @@ use crate::{
     domain::{
         click_id::ClickId,
         fact::Fact,
-        fault::{Faults, Problem},
+        fault::{Fault, Faults, Problem},
         golden::{GoldenClick, TestVisit},
         link::{Link, LinkState, Routing},
         name::{PartnerCode, ShopId},
         partner::Partner,
-        query::pieces,
+        query::{Piece, pieces},
         revision::Revision,
         shop::ShopSettings,
+        split::SplitKey,
         visit::{Channel, Headers, Hints, Site, Visit},
         visitor::KnownVisitor,
     },
@@ -27,19 +28,19 @@ use crate::{
     store::{Store, Stored},
 };
 
-/// Whether a write goes on although golden clicks of its links go elsewhere than they have to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Golden {
-    /// It is refused.
-    MustPass,
-    /// It says so.
-    MayFail,
+/// How a write tries out the golden clicks of its links.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Golden {
+    /// Whether it goes on although some go elsewhere than they have to, and says so.
+    may_fail: bool,
+    /// The key of splits, if it is made of a secret.
+    secret: Option<SplitKey>,
 }
 
 impl Golden {
     /// Reads the field of a request.
-    pub(super) fn of(allow_failing: bool) -> Self {
-        if allow_failing { Self::MayFail } else { Self::MustPass }
+    pub(super) fn of(allow_failing: bool, secret: &Option<SplitKey>) -> Self {
+        Self { may_fail: allow_failing, secret: *secret }
     }
 }
 
@@ -73,41 +74,55 @@ pub(super) async fn try_out(
     let named: BTreeSet<PartnerCode> = drafts
         .iter()
         .flat_map(|draft| &draft.link.golden_clicks)
-        .flat_map(|golden| partners_of(&golden.visit))
+        .flat_map(|golden| partners_of(&golden.visit, settings))
         .collect();
     let partners = match named.is_empty() {
         true => Vec::new(),
         false => store.get_partners_named(shop, &named.into_iter().collect::<Vec<_>>()).await?,
     };
-    let settings = settings.clone();
-    let failed = blocking(move || judge_all(&drafts, &settings, &partners)).await?;
-    match golden {
-        Golden::MustPass => {
-            faults.extend(failed);
-            Ok(Vec::new())
-        }
-        Golden::MayFail => {
-            let warning = |fault: &crate::domain::fault::Fault| {
-                warnings::warning(fault.path.clone(), fault.problem.text.clone())
-            };
-            Ok(failed.iter().map(warning).collect())
-        }
+    // The key of real clicks: who gets which variant hangs on it.
+    let split_key = match golden.secret {
+        Some(key) => key,
+        None => SplitKey::of_installation(store.installation().await?),
+    };
+    let tried_with = World { settings: settings.clone(), partners, split_key };
+    let failed = blocking(move || judge_all(&drafts, &tried_with)).await?;
+    if golden.may_fail {
+        let warning = |fault: &Fault| warnings::warning(fault.path.clone(), fault.problem.text.clone());
+        return Ok(failed.iter().map(warning).collect());
     }
+    faults.extend(failed);
+    Ok(Vec::new())
 }
 
-/// Returns every name that the index may take for that of a partner; which it does take depends on the shop.
-fn partners_of(visit: &TestVisit) -> impl Iterator<Item = PartnerCode> {
-    let in_query = pieces(&visit.query).filter_map(|piece| PartnerCode::fold(&piece.value()?).ok());
+/// Returns every name that the index may take for that of a partner.
+fn partners_of<'a>(
+    visit: &'a TestVisit,
+    settings: &'a ShopSettings,
+) -> impl Iterator<Item = PartnerCode> + 'a {
+    let names_one = |piece: &Piece<'_>| {
+        piece.raw_name().is_some_and(|name| settings.partner_params().any(|param| param.is_named_by(name)))
+    };
+    let in_query =
+        pieces(&visit.query).filter(names_one).filter_map(|piece| PartnerCode::fold(&piece.value()?).ok());
     visit.partner.clone().into_iter().chain(in_query)
 }
 
-fn judge_all(drafts: &[Draft], settings: &ShopSettings, partners: &[Stored<Partner>]) -> Faults {
+/// What links are tried out with.
+struct World {
+    settings: ShopSettings,
+    /// Those that golden clicks may name.
+    partners: Vec<Stored<Partner>>,
+    split_key: SplitKey,
+}
+
+fn judge_all(drafts: &[Draft], world: &World) -> Faults {
     let (classifier, mut faults) = (Classifier::default(), Faults::new());
     for Draft { path, link, at: now } in drafts {
         // Without its window a link is always within its time.
         let timeless = Routing { start_time: None, expire_time: None, ..link.routing.clone() };
-        let any_time = snapshot(link, timeless, settings, partners);
-        let in_time = snapshot(link, link.routing.clone(), settings, partners);
+        let any_time = snapshot(link, timeless, world);
+        let in_time = snapshot(link, link.routing.clone(), world);
         for (at, golden) in link.golden_clicks.iter().enumerate() {
             let snapshot = if golden.visit.time.is_some() { &in_time } else { &any_time };
             if let Err(problem) = judge(golden, link, snapshot, &classifier, *now) {
@@ -119,12 +134,8 @@ fn judge_all(drafts: &[Draft], settings: &ShopSettings, partners: &[Stored<Partn
 }
 
 /// Makes an index of one link, active whatever its state, with the partners that its golden clicks may name.
-fn snapshot(
-    link: &Link,
-    routing: Routing,
-    settings: &ShopSettings,
-    partners: &[Stored<Partner>],
-) -> Arc<Snapshot> {
+fn snapshot(link: &Link, routing: Routing, world: &World) -> Arc<Snapshot> {
+    let World { settings, partners, split_key } = world;
     let revision = Revision(1);
     let of_shop = Record::Shop {
         shop: link.shop.clone(),
@@ -152,7 +163,8 @@ fn snapshot(
             active: value.active,
         }),
     });
-    Writer::new().apply([of_shop, of_link].into_iter().chain(of_partners), revision)
+    let first = [Record::SplitKey(*split_key), of_shop, of_link];
+    Writer::new().apply(first.into_iter().chain(of_partners), revision)
 }
 
 fn judge(

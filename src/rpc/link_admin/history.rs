@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Revisions that are read at once: a link may be large, and all of it is in each of them.
-const CHUNK: usize = 16;
+const CHUNK: usize = 4;
 
 pub(super) async fn list(
     store: &Store,
@@ -222,12 +222,12 @@ async fn read_before(
 /// Writes the first of some revisions, newest first, each compared with the one behind it; what has none behind it made
 /// the link.
 fn write_revisions(rows: &[Past<Link>], wanted: usize) -> Result<Vec<proto::LinkRevision>, Failure> {
-    let mut comparables =
-        rows.iter().map(|row| comparable(&row.value)).collect::<Result<Vec<_>, _>>()?.into_iter();
+    // Two of them at a time: each is a link as a tree.
+    let mut comparables = rows.iter().map(|row| comparable(&row.value));
     let mut written = Vec::new();
-    let mut newer = comparables.next();
+    let mut newer = comparables.next().transpose()?;
     for row in rows.iter().take(wanted) {
-        let older = comparables.next();
+        let older = comparables.next().transpose()?;
         let differences = match (&newer, &older) {
             (Some(newer), Some(older)) => newer.since(older),
             (Some(_) | None, _) => Vec::new(),

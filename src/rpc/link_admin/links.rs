@@ -16,6 +16,7 @@ use crate::{
     domain::{
         link::{Link, Sharing},
         name::{PartnerCode, ProgramId, ShopId, Slug, Tag},
+        split::SplitKey,
     },
     proto::{self, ErrorReason},
     rpc::{
@@ -34,10 +35,11 @@ pub(super) async fn create(
     store: &Store,
     caller: Caller,
     request: proto::CreateLinkRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::CreateLinkResponse, Failure> {
     let mut rest = request.clone();
     let (id, validate_only) = (std::mem::take(&mut rest.request_id), std::mem::take(&mut rest.validate_only));
-    let golden = Golden::of(request.allow_failing_golden_clicks);
+    let golden = Golden::of(request.allow_failing_golden_clicks, split_secret);
     let wire = message(request.link, "link")?;
     let mut faults = Faults::new();
     let key = read_request_id(&id, "CreateLink", &rest, &mut faults);
@@ -102,8 +104,10 @@ pub(super) async fn update(
     store: &Store,
     caller: Caller,
     request: proto::UpdateLinkRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::UpdateLinkResponse, Failure> {
-    let (golden, idle) = (Golden::of(request.allow_failing_golden_clicks), Idle::of(request.allow_warnings));
+    let golden = Golden::of(request.allow_failing_golden_clicks, split_secret);
+    let idle = Idle::of(request.allow_warnings);
     let wire = message(request.link, "link")?;
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&wire.shop), &Path::root("link").field("shop"), &mut faults);

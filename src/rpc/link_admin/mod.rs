@@ -43,6 +43,7 @@ use crate::{
         limits,
         name::ShopId,
         revision::Revision,
+        split::SplitKey,
     },
     proto::{
         self, ErrorReason,
@@ -58,6 +59,8 @@ pub struct LinkAdminService {
     /// Knows whether there is a country database.
     classifier: Arc<Classifier>,
     replays: replay::Replays,
+    /// The key of splits, if it is made of a secret: golden clicks draw variants as real ones do.
+    split_secret: Option<SplitKey>,
 }
 
 impl LinkAdminService {
@@ -65,9 +68,11 @@ impl LinkAdminService {
     pub fn server(
         store: Store,
         classifier: Arc<Classifier>,
+        split_secret: Option<SplitKey>,
         stop: watch::Receiver<bool>,
     ) -> LinkAdminServer<Self> {
-        LinkAdminServer::new(Self { store, classifier, replays: replay::Replays::new(stop) })
+        let replays = replay::Replays::new(stop);
+        LinkAdminServer::new(Self { store, classifier, replays, split_secret })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_ANSWER_BYTES)
     }
@@ -119,25 +124,25 @@ calls! {
     update_partner(UpdatePartnerRequest) -> UpdatePartnerResponse = partners::update;
     delete_partner(DeletePartnerRequest) -> DeletePartnerResponse = partners::delete;
     move_partners(MovePartnersRequest) -> MovePartnersResponse = partners::move_all;
-    create_link(CreateLinkRequest) -> CreateLinkResponse = links::create;
+    create_link(CreateLinkRequest) -> CreateLinkResponse = links::create, split_secret;
     get_link(GetLinkRequest) -> GetLinkResponse = links::get;
     list_links(ListLinksRequest) -> ListLinksResponse = links::list;
-    update_link(UpdateLinkRequest) -> UpdateLinkResponse = links::update;
+    update_link(UpdateLinkRequest) -> UpdateLinkResponse = links::update, split_secret;
     delete_link(DeleteLinkRequest) -> DeleteLinkResponse = states::delete;
-    undelete_link(UndeleteLinkRequest) -> UndeleteLinkResponse = states::undelete;
+    undelete_link(UndeleteLinkRequest) -> UndeleteLinkResponse = states::undelete, split_secret;
     pause_link(PauseLinkRequest) -> PauseLinkResponse = states::pause;
     resume_link(ResumeLinkRequest) -> ResumeLinkResponse = states::resume;
     share_link(ShareLinkRequest) -> ShareLinkResponse = sharing::share;
     unshare_link(UnshareLinkRequest) -> UnshareLinkResponse = sharing::unshare;
     list_link_sharing(ListLinkSharingRequest) -> ListLinkSharingResponse = sharing::list;
     list_partner_links(ListPartnerLinksRequest) -> ListPartnerLinksResponse = portal::list;
-    batch_create_links(BatchCreateLinksRequest) -> BatchCreateLinksResponse = batch::create;
-    batch_update_links(BatchUpdateLinksRequest) -> BatchUpdateLinksResponse = batch::update;
+    batch_create_links(BatchCreateLinksRequest) -> BatchCreateLinksResponse = batch::create, split_secret;
+    batch_update_links(BatchUpdateLinksRequest) -> BatchUpdateLinksResponse = batch::update, split_secret;
     check_link(CheckLinkRequest) -> CheckLinkResponse = check::check, classifier;
     list_link_revisions(ListLinkRevisionsRequest) -> ListLinkRevisionsResponse = history::list;
     get_link_revision(GetLinkRevisionRequest) -> GetLinkRevisionResponse = history::get;
-    rollback_link(RollbackLinkRequest) -> RollbackLinkResponse = rollback::rollback;
-    create_publish(CreatePublishRequest) -> CreatePublishResponse = publishes::create;
+    rollback_link(RollbackLinkRequest) -> RollbackLinkResponse = rollback::rollback, split_secret;
+    create_publish(CreatePublishRequest) -> CreatePublishResponse = publishes::create, split_secret;
     get_publish(GetPublishRequest) -> GetPublishResponse = publishes::get;
     list_publishes(ListPublishesRequest) -> ListPublishesResponse = publishes::list;
     cancel_publish(CancelPublishRequest) -> CancelPublishResponse = publishes::cancel;

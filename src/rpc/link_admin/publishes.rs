@@ -18,6 +18,7 @@ use crate::{
         limits,
         name::{ShopId, Slug},
         revision::{Comment, Revision},
+        split::SplitKey,
     },
     proto::{self, ErrorReason},
     rpc::{
@@ -36,6 +37,7 @@ pub(super) async fn create(
     store: &Store,
     caller: Caller,
     request: proto::CreatePublishRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::CreatePublishResponse, Failure> {
     let mut rest = request.clone();
     let (id, validate_only) = (std::mem::take(&mut rest.request_id), std::mem::take(&mut rest.validate_only));
@@ -53,7 +55,7 @@ pub(super) async fn create(
     let writer = Writer::new(store, caller, validate_only, comment)
         .repeatable(request_key)
         .leaving(pending)
-        .trying(Golden::of(rest.allow_failing_golden_clicks))
+        .trying(Golden::of(rest.allow_failing_golden_clicks, split_secret))
         .reviewing(Idle::of(rest.allow_warnings));
     if let Some(id) = writer.repeated().await? {
         return repeated(store, PublishKey { shop, id }).await;

@@ -36,11 +36,10 @@ use crate::{
         click::LoggedClick,
         client::TrafficClass,
         limits,
-        link::Link,
         name::{ShopId, Slug},
         revision::Revision,
     },
-    index::replay::{Draft, Flows},
+    index::replay::{Before, Draft, Flows},
     proto::{self, ErrorReason, ReplayClicksResponse, Warning, replay_clicks_response::Event},
     rpc::{
         caller::{Caller, Scope},
@@ -50,7 +49,7 @@ use crate::{
         status::Failure,
     },
     store::{
-        Ahead, Past, Store, StoreError,
+        Store, StoreError, Term,
         clicks::{ClickFilter, Item, Page, Place},
     },
 };
@@ -63,8 +62,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 const AGE: Duration = Duration::from_secs(limits::STREAM_SECONDS);
 /// How long a caller may take to read a message.
 const WRITE: Duration = Duration::from_secs(limits::STREAM_WRITE_SECONDS);
-/// Revisions of a link that are read at once.
-const CHUNK: usize = 16;
+/// Revisions of a link that are read at once: all of it is in each of them.
+const CHUNK: usize = 4;
 
 /// What all replays of a server share.
 #[derive(Clone)]
@@ -96,8 +95,10 @@ pub(super) async fn begin(
     let named = missing(store, &shop, warnings::references(&link)).await?;
     let written = write_link(&link);
     warnings.extend(named.iter().map(|gone| of_missing(gone, Named::Link("link", &written))));
-    let past = past(store, &shop, &link.slug).await?;
-    let ahead = ahead(store, &shop, &link.slug).await?;
+    let slug = link.slug.clone();
+    let draft = Draft::new(link, settings.fallback_url);
+    let past = past(store, &shop, &slug, &draft).await?;
+    let ahead = ahead(store, &shop, &slug, &draft).await?;
     let head = store.click_head().await?;
 
     let (out, messages) = mpsc::channel(WAITING_MESSAGES);
@@ -113,7 +114,7 @@ pub(super) async fn begin(
         out,
     };
     let flows = Flows::new(limits::REPLAY_FLOWS, limits::REPLAY_SAMPLES);
-    let judge = Judge { draft: Draft::new(link, settings.fallback_url), past, ahead, flows };
+    let judge = Judge { draft, past, ahead, flows };
     let stop = service.replays.stop.clone();
     let work = async move {
         // Nobody waits for the end any more if the caller has gone.
@@ -153,18 +154,20 @@ fn read(request: proto::ReplayClicksRequest) -> Result<(ShopId, Change, ClickFil
     Ok((shop, change, filter))
 }
 
-/// Reads what tells which visitors keep their variant: the link's newest revisions, and of these what splits visitors.
-async fn past(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Past<Link>>, Failure> {
-    let (mut past, mut up_to) = (Vec::<Past<Link>>::new(), Revision(i64::MAX));
+/// Reads what the draft looks at of the link's newest revisions, newest first.
+async fn past(
+    store: &Store,
+    shop: &ShopId,
+    slug: &Slug,
+    draft: &Draft,
+) -> Result<Vec<(Revision, Before)>, Failure> {
+    let (mut past, mut up_to) = (Vec::new(), Revision(i64::MAX));
     while past.len() < limits::REPLAY_REVISIONS {
         let chunk = store.link_revisions(shop, slug, up_to, CHUNK).await?;
         let is_last = chunk.len() < CHUNK;
-        past.extend(chunk.into_iter().map(|mut past| {
-            keep_splits(&mut past.value);
-            past
-        }));
+        past.extend(chunk.iter().map(|past| (past.revision, draft.before(&past.value))));
         match past.last() {
-            Some(oldest) if !is_last => up_to = Revision(oldest.revision.0 - 1),
+            Some((oldest, _)) if !is_last => up_to = Revision(oldest.0 - 1),
             Some(_) | None => break,
         }
     }
@@ -172,25 +175,23 @@ async fn past(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Past<Link
 }
 
 /// The same of what was committed ahead: the newest publishes of the link.
-async fn ahead(store: &Store, shop: &ShopId, slug: &Slug) -> Result<Vec<Ahead>, Failure> {
-    let mut ahead = store.versions_ahead(shop, slug, None, limits::REPLAY_REVISIONS).await?;
-    ahead.iter_mut().for_each(|ahead| keep_splits(&mut ahead.value));
-    Ok(ahead)
-}
-
-/// Leaves of a link what tells which visitors keep their variant.
-fn keep_splits(link: &mut Link) {
-    link.golden_clicks.clear();
-    link.routing.rules.retain(|rule| !rule.then.variants().is_empty());
+async fn ahead(
+    store: &Store,
+    shop: &ShopId,
+    slug: &Slug,
+    draft: &Draft,
+) -> Result<Vec<(Term, Before)>, Failure> {
+    let ahead = store.versions_ahead(shop, slug, None, limits::REPLAY_REVISIONS).await?;
+    Ok(ahead.iter().map(|ahead| (ahead.term, draft.before(&ahead.value))).collect())
 }
 
 /// Judges clicks.
 struct Judge {
     draft: Draft,
     /// The link as it was, newest first.
-    past: Vec<Past<Link>>,
+    past: Vec<(Revision, Before)>,
     /// As it was committed ahead, newest first.
-    ahead: Vec<Ahead>,
+    ahead: Vec<(Term, Before)>,
     flows: Flows,
 }
 
@@ -208,11 +209,11 @@ impl Judge {
 
 impl Judge {
     /// Returns the link as it answered a click, if that is known.
-    fn was(&self, click: &LoggedClick) -> Option<&Link> {
+    fn was(&self, click: &LoggedClick) -> Option<&Before> {
         let (revision, time) = (click.facts.revision, click.id.time());
-        let ahead = self.ahead.iter().find(|ahead| ahead.answers(revision, time)).map(|ahead| &ahead.value);
-        let past = || self.past.iter().find(|past| past.revision <= revision).map(|past| &past.value);
-        ahead.or_else(past)
+        let ahead = self.ahead.iter().find(|(term, _)| term.answers(revision, time));
+        let past = || self.past.iter().find(|(since, _)| *since <= revision).map(|(_, was)| was);
+        ahead.map(|(_, was)| was).or_else(past)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
         name::{ShopId, Slug},
         revision::Revision,
         shop::ShopSettings,
+        split::SplitKey,
     },
     proto::{self, Warning},
     rpc::{
@@ -45,6 +46,7 @@ pub(super) async fn rollback(
     store: &Store,
     caller: Caller,
     request: proto::RollbackLinkRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::RollbackLinkResponse, Failure> {
     let mut faults = Faults::new();
     let shop = take(ShopId::fold(&request.shop), &Path::root("shop"), &mut faults);
@@ -57,7 +59,7 @@ pub(super) async fn rollback(
     may(caller, &shop)?;
     let writer = Writer::new(store, caller, request.validate_only, comment)
         .leaving(pending)
-        .trying(Golden::of(request.allow_failing_golden_clicks))
+        .trying(Golden::of(request.allow_failing_golden_clicks, split_secret))
         .reviewing(Idle::of(request.allow_warnings));
     let call = Call { shop, slug, to, etag: request.etag };
     retrying(|| write_back(store, &writer, &call)).await

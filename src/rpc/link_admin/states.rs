@@ -23,6 +23,7 @@ use crate::{
         name::{PartnerCode, ProgramId, ShopId, Slug},
         revision::Comment,
         shop::ShopSettings,
+        split::SplitKey,
     },
     proto::{self, ErrorReason, Warning},
     rpc::{caller::Caller, convert::link::write, status::Failure},
@@ -86,6 +87,7 @@ pub(super) async fn undelete(
     store: &Store,
     caller: Caller,
     request: proto::UndeleteLinkRequest,
+    split_secret: &Option<SplitKey>,
 ) -> Result<proto::UndeleteLinkResponse, Failure> {
     let call = Call::read(
         &request.shop,
@@ -96,8 +98,9 @@ pub(super) async fn undelete(
         request.pending_publish.as_ref(),
     )?;
     may(caller, &call.shop)?;
-    let writer =
-        Writer::new(store, caller, call.validate_only, call.comment.clone()).leaving(call.pending.clone());
+    let writer = Writer::new(store, caller, call.validate_only, call.comment.clone())
+        .leaving(call.pending.clone())
+        .trying(Golden::of(true, split_secret));
     let Changed { link, revision, warnings } = retrying(|| bring_back(store, &writer, &call)).await?;
     Ok(proto::UndeleteLinkResponse { link, revision, warnings })
 }
@@ -192,8 +195,8 @@ async fn bring_back(store: &Store, writer: &Writer<'_>, call: &Call) -> Result<C
         (link, warnings)
     })
     .await?;
-    let golden = Golden::MayFail;
-    let tried = golden::try_out(store, &call.shop, &tried_by, drafts, golden, &mut Faults::new()).await?;
+    let (golden, faults) = (writer.golden(), &mut Faults::new());
+    let tried = golden::try_out(store, &call.shop, &tried_by, drafts, golden, faults).await?;
     warnings.extend(tried);
     let missing = missing(store, &call.shop, warnings::references(&link)).await?;
     let answer = write(&link);

@@ -12,6 +12,7 @@ use super::{
     golden::Golden,
     refusals::{self, Place},
 };
+pub(super) use crate::rpc::work::blocking;
 use crate::{
     domain::{
         fault::{Faults, Problem, Reason},
@@ -63,7 +64,7 @@ impl<'a> Writer<'a> {
             caller,
             validate_only,
             comment,
-            golden: Golden::MustPass,
+            golden: Golden::default(),
             idle: Idle::Refused,
             request: None,
             pending: OnPending::Refuse,
@@ -193,13 +194,6 @@ where
         }
     }
     attempt().await
-}
-
-/// Runs what takes long without waiting on a thread that waits for nothing.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::internal(&error))
 }
 
 /// Reads the id that makes a request safe to repeat. `request` is the rest of it.

@@ -10,6 +10,7 @@ use crate::{
         caller::{Caller, Scope},
         convert::{Path, explanation},
         status::Failure,
+        work::blocking,
     },
 };
 
@@ -21,12 +22,19 @@ impl Resolver {
         request: ExplainRequest,
     ) -> Result<ExplainResponse, Failure> {
         let message = lookup(request)?;
-        let question = within_request(Question::read(&message, Timestamp::now()))?;
+        let now = Timestamp::now();
+        let question = within_request(Question::read(&message, now))?;
         caller.may(Scope::Resolve, question.shop().as_ref())?;
         if let Some(revision) = within_request(self.missing(question.min_revision))? {
             self.wait(revision).await?;
         }
-        self.explain_now(&message, &question)
+        let resolver = self.clone();
+        // It tells of thousands of conditions.
+        blocking(move || {
+            let question = within_request(Question::read(&message, now))?;
+            resolver.explain_now(&message, &question)
+        })
+        .await?
     }
 
     /// Explains from the index in use. Nothing is counted, not even that it was asked.

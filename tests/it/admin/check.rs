@@ -147,6 +147,33 @@ async fn contradictory_rule_is_written_only_if_warnings_are_allowed() {
 }
 
 #[tokio::test]
+async fn time_of_the_link_that_leaves_a_rule_no_visit_is_refused_and_what_was_so_is_not() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    let until = proto::TimeBetween { start_time: None, end_time: at(4_000_000_000) };
+    let early = proto::Rule { when: when(Kind::Time(until)), ..rule("early", "DE") };
+    create(&mut client, with(vec![early]), false).await.unwrap();
+    let late = |name: &str, seconds| proto::Link {
+        display_name: name.to_owned(),
+        start_time: at(seconds),
+        ..link("sale")
+    };
+    let status = update(&mut client, late("", 4_100_000_000), &["start_time"]).await.unwrap_err();
+    let expected = (Code::InvalidArgument, "RULE_CONTRADICTORY".to_owned(), "link.rules[0].when".to_owned());
+    assert_eq!(refusal(&status), expected);
+    let request = UpdateLinkRequest {
+        link: Some(late("", 4_100_000_000)),
+        update_mask: mask(&["start_time"]),
+        allow_warnings: true,
+        ..Default::default()
+    };
+    let answer = client.update_link(request).await.unwrap().into_inner();
+    assert_eq!(fields(&answer.warnings), ["link.rules[0].when"]);
+    let answer = update(&mut client, late("Later", 4_200_000_000), &["start_time", "display_name"]);
+    assert_eq!(fields(&answer.await.unwrap().warnings), ["link.rules[0].when"]);
+}
+
+#[tokio::test]
 async fn disabled_rules_stop_nothing() {
     let (_server, mut client) = TestServer::with_shop().await;
     let off = proto::Rule { enabled: Some(false), id: "off".into(), ..mobile() };

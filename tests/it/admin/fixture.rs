@@ -87,7 +87,7 @@ pub(crate) async fn serve(store: Store, authentication: AuthenticationLayer) -> 
         .layer(panics::layer())
         .layer(DeadlineLayer)
         .layer(authentication)
-        .add_service(LinkAdminService::server(store, Arc::new(classifier), stop))
+        .add_service(LinkAdminService::server(store, Arc::new(classifier), None, stop))
         .serve_with_incoming(TcpListenerStream::new(listener));
     tokio::spawn(async move {
         server.await.unwrap();

@@ -104,6 +104,34 @@ async fn variant_that_was_taken_away_comes_back_and_the_others_stay_used() {
 }
 
 #[tokio::test]
+async fn variant_of_a_rule_that_was_away_stays_used() {
+    let (_server, mut client) = TestServer::with_shop().await;
+    let with = |weights: &[(&str, i32)]| proto::Link {
+        rules: vec![proto::Rule {
+            then: Some(proto::rule::Then::Variants(variants(weights))),
+            ..rule("test", "DE")
+        }],
+        ..link("sale")
+    };
+    let first = create_link(&mut client, with(&[("a", 1), ("b", 1)])).await;
+    update_link(&mut client, edit(with(&[("a", 1), ("c", 1)]), &["rules"], "")).await;
+    update_link(&mut client, edit(link("sale"), &["rules"], "")).await;
+    roll_back(&mut client, first.revision).await;
+    let refused = client.update_link(edit(with(&[("a", 1), ("c", 1)]), &["rules"], "")).await.unwrap_err();
+    let expected =
+        (Code::InvalidArgument, "DUPLICATE".to_owned(), "link.rules[0].variants.items[1].id".to_owned());
+    assert_eq!(refusal(&refused), expected);
+    // Away once more, by a rollback, and back.
+    let none = update_link(&mut client, edit(link("sale"), &["rules"], "")).await;
+    roll_back(&mut client, first.revision).await;
+    roll_back(&mut client, none.revision).await;
+    roll_back(&mut client, first.revision).await;
+    let refused = client.update_link(edit(with(&[("a", 1), ("c", 1)]), &["rules"], "")).await.unwrap_err();
+    assert_eq!(refusal(&refused), expected);
+    update_link(&mut client, edit(with(&[("a", 1), ("d", 1)]), &["rules"], "")).await;
+}
+
+#[tokio::test]
 async fn state_stays_as_it_is() {
     let (_server, mut client) = TestServer::with_shop().await;
     let first = create_link(&mut client, link("sale")).await;

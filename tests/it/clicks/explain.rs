@@ -81,6 +81,12 @@ async fn click_is_explained_by_the_link_as_it_was() {
     let credit = explanation.credit.as_ref().unwrap();
     assert_eq!((credit.partner.as_str(), credit.sharing()), ("anna", SharingDecision::Everyone));
 
+    // A partner that was erased was credited all the same.
+    execute(&world.database, "UPDATE clicks.click SET partner = NULL WHERE partner = 'anna'").await;
+    let credit = explain(&server, &german).await.unwrap().explanation.unwrap().credit.unwrap();
+    assert_eq!((credit.partner.as_str(), credit.credited), ("", true));
+    assert!(credit.reason.contains("does not keep"), "{}", credit.reason);
+
     let explained = explain(&server, &open).await.unwrap();
     assert_eq!(explained.comparison(), ClickComparison::NotKept);
     assert_eq!(explained.not_kept().collect::<Vec<_>>(), [UnkeptFact::Query]);
@@ -121,6 +127,33 @@ async fn difference_between_what_is_recorded_and_what_is_decided_anew_is_told() 
     let expected =
         [("reason", "default", "rule"), ("rule_id", "", "german"), ("destination", "elsewhere", "land/DE")];
     assert_eq!(told, expected);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_differs_only_if_it_is_sure_which_one_decides() {
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let server = world.serve(recording(world.database.url(), folder.path())).await;
+    let mut admin = server.admin();
+    let also = Rule { then: Some(Then::Destination("promo".into())), ..rule("german", "DE") };
+    create_link(&mut admin, Link { rules: vec![with_promo(), also], ..link("either") }).await;
+    let rules = vec![split_rule("test", "DE", &[("a", 1), ("b", 1)])];
+    let last = create_link(&mut admin, Link { rules, ..link("split") }).await;
+    server.wait_for(last.revision).await;
+    let either = click(&server, from("DE", "either", "")).await;
+    let split = click(&server, from("DE", "split", "")).await;
+    world.has_clicks(2).await;
+    // Whether the query had the parameter is not kept; the page is the same.
+    let explained = explain(&server, &either).await.unwrap();
+    assert_eq!((explained.comparison(), explained.differences), (ClickComparison::Same, Vec::new()));
+    // Which variant the visitor gets is not kept; that the rule decides is sure.
+    execute(&world.database, "UPDATE clicks.click SET rule = 'other' WHERE slug = 'split'").await;
+    let explained = explain(&server, &split).await.unwrap();
+    assert_eq!(explained.comparison(), ClickComparison::Differs);
+    let [told] = explained.differences.as_slice() else { panic!("{explained:?}") };
+    let told = (told.field.as_str(), told.recorded.as_str(), told.recomputed.as_str());
+    assert_eq!(told, ("rule_id", "other", "test"));
     server.stop().await;
 }
 

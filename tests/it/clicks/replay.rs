@@ -306,13 +306,20 @@ async fn flows_are_bounded_and_so_are_replays() {
     );
     assert_eq!(counts(&result), [(ReplayOutcome::Elsewhere, 1_100)]);
 
-    // Two whose callers do not read: a third is refused until one of them has gone.
+    // Two whose callers do not read, and whose answers no buffer on the way holds: a third is refused until one of them
+    // has gone.
+    let far_too = Link { default_destination: "y".repeat(2_000), ..rules(Vec::new()).link.unwrap() };
+    let long = ReplayClicksRequest {
+        link: Some(far_too),
+        update_mask: mask(&["default_destination"]),
+        ..ReplayClicksRequest::default()
+    };
     let mut callers = Vec::new();
     for _ in 0..2 {
         let endpoint = Endpoint::from_shared(world.server.url()).unwrap();
         let channel = endpoint.initial_stream_window_size(65_535).connect().await.unwrap();
         let mut client = LinkAdminClient::new(channel);
-        callers.push(client.replay_clicks(rules(vec![on_phones()])).await.unwrap().into_inner());
+        callers.push(client.replay_clicks(long.clone()).await.unwrap().into_inner());
     }
     let status = world.admin.replay_clicks(rules(Vec::new())).await.map(drop).unwrap_err();
     let (code, reason, _) = refusal(&status);

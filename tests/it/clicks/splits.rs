@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use smartlinks::{
     config::{Secret, serve::ServeSettings},
     proto::{
-        CheckSplitRequest, CheckSplitResponse, CreateLinkRequest, Link, Purpose, QueryStatsRequest,
-        ResolveRequest, SplitVerdict, StatsDimension, StatsFilter, StreamClicksRequest, UpdateLinkRequest,
-        Visitor, stats_series::Key, stream_clicks_response::Event,
+        CheckSplitRequest, CheckSplitResponse, CreateLinkRequest, GoldenClick, Link, Purpose,
+        QueryStatsRequest, ResolveRequest, SplitVerdict, StatsDimension, StatsFilter, StreamClicksRequest,
+        TestVisit, UpdateLinkRequest, Visitor, stats_series::Key, stream_clicks_response::Event,
     },
 };
 use tonic::Code;
@@ -79,6 +79,45 @@ async fn check(server: &TestServer, start: Option<Timestamp>) -> CheckSplitRespo
 
 fn recorded(world: &World, folder: &Path) -> ServeSettings {
     recording(world.database.url(), folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn golden_clicks_get_the_variants_that_real_ones_get() {
+    let world = World::new().await;
+    let of_installation = settings(world.database.url());
+    let by_secret =
+        ServeSettings { split_secret: Some(Secret::new("open sesame")), ..of_installation.clone() };
+    let mut is_new = true;
+    for settings in [of_installation, by_secret] {
+        let server = world.serve(settings).await;
+        write(&server, &[("a", 1), ("b", 1)], is_new).await;
+        is_new = false;
+        let got = visits(&server, 0..24, Purpose::Lookup).await;
+        let golden = |(visitor, variant): (usize, String)| GoldenClick {
+            name: format!("{visitor}"),
+            visit: Some(TestVisit {
+                country: "DE".to_owned(),
+                visitor_id: format!("visitor {visitor}"),
+                ..Default::default()
+            }),
+            expected_destination: format!("try/{variant}"),
+            ..Default::default()
+        };
+        let golden_clicks = got.into_iter().enumerate().map(golden).collect();
+        let request = UpdateLinkRequest {
+            link: Some(Link { golden_clicks, ..link("split") }),
+            update_mask: mask(&["golden_clicks"]),
+            ..Default::default()
+        };
+        server.admin().update_link(request).await.unwrap();
+        let clear = UpdateLinkRequest {
+            link: Some(link("split")),
+            update_mask: mask(&["golden_clicks"]),
+            ..Default::default()
+        };
+        server.admin().update_link(clear).await.unwrap();
+        server.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

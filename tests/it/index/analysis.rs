@@ -1,7 +1,7 @@
 //! What analysis says of rules, held against visits to the index.
 
 use jiff::Timestamp;
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use smartlinks::{
     domain::{
         fact::Fact,
@@ -96,6 +96,28 @@ fn decided(world: &World, witness: &Witness) -> (ResolveReason, Option<String>) 
     let snapshot = Writer::new().apply(records, Revision(2));
     let resolution = snapshot.resolve(&witness.visit.visit(Site::Shop("acme"), "sale")).unwrap();
     (resolution.reason(), resolution.rule.map(|rule| rule.to_string()))
+}
+
+/// Not deciding is no way out: of what comes again, nearly all is told.
+#[test]
+fn nearly_all_rules_that_come_again_are_decided() {
+    let mut runner = TestRunner::deterministic();
+    let (mut told, mut undecided) = (0, 0);
+    for _ in 0..if cfg!(debug_assertions) { 40 } else { 400 } {
+        let rules = random::rules(1..7).new_tree(&mut runner).unwrap().current();
+        let world = world(VisitorMode::Cookie, rules);
+        let report = report(&world, time(NOW));
+        for (at, rule) in world.routing.rules.iter().enumerate() {
+            if rule.enabled && rule.id.as_str().ends_with("-again") {
+                let mut found = report.findings.iter().filter(|finding| finding.rule == Some(at));
+                match found.any(|finding| finding.kind.refuses().is_some()) {
+                    true => told += 1,
+                    false => undecided += 1,
+                }
+            }
+        }
+    }
+    assert!(told > 50 && undecided * 20 <= told, "{told} told, {undecided} undecided");
 }
 
 proptest! {

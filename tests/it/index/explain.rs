@@ -4,9 +4,10 @@ use smartlinks::{
     domain::{
         click_id::ClickId,
         client::DeviceClass,
-        condition::{Condition, Group, Predicate},
+        condition::{Condition, Group, ParameterName, Predicate, QueryTest},
         fact::Fact,
         geo::Country,
+        limits,
         link::{LinkState, Outcome, Sharing},
         name::VariantId,
         one_of::OneOf,
@@ -132,6 +133,44 @@ fn every_rule_is_told_with_what_it_looked_at() {
         // What is not asked is looked at all the same.
         assert_eq!(explanation.rules[2].when.as_ref().unwrap().verdict, Verdict::Unknown);
     });
+}
+
+#[test]
+fn answer_tells_of_so_many_nodes_and_of_the_rule_that_decides() {
+    let many = |condition: Condition| Condition::All(Group::new(vec![condition; 149]).unwrap());
+    let mut world = World::to("/s");
+    for at in 0..100 {
+        world = world.rule(&format!("r{at}"), many(german()));
+    }
+    let world = world.rule("phone", many(mobile())).rule("late", many(german()));
+    let mut ask = Ask { country: Fact::Unknown, ..Ask::default() };
+    ask.agent.device = Fact::Known(DeviceClass::Mobile);
+    explained(&world, &ask, |explanation| {
+        let told = |at: &usize| explanation.rules[*at].when.is_some();
+        let expected: Vec<usize> = (0..limits::EXPLAINED_NODES / 150).chain([100]).collect();
+        assert_eq!((0..102).filter(told).collect::<Vec<_>>(), expected);
+        let standings = |of: Standing| explanation.rules.iter().filter(|rule| rule.standing == of).count();
+        assert_eq!((standings(Standing::Unknown), standings(Standing::Decides)), (100, 1));
+        assert_eq!(explanation.rules[101].standing, Standing::NotAsked);
+    });
+}
+
+#[test]
+fn long_facts_are_cut() {
+    let name = ParameterName::parse("a").unwrap();
+    let has_a = Condition::Is(Predicate::Query { name, test: QueryTest::Present });
+    let world = World::to("/s").rule("any", has_a);
+    let value = |query: &str| {
+        explained(&world, &Ask::query(query), |explanation| {
+            let Told::Test(_, looks) = &explanation.rules[0].when.as_ref().unwrap().told else { panic!() };
+            let Seen::Known(value) = &looks[0].seen else { panic!("{looks:?}") };
+            value.clone()
+        })
+    };
+    assert_eq!(value("a=1&b=2&a"), "a=1&a");
+    let cut = value(&format!("a=1&a={}&a=2", "é".repeat(3_000)));
+    assert!(cut.starts_with("a=1&a=éé") && cut.ends_with("é…"), "{cut}");
+    assert!(cut.len() <= limits::EXPLAINED_VALUE_BYTES + "…".len());
 }
 
 #[test]

@@ -1,20 +1,22 @@
 //! Drafts of links against recorded clicks: what is judged is what the draft would have answered.
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::vec, option, prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner,
+};
 use smartlinks::{
     domain::{
         click::{ClickFacts, LoggedClick},
         click_id::ClickId,
         client::{Browser, DeviceClass, Os, UserAgent, Version},
-        condition::{Condition, ParameterName, Predicate, QueryTest, Value, VersionRange},
+        condition::{Attribute, Condition, ParameterName, Predicate, QueryTest, Value, VersionRange},
         fact::Fact,
         language::LanguageRange,
         link::{Description, Link, LinkState, Outcome, Rule, Sharing},
-        name::{DisplayName, RuleId, VariantId},
+        name::{DisplayName, RuleId, Tag, VariantId},
         one_of::OneOf,
         unkept::{UnkeptFact, UnkeptFacts},
         variant::{Variant, Variants, Weight},
-        visit::{Channel, Miss, Resolution, ResolveReason},
+        visit::{Attribution, Channel, Miss, Resolution, ResolveReason},
         visitor::VisitorMode,
     },
     index::replay::{Draft, End, Fate, Flows},
@@ -113,8 +115,9 @@ fn missing(facts: &[UnkeptFact]) -> UnkeptFacts {
 }
 
 fn judge(draft: &World, click: &LoggedClick, was: Option<&World>) -> Fate {
-    let was = was.map(link);
-    Draft::new(link(draft), draft.shop.fallback_url.clone()).judge(click, was.as_ref())
+    let draft = Draft::new(link(draft), draft.shop.fallback_url.clone());
+    let was = was.map(|was| draft.before(&link(was)));
+    draft.judge(click, was.as_ref())
 }
 
 /// Where a click would go; panics if that is not judged.
@@ -232,6 +235,23 @@ fn partner_is_credited_as_the_draft_is_shared() {
 }
 
 #[test]
+fn tags_are_missed_only_of_somebody() {
+    let vip = condition(Predicate::PartnerTag(OneOf::new(vec![Tag::parse("vip").unwrap()]).unwrap()));
+    let draft = World::to("/old").rule("vip", vip);
+    let nobody = logged(&World::to("/old"), &phone());
+    assert_eq!(end(judge(&draft, &nobody, None)).destination, "/old");
+    let anna = logged(&World::to("/old"), &Ask::partner("anna"));
+    assert_eq!(unjudged(judge(&draft, &anna, None)).1, missing(&[UnkeptFact::PartnerTags]));
+    let unshared = draft.clone().with(|world| world.sharing = Sharing::selected(Vec::new(), Vec::new()));
+    assert_eq!(end(judge(&unshared, &anna, None)).destination, "/old");
+    // Who was named then and would be credited now is not kept.
+    let was =
+        World::to("/old").with(|world| world.sharing = Sharing::selected(vec![code("ben")], Vec::new()));
+    let click = logged(&was, &Ask::partner("anna"));
+    assert_eq!(unjudged(judge(&draft, &click, None)).1, missing(&[UnkeptFact::Partner]));
+}
+
+#[test]
 fn draft_does_not_decide_outside_of_its_window() {
     let click = logged(&World::to("/old"), &phone());
     let ended = World::to("/old").window(None, Some(NOW));
@@ -267,6 +287,15 @@ fn visitor_keeps_a_variant_that_has_lost_nothing() {
     let (rule, facts) = unjudged(judge(&more_a, got_b, Some(&was)));
     assert_eq!((rule.as_deref(), facts), (Some("ab"), missing(&[UnkeptFact::Visitor])));
     assert_eq!(unjudged(judge(&was, got_b, None)).1, missing(&[UnkeptFact::Visitor]));
+    // As the weights are to one another, so are the shares.
+    let alike = with(&[("a", 3), ("b", 3), ("c", 0)]);
+    assert_eq!(end(judge(&alike, got_a, Some(&was))).destination, "/a");
+    assert_eq!(end(judge(&alike, got_b, Some(&was))).destination, "/b");
+    let less_of_both = with(&[("a", 3), ("b", 2), ("c", 0)]);
+    assert_eq!(end(judge(&less_of_both, got_a, Some(&was))).destination, "/a");
+    assert_eq!(unjudged(judge(&less_of_both, got_b, Some(&was))).1, missing(&[UnkeptFact::Visitor]));
+    let with_third = with(&[("a", 20), ("b", 10), ("c", 1)]);
+    assert_eq!(unjudged(judge(&with_third, got_a, Some(&was))).1, missing(&[UnkeptFact::Visitor]));
     let only_a = with(&[("a", 1), ("b", 0)]);
     assert_eq!(end(judge(&only_a, got_b, None)).destination, "/a");
 }
@@ -343,6 +372,113 @@ fn sharing() -> impl Strategy<Value = Sharing> {
     ])
 }
 
+/// Returns what a draft looks at of that which clicks may not keep.
+fn looked_at(draft: &World) -> UnkeptFacts {
+    let enabled = || draft.routing.rules.iter().filter(|rule| rule.enabled);
+    let mut found = UnkeptFacts::NONE;
+    for rule in enabled() {
+        found = found.and(in_condition(&rule.when));
+        if !rule.then.variants().is_empty() {
+            found = found.with(UnkeptFact::Visitor);
+        }
+    }
+    found
+}
+
+fn in_condition(condition: &Condition) -> UnkeptFacts {
+    let fact = match condition {
+        Condition::All(group) | Condition::Any(group) => {
+            return group.members().iter().map(in_condition).fold(UnkeptFacts::NONE, UnkeptFacts::and);
+        }
+        Condition::Not(member) => return in_condition(member),
+        Condition::IsKnown(attribute) => match attribute {
+            Attribute::OsVersion => Some(UnkeptFact::OsVersion),
+            Attribute::BrowserVersion => Some(UnkeptFact::BrowserVersion),
+            Attribute::Language => Some(UnkeptFact::Language),
+            Attribute::ClientAddress => Some(UnkeptFact::ClientAddress),
+            Attribute::VisitorTotalVisits => Some(UnkeptFact::VisitorTotalVisits),
+            Attribute::LinkTotalVisits => Some(UnkeptFact::LinkTotalVisits),
+            Attribute::PartnerTotalVisits => Some(UnkeptFact::PartnerTotalVisits),
+            Attribute::Caller(_) => Some(UnkeptFact::Attributes),
+            Attribute::Device
+            | Attribute::Os
+            | Attribute::Browser
+            | Attribute::Country
+            | Attribute::ReferrerHost
+            | Attribute::Partner => None,
+        },
+        Condition::Is(predicate) => match predicate {
+            Predicate::Os { versions, .. } => Some(UnkeptFact::OsVersion).filter(|_| !versions.is_any()),
+            Predicate::Browser { versions, .. } => {
+                Some(UnkeptFact::BrowserVersion).filter(|_| !versions.is_any())
+            }
+            Predicate::Language(_) => Some(UnkeptFact::Language),
+            Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => {
+                Some(UnkeptFact::VisitorTotalVisits)
+            }
+            Predicate::LinkTotalVisits(_) => Some(UnkeptFact::LinkTotalVisits),
+            Predicate::PartnerTotalVisits(_) => Some(UnkeptFact::PartnerTotalVisits),
+            Predicate::Query { .. } => Some(UnkeptFact::Query),
+            Predicate::ClientAddress(_) => Some(UnkeptFact::ClientAddress),
+            Predicate::Partner(_) | Predicate::Program(_) => Some(UnkeptFact::Partner),
+            Predicate::PartnerTag(_) => {
+                return UnkeptFacts::NONE.with(UnkeptFact::Partner).with(UnkeptFact::PartnerTags);
+            }
+            Predicate::Caller { .. } => Some(UnkeptFact::Attributes),
+            Predicate::Device(_)
+            | Predicate::Country(_)
+            | Predicate::Continent(_)
+            | Predicate::InEu {}
+            | Predicate::ReferrerHost { .. }
+            | Predicate::Traffic(_)
+            | Predicate::Time(_)
+            | Predicate::Weekly(_) => None,
+        },
+    };
+    fact.map_or(UnkeptFacts::NONE, |fact| UnkeptFacts::NONE.with(fact))
+}
+
+/// Tells whether a click keeps a fact for sure.
+fn keeps(click: &LoggedClick, fact: UnkeptFact) -> bool {
+    let facts = &click.facts;
+    match fact {
+        UnkeptFact::Partner => facts.attribution != Some(Attribution::NotShared),
+        UnkeptFact::PartnerTags => facts.partner.is_none() && keeps(click, UnkeptFact::Partner),
+        UnkeptFact::VisitorTotalVisits => click.counters.visitor.is_some(),
+        UnkeptFact::LinkTotalVisits => click.counters.link.is_some(),
+        UnkeptFact::PartnerTotalVisits => {
+            click.counters.partner.is_some() && keeps(click, UnkeptFact::Partner)
+        }
+        UnkeptFact::TrafficClass => facts.traffic.is_some(),
+        UnkeptFact::ClientAddress
+        | UnkeptFact::Query
+        | UnkeptFact::OsVersion
+        | UnkeptFact::BrowserVersion
+        | UnkeptFact::Language
+        | UnkeptFact::Attributes
+        | UnkeptFact::Visitor => false,
+    }
+}
+
+/// Not judging is no way out: of drafts like these, many clicks are judged.
+#[test]
+fn many_clicks_are_judged() {
+    let mut runner = TestRunner::deterministic();
+    let (mut judged, mut all) = (0, 0);
+    for _ in 0..60 {
+        let mut any = |rules| routes(rules).new_tree(&mut runner).unwrap().current();
+        let (old, new) = (any(0..4), any(1..6));
+        let visits = vec(visit(), 1..20).new_tree(&mut runner).unwrap().current();
+        let was = World::to("/p0").with(|world| world.routing.rules = old);
+        let draft = World::to("/p0").with(|world| world.routing.rules = new);
+        for ask in visits {
+            all += 1;
+            judged += i32::from(matches!(judge(&draft, &logged(&was, &ask), Some(&was)), Fate::To(_)));
+        }
+    }
+    assert!(judged * 5 > all * 2, "{judged} of {all}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -381,6 +517,10 @@ proptest! {
                 }
                 Fate::Unjudged { rule, missing } => {
                     prop_assert!(!missing.is_empty());
+                    for fact in missing.iter() {
+                        prop_assert!(looked_at(&draft).has(fact), "{fact:?} {ask:?}");
+                        prop_assert!(!keeps(&click, fact), "{fact:?} {ask:?}");
+                    }
                     prop_assert!(rule.is_none() || rule == facts.rule, "{ask:?}: {rule:?}");
                 }
             }

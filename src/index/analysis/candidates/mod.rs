@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::{
     sample::Value,
+    steps::Steps,
     subject::{Subject, Test},
 };
 use crate::domain::{
@@ -68,7 +69,12 @@ pub(super) struct Frame<'a> {
 
 /// Returns the choices that a subject takes part in, each with its candidates: one choice, or of a set one for each value
 /// that may be in it.
-pub(super) fn choices(subject: Subject<'_>, tests: &[Test<'_>], frame: Frame<'_>) -> Vec<Vec<Candidate>> {
+pub(super) fn choices(
+    subject: Subject<'_>,
+    tests: &[Test<'_>],
+    frame: Frame<'_>,
+    steps: &mut Steps,
+) -> Vec<Vec<Candidate>> {
     let known = |all: Vec<Value>| vec![all.into_iter().map(Candidate::exact).collect()];
     match subject {
         Subject::Device => known(facts(DeviceClass::ALL, Value::Device)),
@@ -81,7 +87,7 @@ pub(super) fn choices(subject: Subject<'_>, tests: &[Test<'_>], frame: Frame<'_>
         Subject::Language => known(places::languages(frame.languages)),
         Subject::Referrer => known(places::referrers(tests)),
         Subject::Address => known(addresses::addresses(tests, frame.internal)),
-        Subject::Time => vec![times::times(tests, frame)],
+        Subject::Time => vec![times::times(tests, frame, steps)],
         Subject::Partner => known(partners(tests)),
         Subject::Program => known(programs(tests)),
         Subject::Tags => tags(tests),

@@ -4,7 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{super::sample::Value, Candidate, Frame, Loose, Test, predicates, sorted};
+use super::{
+    super::{
+        sample::Value,
+        steps::{Spent, Steps},
+    },
+    Candidate, Frame, Loose, Test, predicates, sorted,
+};
 use crate::domain::{condition::Predicate, window::ZoneName};
 
 /// How long one looks for every weekday and hour; longer than a week, since clocks are changed and days are skipped.
@@ -13,9 +19,12 @@ const SAMPLE: SignedDuration = SignedDuration::from_hours(15 * 24);
 const WEEK: usize = 7 * 24;
 /// Times that are looked at; beyond them weekdays and hours are taken to be anything.
 const MOST: usize = 20_000;
+/// What it costs to find the next hour of one clock, in the steps of a search.
+const HOUR_STEPS: usize = 8;
 
-/// Returns a time for everything that windows and hours tell apart, within the link's own window.
-pub(super) fn times(tests: &[Test<'_>], frame: Frame<'_>) -> Vec<Candidate> {
+/// Returns a time for everything that windows and hours tell apart, within the link's own window. Where it takes too many
+/// steps or times, weekdays and hours are taken to be anything.
+pub(super) fn times(tests: &[Test<'_>], frame: Frame<'_>, steps: &mut Steps) -> Vec<Candidate> {
     let zones = zones(tests);
     let mut found = Vec::new();
     for (begin, end) in spans(tests, frame) {
@@ -26,7 +35,8 @@ pub(super) fn times(tests: &[Test<'_>], frame: Frame<'_>) -> Vec<Candidate> {
             continue;
         }
         let sample = Sample::of(begin, end, frame.now);
-        let points = if found.len() < MOST { sample.points(&zones) } else { BTreeSet::new() };
+        let most = MOST.saturating_sub(found.len());
+        let points = sample.points(&zones, most, steps).unwrap_or_default();
         let shows_all = |zone: &ZoneName| {
             let shown: HashSet<_> = points.iter().map(|time| zone.weekday_and_hour(*time)).collect();
             shown.len() == WEEK
@@ -99,17 +109,27 @@ impl Sample {
         Self { from, to, is_whole: end == Some(to) }
     }
 
-    /// Returns the start, and every instant at which a clock begins to show another hour.
-    fn points(&self, zones: &[&ZoneName]) -> BTreeSet<Timestamp> {
+    /// Returns the start, and every instant at which a clock begins to show another hour; fails if that takes more steps
+    /// or points than there may be.
+    fn points(
+        &self,
+        zones: &[&ZoneName],
+        most: usize,
+        steps: &mut Steps,
+    ) -> Result<BTreeSet<Timestamp>, Spent> {
         let mut points = BTreeSet::from([self.from]);
         for zone in zones {
             let mut time = self.from;
             while let Some(next) = next_hour(zone, time).filter(|next| *next < self.to) {
+                steps.take(HOUR_STEPS)?;
                 points.insert(next);
+                if points.len() > most {
+                    return Err(Spent);
+                }
                 time = next;
             }
         }
-        points
+        Ok(points)
     }
 }
 
