@@ -44,6 +44,9 @@ const ROUNDS: usize = 5;
 const BATCHES: usize = 20;
 const STREAMED: usize = 40;
 
+/// What a reader of the stream lets the server send ahead.
+const WINDOW: u32 = 2 * 1_024 * 1_024;
+
 /// All columns of a click.
 const COLUMNS: &str = "at, batch, sequence, id, shop, slug, revision, channel, reason, rule, destination, partner, \
     program, attribution, traffic, traffic_why, country, device, os, browser, language, referrer, visitor, sub_ids, \
@@ -200,7 +203,12 @@ async fn stream(url: String) {
     let reading = move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let endpoint = Endpoint::from_shared(url).expect("an address").tcp_nodelay(true);
+            // Whoever reads much lets the server send more before it answers than HTTP/2's 64 KiB, less than a message.
+            let endpoint = Endpoint::from_shared(url)
+                .expect("an address")
+                .tcp_nodelay(true)
+                .initial_stream_window_size(WINDOW)
+                .initial_connection_window_size(WINDOW);
             let mut client = ClickStatsClient::new(endpoint.connect().await.expect("a connection"))
                 .max_decoding_message_size(16 * 1_024 * 1_024);
             let stream = client.stream_clicks(StreamClicksRequest::default()).await.expect("a stream");

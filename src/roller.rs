@@ -21,7 +21,7 @@ use crate::{
 
 /// Clicks that are counted in one transaction, if the ledger does not have more in one entry. Half as many are tried when
 /// that takes too long, and twice as many again when it does not.
-const PIECE: u64 = 100_000;
+const PIECE: u64 = 200_000;
 /// How long is waited before a new try: doubled from the one to the other while it does not help.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often visitors of days that are gone are forgotten.

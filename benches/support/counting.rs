@@ -49,7 +49,7 @@ pub(crate) struct Counting {
 impl Counting {
     pub(crate) fn start(store: &Store) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let roller = Roller::new(store.clone(), Metrics::new().0, Duration::from_millis(500));
+        let roller = Roller::new(store.clone(), Metrics::new().0, Duration::from_millis(250));
         Self { stop, task: tokio::spawn(roller.run(stopped)) }
     }
 

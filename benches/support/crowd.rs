@@ -134,10 +134,12 @@ impl Iterator for Crowd {
     }
 }
 
-/// Returns a number below another, small ones more often.
+/// Returns a number below another, each about so often as its place says: the second half as often as the first, the third
+/// a third. So it is with links, partners and referring pages (Zipf's law).
 fn few(random: &mut StdRng, of: usize) -> usize {
     let place: f64 = random.random();
-    (place * place * of as f64) as usize
+    // The share of those up to a number grows with its logarithm.
+    (((of + 1) as f64).powf(place) - 1.0) as usize
 }
 
 pub(crate) fn slug(link: usize) -> String {

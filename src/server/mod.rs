@@ -282,7 +282,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONCURRENT_STREAMS: u32 = 1_024;
 
 /// How often clicks that arrived are counted.
-const ROLL_INTERVAL: Duration = Duration::from_millis(500);
+const ROLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What the copy of the index and the clicks get at the end, however short the drain time.
 const LEAST_DRAIN: Duration = Duration::from_secs(1);

@@ -1,7 +1,12 @@
 //! Writes clicks.
 
+use uuid::Uuid;
+
 use crate::{
-    domain::click::LoggedClick,
+    domain::{
+        click::{LoggedClick, VisitorKey},
+        click_id::ClickId,
+    },
     proto,
     rpc::convert::{choice::Choice, time},
 };
@@ -44,6 +49,11 @@ macro_rules! with_facts {
 }
 pub(super) use with_facts;
 
+/// Writes the key of a visitor.
+fn hexadecimal(key: VisitorKey) -> String {
+    Uuid::from_bytes(key).simple().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+}
+
 /// Writes what is remembered of a click.
 pub(super) fn write(click: LoggedClick) -> proto::Click {
     let LoggedClick { id, shop, facts, traffic_why, visitor, counters } = click;
@@ -52,11 +62,11 @@ pub(super) fn write(click: LoggedClick) -> proto::Click {
     with_facts!(
         facts,
         Click {
-            id: id.to_string(),
+            id: id.write(&mut [0; ClickId::TEXT_BYTES]).to_owned(),
             click_time: Some(time::write(id.time())),
             shop: shop.as_str().to_owned(),
             traffic_reason: traffic_why,
-            visitor: visitor.map(|key| format!("{:032x}", u128::from_be_bytes(key))).unwrap_or_default(),
+            visitor: visitor.map(hexadecimal).unwrap_or_default(),
             visitor_total_visits: count(counters.visitor),
             link_total_visits: count(counters.link),
             partner_total_visits: count(counters.partner),

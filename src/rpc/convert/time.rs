@@ -21,13 +21,12 @@ pub fn read(wire: &prost_types::Timestamp, path: &Path<'_>, faults: &mut Faults)
 
 /// Writes an instant.
 pub fn write(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = time.as_nanosecond();
-    let second = 1_000_000_000;
-    // Both fit: an instant of ours lies between the years -9999 and 9999.
-    prost_types::Timestamp {
-        seconds: nanos.div_euclid(second) as i64,
-        nanos: nanos.rem_euclid(second) as i32,
+    let (seconds, nanos) = (time.as_second(), time.subsec_nanosecond());
+    // Before 1970 fractions of ours count backward.
+    if nanos < 0 {
+        return prost_types::Timestamp { seconds: seconds - 1, nanos: nanos + 1_000_000_000 };
     }
+    prost_types::Timestamp { seconds, nanos }
 }
 
 /// 0001-01-01T00:00:00Z.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tokio_postgres::{
-    Client, Row,
+    Client, RowStream,
     types::{ToSql, Type},
 };
 
@@ -71,13 +71,14 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// Queries with these values and others behind them.
+    /// Queries with these values and others behind them. Rows are taken as they come: they are read while the database
+    /// looks for more, and each is gone before the next one needs memory.
     pub(super) async fn query(
         &self,
         client: &Client,
         statement: &str,
         others: &[Value<'_>],
-    ) -> Result<Vec<Row>, StoreError> {
+    ) -> Result<RowStream, StoreError> {
         let mut values: Vec<Value<'_>> = vec![
             (&self.shop, Type::TEXT),
             (&self.slugs, Type::TEXT_ARRAY),
@@ -88,7 +89,7 @@ impl<'a> Chosen<'a> {
             (&self.end, Type::TIMESTAMPTZ),
         ];
         values.extend_from_slice(others);
-        client.query_typed(statement, &values).await.map_err(sql_error)
+        client.query_typed_raw(statement, values).await.map_err(sql_error)
     }
 }
 

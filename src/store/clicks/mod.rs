@@ -5,6 +5,7 @@
 mod check;
 mod conversion_row;
 mod conversions;
+mod copy;
 mod counters;
 mod counts;
 mod days;

@@ -3,8 +3,9 @@
 //! Entries commit in the order of their positions, so whoever has read up to one has missed none before it. Click rows
 //! are found by the batch and the times that their entry names.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, pin::pin};
 
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use tokio_postgres::{
     Client, Row,
@@ -231,10 +232,13 @@ impl<'a> Portion<'a> {
         );
         let own: [Value<'_>; 3] =
             [(&batches, Type::INT8_ARRAY), (&self.numbers.0, Type::INT8), (&self.numbers.1, Type::INT8)];
-        let rows = chosen.query(client, &statement, &own).await?;
-        let read =
-            |row| Ok((place_of(&positions, row, 0), Item::Conversion(conversion_row::read(row, unknown)?)));
-        rows.iter().map(read).collect()
+        let mut rows = pin!(chosen.query(client, &statement, &own).await?);
+        let mut items = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(sql_error)? {
+            let conversion = conversion_row::read(&row, unknown)?;
+            items.push((place_of(&positions, &row, 0), Item::Conversion(conversion)));
+        }
+        Ok(items)
     }
 
     /// Reads the clicks.
@@ -274,9 +278,12 @@ impl<'a> Portion<'a> {
             (&self.numbers.0, Type::INT8),
             (&self.numbers.1, Type::INT8),
         ];
-        let rows = chosen.query(client, &statement, &own).await?;
-        let read = |row| Ok((place_of(&positions, row, 1), Item::Click(row::read(row, unknown)?)));
-        rows.iter().map(read).collect()
+        let mut rows = pin!(chosen.query(client, &statement, &own).await?);
+        let mut items = Vec::new();
+        while let Some(row) = rows.try_next().await.map_err(sql_error)? {
+            items.push((place_of(&positions, &row, 1), Item::Click(row::read(&row, unknown)?)));
+        }
+        Ok(items)
     }
 }
 

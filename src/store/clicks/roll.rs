@@ -17,14 +17,16 @@ use crate::{
 const ROLL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Entries of the ledger that are read at once.
 const ENTRIES: i64 = 1_000;
-/// Visitors that are forgotten at once.
-const FORGOTTEN: i64 = 20_000;
+/// Pages of those who were there that are searched at once for what is to be forgotten: some 100,000 visits.
+const FORGOTTEN: i64 = 1_024;
 
 /// A connection of its own, over which clicks are counted.
 #[derive(Debug)]
 pub struct Rollups {
     pub(super) client: Client,
     connection: JoinHandle<()>,
+    /// Before this day nobody is known any more.
+    forgotten: Option<Date>,
 }
 
 /// What came of a try to count.
@@ -60,10 +62,12 @@ impl Store {
         let (client, connection) = connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
         // What goes wrong with the connection is told to whoever uses it.
         let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
-        let rollups = Rollups { client, connection };
+        let rollups = Rollups { client, connection, forgotten: None };
+        // What is lost with the server is counted again: the numbers and the position get lost together, and whatever is
+        // written later because of them makes them durable too, since there is one log of writes.
         let settings = format!(
             "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};
-             SET work_mem = '64MB';",
+             SET work_mem = '64MB'; SET synchronous_commit = off;",
             limit = ROLL_TIMEOUT.as_millis(),
         );
         rollups.client.batch_execute(&settings).await.map_err(sql_error)?;
@@ -142,13 +146,25 @@ impl Rollups {
     }
 
     /// Forgets who was there on days that take no more clicks because they are no longer in the log.
-    pub async fn forget_visitors(&self) -> Result<(), StoreError> {
+    pub async fn forget_visitors(&mut self) -> Result<(), StoreError> {
         let Some(first) = days::open(&self.client).await?.first().copied() else { return Ok(()) };
-        let statement = format!(
-            "DELETE FROM clicks.visitor_day WHERE ctid IN (
-                SELECT ctid FROM clicks.visitor_day WHERE day < '{first}' ORDER BY day LIMIT {FORGOTTEN})"
-        );
-        while self.client.execute(&statement, &[]).await.map_err(sql_error)? > 0 {}
+        if self.forgotten == Some(first) {
+            return Ok(());
+        }
+        let pages =
+            "SELECT pg_relation_size('clicks.visitor_day') / current_setting('block_size')::bigint + 1";
+        let pages: i64 = self.client.query_one(pages, &[]).await.map_err(sql_error)?.get(0);
+        let mut page = 0;
+        while page < pages {
+            let end = page + FORGOTTEN;
+            let statement = format!(
+                "DELETE FROM clicks.visitor_day
+                 WHERE ctid >= '({page},0)' AND ctid < '({end},0)' AND day < '{first}'"
+            );
+            self.client.batch_execute(&statement).await.map_err(sql_error)?;
+            page = end;
+        }
+        self.forgotten = Some(first);
         Ok(())
     }
 }

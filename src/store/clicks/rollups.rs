@@ -2,11 +2,16 @@
 
 use std::mem;
 
+use futures_util::future::{join, try_join_all};
 use jiff::civil::Date;
-use tokio_postgres::{Transaction, types::ToSql};
+use tokio_postgres::{
+    Transaction,
+    types::{ToSql, Type},
+};
 
 use super::{
     check::gone,
+    copy::CopyIn,
     counts::{self, Column, Counts, Key, SINGLE, Table, Visit},
     days, sql_error,
 };
@@ -89,12 +94,14 @@ pub(super) async fn count(
     let statement = transaction.prepare(&statement).await.map_err(gone)?;
     let portal = transaction.bind(&statement, values).await.map_err(sql_error)?;
     let mut counts = Counts::new(has_counters);
+    let mut rows = transaction.query_portal(&portal, ROWS).await.map_err(gone)?;
     loop {
-        let rows = transaction.query_portal(&portal, ROWS).await.map_err(gone)?;
-        for row in &rows {
-            counts.take(row).map_err(sql_error)?;
-        }
         let is_end = rows.is_empty();
+        // The database reads on while these are counted.
+        let counting = async { rows.iter().try_for_each(|row| counts.take(row)) };
+        let (next, counted) = join(transaction.query_portal(&portal, ROWS), counting).await;
+        counted.map_err(sql_error)?;
+        rows = next.map_err(gone)?;
         if counts.clicks > 0 && (is_end || counts.clicks >= GATHERED) {
             add(transaction, mem::replace(&mut counts, Counts::new(has_counters))).await?;
         }
@@ -113,12 +120,9 @@ async fn add(transaction: &Transaction<'_>, mut counts: Counts) -> Result<(), St
     let known = known(transaction, &mut counts).await?;
     let new = counts.meet(&known);
     remember(transaction, &counts, new).await?;
-    // In the order of the index: neighbours are found faster.
     let places = counts.names.places();
-    for table in Table::ALL {
-        upsert(transaction, table, &counts, &places).await?;
-    }
-    Ok(())
+    // One behind the other without a pause: the database works on one while the next is written.
+    try_join_all(Table::ALL.map(|table| upsert(transaction, table, &counts, &places))).await.map(drop)
 }
 
 /// Returns who is known already of those who were there.
@@ -153,21 +157,15 @@ async fn remember(transaction: &Transaction<'_>, counts: &Counts, new: Vec<Visit
         return Ok(());
     }
     let name = |number| counts.names.value(number);
-    let visit = |[day, shop, visitor, slug, partner]: Visit| {
-        (counts::day(day), name(shop), counts.visitors.value(visitor), name(slug), name(partner))
-    };
-    let mut visits: Vec<_> = new.into_iter().map(visit).collect();
-    visits.sort_unstable();
-    let days: Vec<_> = visits.iter().map(|visit| visit.0).collect();
-    let shops: Vec<_> = visits.iter().map(|visit| visit.1).collect();
-    let visitors: Vec<_> = visits.iter().map(|visit| visit.2).collect();
-    let slugs: Vec<_> = visits.iter().map(|visit| visit.3).collect();
-    let partners: Vec<_> = visits.iter().map(|visit| visit.4).collect();
-    let statement = "INSERT INTO clicks.visitor_day (day, shop, visitor, slug, partner)
-        SELECT * FROM unnest($1::date[], $2::text[], $3::bytea[], $4::text[], $5::text[]) ON CONFLICT DO NOTHING";
-    let values: [&(dyn ToSql + Sync); 5] = [&days, &shops, &visitors, &slugs, &partners];
-    transaction.execute(statement, &values).await.map_err(sql_error)?;
-    Ok(())
+    // Nobody else writes there: the one that counts holds the lock of the position.
+    let table = "clicks.visitor_day (day, shop, visitor, slug, partner)";
+    let types = [Type::DATE, Type::TEXT, Type::BYTEA, Type::TEXT, Type::TEXT];
+    let mut rows = CopyIn::begin(transaction, table, &types).await?;
+    for [day, shop, visitor, slug, partner] in new {
+        let (day, visitor) = (counts::day(day), counts.visitors.value(visitor));
+        rows.row([&day, &name(shop), &visitor, &name(slug), &name(partner)]).await?;
+    }
+    rows.finish().await
 }
 
 /// Adds what is counted for a table. The places are those of names in their order.
@@ -191,6 +189,7 @@ async fn upsert(
         }
         place
     };
+    // In the order of the index: neighbours are found faster.
     sums.sort_by_cached_key(|(key, _)| place(key));
     let mut values: Vec<Box<dyn ToSql + Sync + Send + '_>> = Vec::new();
     let (mut names, mut types) = (Vec::new(), Vec::new());

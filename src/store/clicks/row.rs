@@ -1,20 +1,21 @@
 //! A click as a row.
 
-use std::{pin::pin, str::FromStr};
+use std::str::FromStr;
 
 use tokio_postgres::{
     Row, Transaction,
-    binary_copy::BinaryCopyInWriter,
     types::{ToSql, Type},
 };
 use uuid::Uuid;
 
-use super::sql_error;
+use super::copy::CopyIn;
 use crate::{
     domain::{
         click::{Click, ClickFacts, Counters, LoggedClick, VisitorKey},
         click_id::ClickId,
         fact::Fact,
+        fault::Problem,
+        name::{PartnerCode, ProgramId, RuleId, ShopId, Slug, VariantId},
         revision::Revision,
     },
     store::errors::{Cause, StoreError},
@@ -63,18 +64,15 @@ pub(super) async fn copy<'a>(
     batch: i64,
     clicks: impl Iterator<Item = (i64, &'a Click)>,
 ) -> Result<(), StoreError> {
-    let statement = format!("COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)");
-    let sink = transaction.copy_in(&statement).await.map_err(sql_error)?;
-    let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
+    let mut rows = CopyIn::begin(transaction, &format!("{table} ({COLUMNS})"), &TYPES).await?;
     for (sequence, click) in clicks {
-        write(writer.as_mut(), batch, sequence, click).await?;
+        write(&mut rows, batch, sequence, click).await?;
     }
-    writer.finish().await.map_err(sql_error)?;
-    Ok(())
+    rows.finish().await
 }
 
 async fn write(
-    writer: std::pin::Pin<&mut BinaryCopyInWriter>,
+    rows: &mut CopyIn<'_, 28>,
     batch: i64,
     sequence: i64,
     click: &Click,
@@ -118,7 +116,7 @@ async fn write(
         &count(click.counters.partner),
         &click.variant.as_ref().map(|variant| variant.as_str()),
     ];
-    writer.write(&columns).await.map_err(sql_error)
+    rows.row(columns).await
 }
 
 /// Reads a click whose columns are [`COLUMNS`], and counts the names that this version does not know.
@@ -133,7 +131,7 @@ fn parse(row: &Row, id: Uuid, unknown: &mut u64) -> Result<LoggedClick, Cause> {
     };
     Ok(LoggedClick {
         id: ClickId::from_uuid(id).ok_or("it is no UUID of version 7")?,
-        shop: row.try_get::<_, String>(4)?.try_into()?,
+        shop: ShopId::parse(row.try_get(4)?)?,
         facts: facts(row, Columns { slug: 5, country: 16, sub_ids: 23, variant: 27 }, unknown)?,
         traffic_why: row.try_get(15)?,
         visitor: row.try_get::<_, Option<&[u8]>>(22)?.map(VisitorKey::try_from).transpose()?,
@@ -157,15 +155,15 @@ pub(super) struct Columns {
 pub(super) fn facts(row: &Row, columns: Columns, unknown: &mut u64) -> Result<ClickFacts, Cause> {
     let Columns { slug, country, sub_ids, variant } = columns;
     Ok(ClickFacts {
-        slug: name(row, slug)?,
+        slug: name(row, slug, Slug::parse)?,
         revision: Revision(row.try_get(slug + 1)?),
         channel: known(row, slug + 2, unknown)?,
         reason: known(row, slug + 3, unknown)?,
-        rule: name(row, slug + 4)?,
-        variant: name(row, variant)?,
+        rule: name(row, slug + 4, RuleId::parse)?,
+        variant: name(row, variant, VariantId::parse)?,
         destination: row.try_get(slug + 5)?,
-        partner: name(row, slug + 6)?,
-        program: name(row, slug + 7)?,
+        partner: name(row, slug + 6, PartnerCode::parse)?,
+        program: name(row, slug + 7, ProgramId::parse)?,
         attribution: known(row, slug + 8, unknown)?,
         traffic: known(row, slug + 9, unknown)?,
         country: known(row, country, unknown)?,
@@ -179,9 +177,8 @@ pub(super) fn facts(row: &Row, columns: Columns, unknown: &mut u64) -> Result<Cl
 }
 
 /// Reads a name that may be missing.
-fn name<T: TryFrom<String, Error: Into<Cause>>>(row: &Row, column: usize) -> Result<Option<T>, Cause> {
-    let text: Option<String> = row.try_get(column)?;
-    text.map(T::try_from).transpose().map_err(Into::into)
+fn name<T>(row: &Row, column: usize, parse: impl Fn(&str) -> Result<T, Problem>) -> Result<Option<T>, Cause> {
+    Ok(row.try_get::<_, Option<&str>>(column)?.map(parse).transpose()?)
 }
 
 /// Reads a member of a closed list that may be missing. One that a newer version wrote must not keep those behind it
