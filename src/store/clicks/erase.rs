@@ -11,7 +11,7 @@ use super::{
     conversions, days,
     ledger::{self, ErasureEntry},
     roll::Rollups,
-    rollups, shop_retention, sql_error,
+    rollups, shop_retention, sql_error, uncount,
 };
 use crate::{
     domain::{erasure::ErasureScope, name::ShopId},
@@ -103,7 +103,7 @@ impl Eraser {
         let erased = match &mut self.step {
             Step::Counters => {
                 let transaction = client.transaction().await.map_err(sql_error)?;
-                self.anew = begin_counters_anew(&transaction, shop, scope).await?;
+                self.anew = uncount::begin_anew(&transaction, shop, scope).await?;
                 transaction.commit().await.map_err(sql_error)?;
                 let is_meant = |day: &Date| !matches!(scope, ErasureScope::Day(meant) if meant != day);
                 self.step = Step::Clicks(days::open(client).await?.into_iter().filter(is_meant).collect());
@@ -165,37 +165,6 @@ impl Eraser {
     }
 }
 
-/// Keeps everyone from counting until the transaction ends, and returns up to which position it is done.
-async fn stop_counting(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
-    let position = "SELECT position FROM clicks.roller FOR UPDATE";
-    Ok(transaction.query_one(position, &[]).await.map_err(sql_error)?.get(0))
-}
-
-/// Removes the counters that tell of nothing but what is erased, those too of clicks that the log does not have any more.
-/// Returns up to which position they knew: what is counted behind it goes with its clicks.
-async fn begin_counters_anew(
-    transaction: &Transaction<'_>,
-    shop: &str,
-    scope: &ErasureScope,
-) -> Result<i64, StoreError> {
-    let position = stop_counting(transaction).await?;
-    let remove = async |table: &str, condition: &str, values: &[&(dyn ToSql + Sync)]| {
-        let statement = format!("DELETE FROM clicks.{table} WHERE shop = $1 {condition}");
-        transaction.execute(&statement, values).await.map_err(sql_error)
-    };
-    match scope {
-        ErasureScope::Partner(code) => {
-            remove("counter_partner", "AND partner = $2", &[&shop, &code.as_str()]).await?;
-        }
-        ErasureScope::Everything => {
-            remove("counter_link", "", &[&shop]).await?;
-            remove("counter_partner", "", &[&shop]).await?;
-        }
-        ErasureScope::Day(_) | ErasureScope::Visitor(_) => {}
-    }
-    Ok(position)
-}
-
 /// Returns the days of which something is counted that cannot be counted anew, because not all of their clicks are in the
 /// log.
 async fn counted_for_ever(
@@ -220,7 +189,7 @@ async fn forget_counted(
     day: Date,
 ) -> Result<(), StoreError> {
     // Whoever counts waits, and adds to nothing that is removed meanwhile.
-    stop_counting(transaction).await?;
+    uncount::stop_counting(transaction).await?;
     let remove = async |table: &str, condition: &str, value: &(dyn ToSql + Sync)| {
         let statement =
             format!("DELETE FROM clicks.{table} WHERE shop = $1 AND day = '{day}' AND {condition}");
@@ -259,7 +228,7 @@ async fn erase_clicks(
         format!(
             "DELETE FROM clicks.click WHERE {of_day} AND ctid = ANY (ARRAY(
                 SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2))
-             RETURNING id, at, batch, slug, partner, traffic = 'human' AND reason IN ('rule', 'default')"
+             RETURNING id, at, batch, slug, partner, traffic = 'human' AND reason IN ('rule', 'default') AS counts"
         )
     };
     let rows = match scope {
@@ -278,7 +247,7 @@ async fn erase_clicks(
         return Ok(Erased::default());
     }
     // Before the mark: whoever counts the day anew takes both in this order.
-    uncount(transaction, shop, scope, &rows, anew).await?;
+    uncount::uncount(transaction, shop, scope, &rows, anew).await?;
     // A mark that is there is written anew: whoever takes it away meanwhile has not seen what is removed here.
     // What is counted of a day cannot be counted again from a part of its clicks.
     if days::is_whole(transaction, shop, day).await? {
@@ -333,45 +302,6 @@ async fn erase_rejected(
         ErasureScope::Everything => transaction.execute(&empty(""), &[&shop]).await,
     };
     Ok(i64::try_from(emptied.map_err(sql_error)?).unwrap_or(i64::MAX))
-}
-
-/// Takes clicks that are erased out of the counters that rules look at, as far as they are in them: as nobody may know of
-/// them any more, no rule may. Those that began anew have only what was counted behind that position.
-async fn uncount(
-    transaction: &Transaction<'_>,
-    shop: &str,
-    scope: &ErasureScope,
-    erased: &[Row],
-    anew: i64,
-) -> Result<(), StoreError> {
-    let (link_after, partner_after) = match scope {
-        ErasureScope::Day(_) | ErasureScope::Visitor(_) => (0, 0),
-        ErasureScope::Partner(_) => (0, anew),
-        ErasureScope::Everything => (anew, anew),
-    };
-    // Whoever counts waits: a click is in the counters or not.
-    let counted = stop_counting(transaction).await?;
-    for (table, name, after) in
-        [("counter_link", "slug", link_after), ("counter_partner", "partner", partner_after)]
-    {
-        let counting = erased.iter().filter(|row| row.get(5));
-        let named =
-            counting.filter_map(|row| Some((row.get::<_, Option<&str>>(name)?, row.get::<_, i64>(2))));
-        let (named, batches): (Vec<&str>, Vec<i64>) = named.unzip();
-        let less = format!(
-            "WITH less AS (
-                SELECT name, count(*) AS clicks FROM unnest($2::text[], $3::bigint[]) AS gone (name, batch)
-                JOIN clicks.ledger USING (batch) WHERE position > $4 AND position <= $5 GROUP BY name)
-             UPDATE clicks.{table} AS kept SET clicks = kept.clicks - less.clicks FROM less
-             WHERE kept.shop = $1 AND kept.{name} = less.name"
-        );
-        let values: [&(dyn ToSql + Sync); 5] = [&shop, &named, &batches, &after, &counted];
-        transaction.execute(&less, &values).await.map_err(sql_error)?;
-        // Not even the name is left.
-        let none = format!("DELETE FROM clicks.{table} WHERE shop = $1 AND {name} = ANY($2) AND clicks <= 0");
-        transaction.execute(&none, &[&shop, &named]).await.map_err(sql_error)?;
-    }
-    Ok(())
 }
 
 /// Takes from conversions what tells one visitor from another. The middle of a UTC day is of the same day in nearly every

@@ -22,6 +22,7 @@ mod rollups;
 mod row;
 mod session;
 mod shop_retention;
+mod uncount;
 mod waiting;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
