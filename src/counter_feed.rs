@@ -160,10 +160,13 @@ impl CounterFeed {
         mark: &mut Option<Mark>,
     ) -> Result<(), Ended> {
         let is_unread = self.counters.are_unread(counted);
-        let source = Uuid::from_bytes(*self.spool.source().bytes());
+        let (source, renewed) = self.spool.source_since();
+        let source = Uuid::from_bytes(*source.bytes());
         let same = mark.filter(|mark| !is_unread && mark.source == source && mark.at.elapsed() < ANEW);
         let read = reader.read(source, &of(counted), same.map(|mark| mark.position)).await?;
         let Some(CountersRead { position, rolled, links, partners }) = read else { return Ok(()) };
+        // What PostgreSQL may have counted under an earlier id of the log is not added again; what it has not, it will.
+        let rolled = rolled.max(renewed);
         let is_behind = mark.is_some_and(|mark| mark.source != source || rolled < mark.rolled);
         let own = if is_unread || is_behind { self.own(rolled, counted).await? } else { Own::default() };
         self.counters.apply(counted, &Reading { rolled, links, partners }, own);

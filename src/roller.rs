@@ -26,8 +26,10 @@ const PIECE: u64 = 200_000;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often visitors of days that are gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
-/// How often conversions that wait are looked after, unless new clicks were counted.
-const SETTLE_EVERY: Duration = Duration::from_secs(5);
+/// How often some of the conversions that wait are looked after. A look that takes long makes room: see [`REST`].
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+/// How many times as long as a look at conversions took is waited until the next.
+const REST: u32 = 20;
 
 /// Counts clicks.
 pub struct Roller {
@@ -73,7 +75,7 @@ impl Roller {
     /// Counts over one connection until it breaks.
     async fn roll(&self, works: &mut bool) -> Result<std::convert::Infallible, StoreError> {
         let mut rollups = self.store.rollups().await?;
-        let (mut forgotten, mut settled): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut chores = Chores::default();
         let mut piece = PIECE;
         loop {
             let rolled = match rollups.roll(piece).await {
@@ -93,21 +95,11 @@ impl Roller {
                 piece = (piece * 2).min(PIECE);
             }
             self.tell(&rollups).await?;
-            if let Rolled::Clicks(_) = rolled {
-                // New clicks may be those that conversions wait for.
-                settled = None;
-                continue;
+            // By their time and not when there is nothing to count: that may never be.
+            let is_more = chores.do_some(&mut rollups).await?;
+            if !is_more && !matches!(rolled, Rolled::Clicks(_)) {
+                sleep(self.interval).await;
             }
-            while rollups.reroll_next(None).await? {}
-            if settled.is_none_or(|last| last.elapsed() >= SETTLE_EVERY) {
-                while rollups.settle_conversions().await? > 0 {}
-                settled = Some(Instant::now());
-            }
-            if forgotten.is_none_or(|last| last.elapsed() >= FORGET_EVERY) {
-                rollups.forget_visitors().await?;
-                forgotten = Some(Instant::now());
-            }
-            sleep(self.interval).await;
         }
     }
 
@@ -117,5 +109,34 @@ impl Roller {
         let waited = behind.since.map(|since| Timestamp::now().duration_since(since).as_secs_f64());
         self.metrics.roll_lag.set(waited.unwrap_or_default().max(0.0));
         Ok(())
+    }
+}
+
+/// What whoever counts does besides, in pieces.
+#[derive(Default)]
+struct Chores {
+    settle_at: Option<Instant>,
+    forget_at: Option<Instant>,
+}
+
+impl Chores {
+    /// Does a piece of each that is due; returns whether there is more at once.
+    async fn do_some(&mut self, rollups: &mut Rollups) -> Result<bool, StoreError> {
+        let begun = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_none_or(|at| at <= begun);
+        let mut is_more = rollups.reroll_next(None).await?;
+        if is_due(self.settle_at) {
+            let begun = Instant::now();
+            rollups.settle_conversions().await?;
+            self.settle_at = Some(Instant::now() + SETTLE_EVERY.max(begun.elapsed() * REST));
+        }
+        if is_due(self.forget_at) {
+            if rollups.forget_visitors().await? {
+                is_more = true;
+            } else {
+                self.forget_at = Some(Instant::now() + FORGET_EVERY);
+            }
+        }
+        Ok(is_more)
     }
 }

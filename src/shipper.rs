@@ -19,7 +19,7 @@ use crate::{
     telemetry::{log::Causes, metrics::Metrics},
 };
 
-/// Clicks of one batch at most.
+/// Clicks of one batch at most. Half as many are tried when that takes too long, and twice as many again when it does not.
 const BATCH_CLICKS: usize = 10_000;
 /// Bytes of one batch, about.
 const BATCH_BYTES: usize = 4 * 1_024 * 1_024;
@@ -76,9 +76,10 @@ impl Shipper {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut pause = BACK_OFF.0;
         let mut silent = false;
+        let mut most = BATCH_CLICKS;
         loop {
             let begun = self.spool.depth().shipped;
-            let ended = match self.ship(&mut stop).await {
+            let ended = match self.ship(&mut stop, &mut most).await {
                 Ok(()) => return,
                 Err(ended) => ended,
             };
@@ -87,6 +88,11 @@ impl Shipper {
             }
             match ended {
                 Ended::Elsewhere => continue,
+                // Less may be done in time; of a database that hangs nothing is, and it is asked for as little until it works.
+                Ended::Store(StoreError::TooSlow(cause)) if most > 1 => {
+                    most /= 2;
+                    tracing::warn!(cause, most, "shipping takes too long, fewer clicks are shipped at once");
+                }
                 Ended::Store(error) if !silent => {
                     tracing::warn!(error = %Causes(&error), "clicks cannot be shipped for now, they are kept here");
                 }
@@ -103,13 +109,14 @@ impl Shipper {
     }
 
     /// Ships over one connection, until it breaks or everything is done.
-    async fn ship(&self, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+    async fn ship(&self, stop: &mut watch::Receiver<bool>, most: &mut usize) -> Result<(), Ended> {
         let mut ingestor = self.store.ingestor().await?;
         let mut voyage = self.begin(&ingestor).await?;
         let mut confirmed = self.spool.confirmed();
         loop {
             confirmed.mark_unchanged();
-            let Some(delivery) = block_in_place(|| voyage.load())? else {
+            let mut unknown = 0;
+            let Some(delivery) = block_in_place(|| voyage.load(*most, &mut unknown))? else {
                 if *stop.borrow() && self.spool.depth().written == voyage.after {
                     return Ok(());
                 }
@@ -129,15 +136,9 @@ impl Shipper {
                 Err(NotIngested::Elsewhere { .. }) => return Err(Ended::Elsewhere),
                 Err(NotIngested::Store(error)) => return Err(error.into()),
             };
-            let lost = delivery.first - delivery.after - 1;
-            if lost > 0 {
-                tracing::error!(
-                    first = delivery.after + 1,
-                    lost,
-                    "clicks of the local log cannot be read any more"
-                );
-                self.metrics.clicks_lost.inc_by(lost);
-            }
+            *most = (*most * 2).min(BATCH_CLICKS);
+            self.metrics.unknown_names.inc_by(unknown);
+            self.tell_lost(delivery.after, delivery.first - delivery.after - 1);
             if ingested.rejected > 0 {
                 tracing::warn!(
                     rejected = ingested.rejected,
@@ -180,6 +181,10 @@ impl Shipper {
                     );
                     ingestor.renew_epoch().await?;
                 }
+                if progress > shipped {
+                    // A batch went in whose answer was lost.
+                    self.tell_lost(shipped, ingestor.lost(source, shipped).await?);
+                }
                 self.spool.set_shipped(progress);
                 Ok(Voyage::new(&self.spool, source, progress))
             }
@@ -195,6 +200,14 @@ impl Shipper {
                 self.spool.set_shipped(after);
                 Ok(Voyage::new(&self.spool, source, after))
             }
+        }
+    }
+
+    /// Says that clicks behind a number are lost, if any are.
+    fn tell_lost(&self, after: Sequence, lost: u64) {
+        if lost > 0 {
+            tracing::error!(first = after + 1, lost, "clicks of the local log cannot be read any more");
+            self.metrics.clicks_lost.inc_by(lost);
         }
     }
 
@@ -226,15 +239,16 @@ impl Voyage {
         Self { source, after, reader: Reader::new(spool.clone(), after + 1) }
     }
 
-    /// Reads the next batch; `None` if there is nothing to be told.
-    fn load(&mut self) -> Result<Option<Delivery>, SpoolError> {
+    /// Reads the next batch, and counts the names in it that this version does not know; `None` if there is nothing to be
+    /// told.
+    fn load(&mut self, most: usize, unknown: &mut u64) -> Result<Option<Delivery>, SpoolError> {
         self.reader.seek(self.after + 1);
         let mut delivery =
             Delivery { source: self.source, after: self.after, first: self.after + 1, frames: Vec::new() };
         loop {
-            match self.reader.batch(BATCH_CLICKS, BATCH_BYTES)? {
+            match self.reader.batch(most, BATCH_BYTES)? {
                 Batch::Frames { contents, .. } => {
-                    delivery.frames = contents.into_iter().map(frame).collect();
+                    delivery.frames = contents.into_iter().map(|content| frame(content, unknown)).collect();
                     return Ok(Some(delivery));
                 }
                 Batch::Missing { last, .. } => delivery.first = last + 1,
@@ -244,7 +258,7 @@ impl Voyage {
     }
 }
 
-fn frame(content: Vec<u8>) -> Frame {
-    let click = spool::decode(&content).map_err(|unreadable| unreadable.to_string());
+fn frame(content: Vec<u8>, unknown: &mut u64) -> Frame {
+    let click = spool::decode_counting(&content, unknown).map_err(|unreadable| unreadable.to_string());
     Frame { content, click }
 }

@@ -16,8 +16,9 @@ use crate::{
 
 /// How many days ahead have to take clicks.
 const DAYS_AHEAD: i64 = 1;
-/// How far back the ledger is compared with the log.
-const LEDGER: SignedDuration = SignedDuration::from_hours(24);
+/// How far back the ledger is compared with the log, and how far at least: half as far is tried when it takes too long.
+const LEDGER: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_hours(24), SignedDuration::from_mins(1));
 
 /// What a check found: that all is well, or what is wrong and what to do.
 type Finding = Result<String, String>;
@@ -114,13 +115,20 @@ fn days(standing: &Standing) -> Finding {
 
 /// Compares the newest part of the ledger with the log.
 async fn ledger(store: &Store, standing: &Standing) -> Finding {
-    let since = standing.now - LEDGER;
-    let audit = store.check_ledger(Some(since), None).await;
-    let audit = audit.map_err(|error| cannot("cannot be compared with the log", &error))?;
+    let mut span = LEDGER.0;
+    let audit = loop {
+        match store.check_ledger(Some(standing.now - span), None).await {
+            Err(StoreError::TooSlow(_)) if span / 2 >= LEDGER.1 => span /= 2,
+            audit => break audit.map_err(|error| cannot("cannot be compared with the log", &error))?,
+        }
+    };
     let Some(difference) = audit.differences.first() else {
+        let less = if span < LEDGER.0 { ", more takes too long" } else { "" };
         return Ok(format!(
-            "agrees with the log: {} clicks of the last 24 hours, position {}",
-            audit.present, standing.position
+            "agrees with the log: {} clicks of the last {}{less}, position {}",
+            audit.present,
+            shown_span(span),
+            standing.position
         ));
     };
     Err(format!(
@@ -131,6 +139,14 @@ async fn ledger(store: &Store, standing: &Standing) -> Finding {
         difference.expected,
         difference.found
     ))
+}
+
+/// Writes hours, or minutes if they are few.
+fn shown_span(span: SignedDuration) -> String {
+    match span.as_hours() {
+        0..3 => format!("{} minutes", span.as_mins()),
+        hours => format!("{hours} hours"),
+    }
 }
 
 fn counting(standing: &Standing) -> String {
@@ -145,9 +161,10 @@ fn counting(standing: &Standing) -> String {
 fn put_aside(standing: &Standing) -> Finding {
     match standing.rejected {
         0 => Ok("nothing".to_owned()),
-        rejected => {
-            Err(format!("{rejected} clicks; SELECT reason, count(*) FROM clicks.rejected GROUP BY 1"))
-        }
+        rejected => Err(format!(
+            "{rejected} clicks; SELECT reason, count(*) FROM clicks.rejected WHERE content <> '' GROUP BY 1; \
+                 those that are done with: UPDATE clicks.rejected SET content = '' WHERE …"
+        )),
     }
 }
 

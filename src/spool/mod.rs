@@ -21,7 +21,7 @@ pub use error::SpoolError;
 pub use folder::{SourceId, is_log};
 pub use look::{Look, look};
 pub use reader::{Batch, Reader};
-pub use record::{Unreadable, decode, encode};
+pub use record::{Unreadable, decode, decode_counting, encode};
 pub use writer::{Depth, Spool, SpoolSettings};
 
 /// The number of a frame, from 1; 0 = none yet.

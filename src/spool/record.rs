@@ -174,6 +174,12 @@ impl Fields {
 
 /// Reads a click.
 pub fn decode(content: &[u8]) -> Result<Click, Unreadable> {
+    decode_counting(content, &mut 0)
+}
+
+/// Reads a click, and counts the names that this version does not know and that a click may be without: a newer version
+/// wrote them, and for their sake no click is put aside.
+pub fn decode_counting(content: &[u8], unknown: &mut u64) -> Result<Click, Unreadable> {
     let record = Record::decode(content).map_err(|error| Unreadable(error.to_string()))?;
     let id = Uuid::from_slice(&record.id).ok().and_then(ClickId::from_uuid);
     let (pairs, rest) = record.sub_ids.as_chunks::<2>();
@@ -181,7 +187,6 @@ pub fn decode(content: &[u8]) -> Result<Click, Unreadable> {
         return Err(Unreadable("the last kept parameter has no value".to_owned()));
     }
     let visitor = record.visitor.map(<[u8; 16]>::try_from).transpose();
-    let country = |code: String| Country::from_code(&code).ok_or_else(|| no("country", &code));
     Ok(Click {
         id: id.ok_or_else(|| Unreadable("the click id is no UUID of version 7".to_owned()))?,
         shop: name("shop", record.shop)?,
@@ -197,10 +202,10 @@ pub fn decode(content: &[u8]) -> Result<Click, Unreadable> {
         attribution: listed("attribution", &record.attribution)?,
         traffic: listed("class of traffic", &record.traffic)?,
         traffic_why: record.traffic_why,
-        country: record.country.map(country).transpose()?,
-        device: record.device.map(|device| listed("device", &device)).transpose()?,
-        os: record.os.map(|os| listed("system", &os)).transpose()?,
-        browser: record.browser.map(|browser| listed("browser", &browser)).transpose()?,
+        country: known(record.country, Country::from_code, unknown),
+        device: known(record.device, |device| device.parse().ok(), unknown),
+        os: known(record.os, |os| os.parse().ok(), unknown),
+        browser: known(record.browser, |browser| browser.parse().ok(), unknown),
         language: record.language,
         referrer: match record.referrer {
             Some(host) if host.is_empty() => Fact::Absent,
@@ -219,6 +224,13 @@ pub fn decode(content: &[u8]) -> Result<Click, Unreadable> {
 
 fn no(what: &str, text: &str) -> Unreadable {
     Unreadable(format!("the {what} {text:?} is none"))
+}
+
+fn known<T>(text: Option<String>, read: fn(&str) -> Option<T>, unknown: &mut u64) -> Option<T> {
+    let text = text?;
+    let known = read(&text);
+    *unknown += u64::from(known.is_none());
+    known
 }
 
 fn name<T: TryFrom<String>>(what: &str, text: String) -> Result<T, Unreadable> {
@@ -314,9 +326,22 @@ mod tests {
     #[test]
     fn what_this_version_does_not_know_is_said() {
         let mut record = Record::decode(&encode(&click())[..]).unwrap();
-        record.browser = Some("holodeck".to_owned());
+        record.channel = "telepathy".to_owned();
         let error = decode(&record.encode_to_vec()).unwrap_err();
-        assert_eq!(error.to_string(), "the browser \"holodeck\" is none");
+        assert_eq!(error.to_string(), "the channel \"telepathy\" is none");
+    }
+
+    #[test]
+    fn names_that_a_click_may_be_without_put_no_click_aside() {
+        let mut record = Record::decode(&encode(&click())[..]).unwrap();
+        record.country = Some("XQ".to_owned());
+        record.device = Some("ring".to_owned());
+        record.os = Some("next".to_owned());
+        record.browser = Some("holodeck".to_owned());
+        let mut unknown = 0;
+        let read = decode_counting(&record.encode_to_vec(), &mut unknown);
+        assert_eq!(read, Ok(Click { country: None, device: None, os: None, browser: None, ..click() }));
+        assert_eq!(unknown, 4);
     }
 
     proptest! {

@@ -74,12 +74,13 @@ impl Shelf {
         self.0.front().filter(|segment| segment.shipped.is_some()).copied()
     }
 
-    /// Returns the oldest segment, if PostgreSQL has it and it need not be kept.
-    pub(super) fn expired(&self, keep: Retention, now: SystemTime) -> Option<Sealed> {
+    /// Returns the oldest segment, if PostgreSQL has it and it need not be kept. Its age counts up to when PostgreSQL was
+    /// heard of last: one that is away may come back without it.
+    pub(super) fn expired(&self, keep: Retention, heard: SystemTime) -> Option<Sealed> {
         let (_, shipped_bytes) = self.bytes();
         self.shipped().filter(|segment| {
             // A clock that went back makes nothing older.
-            let age = segment.shipped.map(|since| now.duration_since(since).unwrap_or_default());
+            let age = segment.shipped.map(|since| heard.duration_since(since).unwrap_or_default());
             age.is_some_and(|age| age >= keep.age || shipped_bytes > keep.bytes)
         })
     }

@@ -5,7 +5,7 @@ use std::{
     io, mem,
     sync::{Arc, PoisonError},
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use super::{Sequence, SpoolError, folder::Maker, writer::Inner};
@@ -105,34 +105,41 @@ pub(super) fn fail(inner: &Inner, error: &SpoolError) {
 
 /// Makes the next segment ahead, and removes what is not needed any more.
 fn tidy(inner: &Inner) {
-    let now = SystemTime::now();
-    let keep = inner.retention();
-    loop {
-        let expired = {
-            let writing = inner.lock();
-            writing.shelf.expired(keep, now).map(|oldest| (oldest.first, writing.shipped))
-        };
-        let Some((oldest, shipped)) = expired else { break };
-        // Not under the lock: clicks go on while the disk works.
-        if let Err(error) = inner.discard(oldest, shipped) {
+    while let Some((oldest, shipped)) = inner.expired() {
+        if let Err(error) = remove(inner, oldest, shipped) {
             tracing::warn!(%error, "cannot remove an old segment of clicks");
             break;
         }
-        inner.lock().shelf.take(oldest);
     }
     if let Err(error) = prepare(inner) {
         tracing::debug!(%error, "cannot make the next segment of clicks yet");
     }
 }
 
-/// Makes the next segment's file once half of the present one is used.
+/// Removes a segment that PostgreSQL has, not under the lock: clicks go on while the disk works.
+fn remove(inner: &Inner, oldest: Sequence, shipped: Sequence) -> Result<(), SpoolError> {
+    inner.discard(oldest, shipped)?;
+    inner.lock().shelf.take(oldest);
+    Ok(())
+}
+
+/// Makes the next segment's file once half of the present one is used, in the space of the oldest that PostgreSQL has if
+/// there is no other: whoever writes would have to wait for it.
 fn prepare(inner: &Inner) -> Result<(), SpoolError> {
-    {
-        let writing = inner.lock();
-        let is_half_used = writing.active.offset * 2 > inner.settings.segment_bytes;
-        if writing.prepared.is_some() || !is_half_used || !inner.has_room(&writing) {
-            return Ok(());
-        }
+    loop {
+        let (oldest, shipped) = {
+            let writing = inner.lock();
+            let is_half_used = writing.active.offset * 2 > inner.settings.segment_bytes;
+            if writing.prepared.is_some() || !is_half_used {
+                return Ok(());
+            }
+            if inner.has_room(&writing) {
+                break;
+            }
+            let Some(oldest) = writing.shelf.shipped() else { return Ok(()) };
+            (oldest.first, writing.shipped)
+        };
+        remove(inner, oldest, shipped)?;
     }
     // Not under the lock, as above.
     let prepared = inner.folder.prepare(Maker::Ahead, inner.settings.segment_bytes)?;

@@ -7,7 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use tempfile::TempDir;
@@ -411,4 +411,49 @@ async fn what_the_disk_confirmed_is_not_waited_for() {
         spool.wait_for(sequence).await.unwrap();
         assert!(*spool.confirmed().borrow() >= sequence);
     }
+}
+
+#[test]
+fn segments_are_no_older_than_what_postgres_said_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Duration::from_millis(20);
+    let spool = Spool::open(SpoolSettings { retained_for: keep, ..settings(folder.path()) }).unwrap();
+    for number in 1..=200 {
+        spool.append(&content(number)).unwrap();
+    }
+    confirm(&spool);
+    spool.set_shipped(200);
+    let (oldest, begun) = (spool.oldest(), SystemTime::now());
+    while begun.elapsed().unwrap_or_default() < 2 * keep {
+        thread::yield_now();
+    }
+    // PostgreSQL is silent: nobody knows whether it still has them.
+    assert_eq!(spool.inner().expired(), None);
+    assert_eq!(spool.oldest(), oldest);
+    spool.set_shipped(200);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while spool.oldest() == oldest {
+        assert!(Instant::now() < deadline, "an old segment was not removed");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn full_log_has_a_segment_ready_before_whoever_writes_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let limit_bytes = 5 * 4_096;
+    let spool = Spool::open(SpoolSettings { limit_bytes, ..settings(folder.path()) }).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for number in 1..=200 {
+        spool.append(&content(number)).unwrap();
+        confirm(&spool);
+        spool.set_shipped(number);
+        // More than a half of the segment is used: what is kept of those before makes room for the next.
+        while spool.inner().lock().active.offset > 3_000 && spool.inner().lock().prepared.is_none() {
+            assert!(Instant::now() < deadline, "no segment is made ahead");
+            thread::yield_now();
+        }
+        assert!(spool.depth().bytes <= limit_bytes);
+    }
+    assert!(spool.oldest() > 1, "there was room for all");
 }

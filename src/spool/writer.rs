@@ -84,6 +84,10 @@ pub(super) struct Writing {
     /// Files that were written to their end and are not on the disk yet, with their true length.
     pub(super) unsynced: Vec<(Arc<File>, u64)>,
     pub(super) shipped: Sequence,
+    /// When PostgreSQL last said how far it is.
+    pub(super) heard: SystemTime,
+    /// The last frame that was written when the log got another id: PostgreSQL may know those up to here by the old one.
+    renewed: Sequence,
     /// The last frame that was confirmed before the disk failed.
     pub(super) failed: Option<Sequence>,
     pub(super) stopping: bool,
@@ -126,6 +130,8 @@ impl Spool {
             prepared: None,
             unsynced: Vec::new(),
             shipped,
+            heard: SystemTime::UNIX_EPOCH,
+            renewed: 0,
             failed: None,
             stopping: false,
             buffer: Vec::new(),
@@ -209,8 +215,15 @@ impl Spool {
         self.inner.mark(0);
         self.inner.note_shipped()?;
         self.inner.folder.set_source(source)?;
-        self.inner.lock().source = source;
+        let mut writing = self.inner.lock();
+        (writing.source, writing.renewed) = (source, writing.active.next - 1);
         Ok(source)
+    }
+
+    /// Returns the id under which PostgreSQL knows the frames, and the last frame that it may know under an earlier one.
+    pub fn source_since(&self) -> (SourceId, Sequence) {
+        let writing = self.inner.lock();
+        (writing.source, writing.renewed)
     }
 
     /// Tells how much there is.
@@ -248,8 +261,15 @@ impl Inner {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn retention(&self) -> Retention {
+    fn retention(&self) -> Retention {
         Retention { bytes: self.settings.retained_bytes, age: self.settings.retained_for }
+    }
+
+    /// Returns the first frame of the oldest segment, if it need not be kept, with the last that PostgreSQL has.
+    pub(super) fn expired(&self) -> Option<(Sequence, Sequence)> {
+        let writing = self.lock();
+        let oldest = writing.shelf.expired(self.retention(), writing.heard)?;
+        Some((oldest.first, writing.shipped))
     }
 
     /// Writes the first of these frames, and with the same write those after it that have room in the same segment.
@@ -357,7 +377,9 @@ impl Inner {
     /// Notes in memory what PostgreSQL has. Returns what was noted before.
     fn mark(&self, shipped: Sequence) -> Sequence {
         let mut writing = self.lock();
-        writing.shelf.mark(shipped, SystemTime::now());
+        writing.heard = SystemTime::now();
+        let heard = writing.heard;
+        writing.shelf.mark(shipped, heard);
         mem::replace(&mut writing.shipped, shipped)
     }
 

@@ -112,15 +112,25 @@ impl Setup {
             .await
             .map_err(|error| ConnectionError::BadConnection(describe(&error)))?;
         let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
-        // Said by statements and not by connection options, which connection poolers do not pass on.
-        let settings = format!(
-            "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}",
-            statement_timeout.as_millis(),
-            IDLE_IN_TRANSACTION.as_millis()
-        );
+        let settings = settings(statement_timeout, IDLE_IN_TRANSACTION);
         connection.batch_execute(&settings).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
     }
+}
+
+/// Writes what a connection is told first: how long a statement may take, and how long a transaction may be idle. And that
+/// PostgreSQL notices as soon as we do that the other end vanished: until then, what it locks stays locked.
+pub(super) fn settings(statement: Duration, idle: Duration) -> String {
+    // Said by statements and not by connection options, which connection poolers do not pass on.
+    format!(
+        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET tcp_keepalives_idle = {};
+         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVE_RETRIES}; SET tcp_user_timeout = {}",
+        statement.as_millis(),
+        idle.as_millis(),
+        KEEPALIVE_IDLE.as_secs(),
+        KEEPALIVE_INTERVAL.as_secs(),
+        USER_TIMEOUT.as_millis()
+    )
 }
 
 /// Writes an error with its causes: diesel keeps only the text of it.

@@ -23,7 +23,7 @@ use self::{
     statement::{Cell, Statement},
 };
 use super::{
-    Store,
+    Store, clicks,
     errors::StoreError,
     pool::{ONE_INSTANT, begin, end},
 };
@@ -186,10 +186,8 @@ async fn open_days(
     connection: &mut AsyncPgConnection,
     shop: &str,
 ) -> Result<BTreeMap<Date, u64>, NotCounted> {
-    let statement = "SELECT relname::text AS name, pg_table_size(pg_class.oid) AS bytes
-        FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-        WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending AND relname::text >= coalesce(
-            (SELECT to_char(gone_before, '\"click_\"YYYYMMDD') FROM clicks.shop_expiry WHERE shop = $1), '')";
+    let statement =
+        format!("SELECT relname::text AS name, pg_table_size(pg_class.oid) AS bytes FROM {}", clicks::WHOLE);
     let partitions: Vec<Partition> = sql_query(statement).bind::<Text, _>(shop).load(connection).await?;
     let day = |partition: Partition| {
         let day = Date::strptime("click_%Y%m%d", partition.name).ok()?;

@@ -193,7 +193,11 @@ impl Metrics {
         let dropped = self.click_days_dropped.clone();
         to.register("click_days_dropped", "Days of clicks that were too old and were removed", dropped);
         let unknown = self.unknown_names.clone();
-        to.register("unknown_names", "Names in streamed clicks that a newer version wrote", unknown);
+        to.register(
+            "unknown_names",
+            "Names in clicks, shipped or streamed, that a newer version wrote",
+            unknown,
+        );
         let expired = self.shop_clicks_expired.clone();
         to.register(
             "shop_clicks_expired",

@@ -1,9 +1,10 @@
 //! `EraseClicks`: removes clicks for ever, and what tells of them.
 
+use super::{ClickStatsService, ERASURES};
 use crate::{
     domain::{
         erasure::{ErasureScope, read_day, read_visitor, write_visitor},
-        fault::{Faults, Problem},
+        fault::{Faults, Problem, Reason},
         name::{PartnerCode, ShopId},
     },
     proto::{self, ErrorReason, erase_clicks_request::Scope as Wire, erasure},
@@ -20,16 +21,23 @@ use crate::{
 
 /// Erases what a request asks for.
 pub(super) async fn erase(
-    store: &Store,
+    service: &ClickStatsService,
     caller: Caller,
     request: proto::EraseClicksRequest,
 ) -> Result<proto::EraseClicksResponse, Failure> {
+    let store = &service.store;
     let (shop, scope) = read(&request)?;
     caller.may(Scope::Erase, Some(&shop))?;
     if store.get_shop(&shop).await?.is_none() {
         let text = format!("there is no shop `{shop}`; check `shop`");
         return Err(Failure::new(ErrorReason::ShopNotFound, text).with("shop", &shop));
     }
+    let scope = known(store, &shop, scope).await?;
+    let Ok(_permit) = service.erasures.try_acquire() else {
+        let text =
+            format!("this server erases for {ERASURES} calls already, which is all that it does at a time");
+        return Err(Failure::new(ErrorReason::Overloaded, text));
+    };
     let Erased { clicks, conversions, nameless, rejected, position } =
         store.erase_clicks(&shop, &scope).await?;
     tracing::info!(%shop, clicks, conversions, nameless, rejected, position, "erased");
@@ -54,6 +62,20 @@ fn read(request: &proto::EraseClicksRequest) -> Result<(ShopId, ErasureScope), F
     };
     let scope = take(scope, &Path::root(field), &mut faults);
     Ok(faults.finish(shop.zip(scope))?)
+}
+
+/// Checks that the shop has, or had, a partner that is named by code or alias, and names it by its code as clicks do:
+/// of a name with a typing error nothing would be erased, and nobody told.
+async fn known(store: &Store, shop: &ShopId, scope: ErasureScope) -> Result<ErasureScope, Failure> {
+    let ErasureScope::Partner(code) = scope else { return Ok(scope) };
+    match store.get_partner(shop, &code).await? {
+        Some(partner) => Ok(ErasureScope::Partner(partner.value.code)),
+        None => {
+            let text =
+                format!("the shop `{shop}` never had a partner `{code}`; name one by its code or an alias");
+            Err(Problem::new(Reason::UnknownReference, text).at("partner").into())
+        }
+    }
 }
 
 /// Writes what an entry of the ledger erased.

@@ -42,6 +42,9 @@ use crate::{
 /// Calls that record conversions at a time; others wait.
 const RECORDINGS: usize = 2;
 
+/// Calls that erase at a time: each takes a connection of its own and keeps others from counting.
+const ERASURES: usize = 2;
+
 /// The service.
 #[derive(Clone)]
 pub struct ClickStatsService {
@@ -55,6 +58,8 @@ pub struct ClickStatsService {
     /// Those who record conversions of one shop wait for each other, each with a connection of those that streams read
     /// over: some are left to these.
     recordings: Arc<Semaphore>,
+    /// One permit for each call that may erase.
+    erasures: Arc<Semaphore>,
     /// True when the server is about to stop.
     stop: watch::Receiver<bool>,
 }
@@ -69,7 +74,8 @@ impl ClickStatsService {
     ) -> ClickStatsServer<Self> {
         let streams = Arc::new(Semaphore::new(limits.streams));
         let (checks, recordings) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(RECORDINGS)));
-        ClickStatsServer::new(Self { store, limits, metrics, streams, checks, recordings, stop })
+        let erasures = Arc::new(Semaphore::new(ERASURES));
+        ClickStatsServer::new(Self { store, limits, metrics, streams, checks, recordings, erasures, stop })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
     }
 }
@@ -115,7 +121,7 @@ impl ClickStats for ClickStatsService {
         request: Request<EraseClicksRequest>,
     ) -> Result<Response<EraseClicksResponse>, Status> {
         let caller = Caller::of(&request)?;
-        Ok(Response::new(erase::erase(&self.store, caller, request.into_inner()).await?))
+        Ok(Response::new(erase::erase(self, caller, request.into_inner()).await?))
     }
 
     async fn check_split(

@@ -1,13 +1,12 @@
 //! The ledger and the log are compared: what was added and not removed is there, and nothing else.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use tokio_postgres::{
-    Client, Error, IsolationLevel, Row, Transaction,
-    error::SqlState,
+    Client, IsolationLevel, Row, Transaction,
     types::{ToSql, Type},
 };
 
-use super::sql_error;
+use super::{days, gone, sql_error};
 use crate::{
     domain::{limits, named::named_enum},
     store::{Store, errors::StoreError},
@@ -26,6 +25,9 @@ named_enum! {
         Expiry = "expiry",
     }
 }
+
+/// Statements of one check.
+const STATEMENTS: u32 = 12;
 
 /// What the ledger is checked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +115,7 @@ impl Store {
             let audit = Auditor { transaction: &transaction, whole, audit: Audit::default() };
             audit.run(start, end).await
         };
-        self.click_readers.read(work).await
+        self.click_readers.read_much(STATEMENTS, work).await
     }
 }
 
@@ -253,13 +255,8 @@ impl Auditor<'_> {
             return Ok(());
         }
         // A day that is being removed is still there as long as the ledger does not say otherwise.
-        let detached = "SELECT relname::text FROM pg_class
-            WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND relname ~ '^click_[0-9]{8}$'
-                AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = oid AND NOT inhdetachpending)";
-        let detached = self.query(detached, &[]).await?;
-        let detached = detached.iter().map(|row| row.get::<_, String>(0));
-        let detached: String =
-            detached.map(|day| format!(" UNION ALL SELECT batch, at FROM clicks.{day}")).collect();
+        let put_away = days::put_away(self.transaction, &(Date::MIN..=Date::MAX)).await?;
+        let log = days::with(&put_away);
         let statement = format!(
             "WITH entry AS (
                 SELECT position, batch, applied::bigint AS applied, tstzrange(min_at, max_at, '[]') AS times
@@ -271,7 +268,7 @@ impl Auditor<'_> {
                 )), '{{}}') AS times
                 FROM clicks.ledger WHERE kind IN ('erasure', 'expiry') AND removed > 0
             ), there AS (
-                SELECT batch, count(*) AS clicks FROM (SELECT batch, at FROM clicks.click{detached}) AS click
+                SELECT batch, count(*) AS clicks FROM {log}
                 WHERE ($4::bigint IS NULL OR batch >= $4) AND ($5::bigint IS NULL OR batch <= $5)
                     AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at <= $7)
                 GROUP BY batch
@@ -368,13 +365,5 @@ impl Auditor<'_> {
         if expected != self.audit.present {
             self.found(LedgerCheck::Total, 0, expected, self.audit.present);
         }
-    }
-}
-
-/// Says what it means that a day was dropped between the statement that named it and the one that counts it.
-pub(super) fn gone(error: Error) -> StoreError {
-    match error.code() {
-        Some(&SqlState::UNDEFINED_TABLE) => StoreError::Conflict(error.into()),
-        Some(_) | None => sql_error(error),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{Client, IsolationLevel, NoTls};
+use tokio::time::timeout;
+use tokio_postgres::{Client, IsolationLevel};
 use uuid::Uuid;
 
-use super::sql_error;
+use super::{session::Session, sql_error};
 use crate::{
     domain::{
         fault::Problem,
@@ -21,8 +21,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection of its own, over which counters are read: nobody else's work makes them late.
 #[derive(Debug)]
 pub struct CounterReader {
-    client: Client,
-    connection: JoinHandle<()>,
+    client: Session,
 }
 
 /// Which counters are read.
@@ -47,26 +46,10 @@ pub struct CountersRead {
     pub partners: Vec<(ShopId, PartnerCode, u64)>,
 }
 
-impl Drop for CounterReader {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
-}
-
 impl Store {
     /// Connects for reading counters.
     pub async fn counter_reader(&self) -> Result<CounterReader, StoreError> {
-        let connecting = self.connections.target().connect(NoTls);
-        let (client, connection) = connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
-        // What goes wrong with the connection is told to whoever uses it.
-        let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
-        let reader = CounterReader { client, connection };
-        let settings = format!(
-            "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}",
-            limit = READ_TIMEOUT.as_millis()
-        );
-        reader.client.batch_execute(&settings).await.map_err(sql_error)?;
-        Ok(reader)
+        Ok(CounterReader { client: Session::open(self.connections.target(), READ_TIMEOUT).await? })
     }
 }
 

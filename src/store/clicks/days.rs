@@ -1,6 +1,6 @@
 //! The partitions of the log: one for each UTC day, made ahead, without stopping who writes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use tokio_postgres::{Client, Row, Transaction};
@@ -58,14 +58,67 @@ pub(super) async fn detached(client: &Client) -> Result<BTreeSet<Date>, StoreErr
     named(client, names).await
 }
 
-/// Tells which days are put away, or about to be, and not entered as removed yet. Their clicks are no longer among those of
-/// the log, and still count.
-pub(super) async fn put_away(transaction: &Transaction<'_>) -> Result<BTreeSet<Date>, StoreError> {
+/// Tells which of some days are put away, or about to be, and not entered as removed yet. Their clicks are no longer among
+/// those of the log, and still count.
+pub(super) async fn put_away(
+    transaction: &Transaction<'_>,
+    of: &RangeInclusive<Date>,
+) -> Result<BTreeSet<Date>, StoreError> {
     let names = "SELECT relname::text FROM pg_class
         WHERE relnamespace = 'clicks'::regnamespace AND relkind = 'r' AND relname ~ '^click_[0-9]{8}$'
             AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = pg_class.oid AND NOT inhdetachpending)";
     let rows = transaction.query(names, &[]).await.map_err(sql_error)?;
-    Ok(days_in(&rows))
+    Ok(days_in(&rows).into_iter().filter(|day| of.contains(day)).collect())
+}
+
+/// Selects the tables of days of which all clicks of a shop, the first value, are there: that take clicks, were never
+/// removed before the clicks came that they have, and are not too old for the shop.
+pub(in crate::store) const WHOLE: &str = "pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'clicks.click'::regclass AND NOT inhdetachpending
+        AND relname::text NOT IN (SELECT 'click_' || replace(scope ->> 'day', '-', '') FROM clicks.ledger
+            WHERE kind = 'expiry' AND NOT scope ? 'shop')
+        AND relname::text >= coalesce(
+            (SELECT to_char(gone_before, '\"click_\"YYYYMMDD') FROM clicks.shop_expiry WHERE shop = $1), '')";
+
+/// Returns the days that take clicks and of which all clicks of a shop are there.
+pub(super) async fn whole(transaction: &Transaction<'_>, shop: &str) -> Result<BTreeSet<Date>, StoreError> {
+    let names = format!("SELECT relname::text FROM {WHOLE}");
+    Ok(days_in(&transaction.query(&names, &[&shop]).await.map_err(sql_error)?))
+}
+
+/// Tells whether all clicks of a shop are there that a day ever had, be it in a table that is put away.
+pub(super) async fn is_whole(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    day: Date,
+) -> Result<bool, StoreError> {
+    let statement = format!(
+        "SELECT to_regclass($2) IS NOT NULL
+            AND NOT EXISTS (SELECT FROM clicks.shop_expiry WHERE shop = $1 AND gone_before > '{day}')
+            AND NOT EXISTS (SELECT FROM clicks.ledger
+                WHERE kind = 'expiry' AND NOT scope ? 'shop' AND scope ->> 'day' = '{day}')"
+    );
+    let row = transaction.query_one(&statement, &[&shop, &table_of(day)]).await.map_err(sql_error)?;
+    Ok(row.get(0))
+}
+
+/// Writes how the visitor of a click from this day on is read: null if nobody knows any more who was there on its day, and
+/// nobody is to be counted twice.
+pub(super) async fn visitor(transaction: &Transaction<'_>, from: Date) -> Result<String, StoreError> {
+    let statement = "SELECT greatest((SELECT max(gone_before) FROM clicks.shop_expiry),
+        (SELECT max(scope ->> 'day')::date + 1 FROM clicks.ledger WHERE kind = 'expiry' AND NOT scope ? 'shop'))";
+    let row = transaction.query_one(statement, &[]).await.map_err(sql_error)?;
+    let Some(gone) = row.get::<_, Option<Date>>(0).filter(|gone| from < *gone) else {
+        return Ok("click.visitor".to_owned());
+    };
+    Ok(format!(
+        "CASE WHEN click.at >= '{gone} 00:00:00+00' THEN click.visitor
+            WHEN EXISTS (SELECT FROM clicks.shop_expiry
+                WHERE shop_expiry.shop = click.shop AND gone_before > (click.at AT TIME ZONE 'UTC')::date) THEN NULL
+            WHEN EXISTS (SELECT FROM clicks.ledger WHERE kind = 'expiry' AND NOT scope ? 'shop'
+                AND scope ->> 'day' = to_char(click.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')) THEN NULL
+            ELSE click.visitor END"
+    ))
 }
 
 /// Writes where the clicks of the log are found together with those of days that are put away.

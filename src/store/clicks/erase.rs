@@ -1,7 +1,7 @@
 //! Clicks are erased: in pieces, each of which is one transaction with its entry in the ledger and with the mark that its
 //! day has to be counted anew. Whatever stops it, what is done is done and proved, and who asks again goes on.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{Timestamp, ToSpan, civil::Date};
 use tokio_postgres::{Row, Transaction, types::ToSql};
@@ -11,7 +11,7 @@ use super::{
     conversions, days,
     ledger::{self, ErasureEntry},
     roll::Rollups,
-    rollups, shop_retention, sql_error,
+    rollups, shop_retention, sql_error, uncount,
 };
 use crate::{
     domain::{erasure::ErasureScope, name::ShopId},
@@ -54,14 +54,18 @@ pub struct Eraser {
     shop: ShopId,
     scope: ErasureScope,
     step: Step,
+    /// Up to which position counters that begin anew know of nothing.
+    anew: i64,
 }
 
 /// What comes next.
 enum Step {
-    /// What is counted of days that the log does not have any more.
-    Counted,
+    /// The counters that rules look at and that tell of nothing but what is erased.
+    Counters,
     /// The clicks of these days.
     Clicks(VecDeque<Date>),
+    /// What is counted of these days, which the log does not have any more, or not all of.
+    Counted(VecDeque<Date>),
     /// What had been put aside.
     Rejected,
     Conversions,
@@ -86,7 +90,8 @@ impl Store {
     pub async fn eraser(&self, shop: &ShopId, scope: &ErasureScope) -> Result<Eraser, StoreError> {
         let rollups = self.rollups().await?;
         shop_retention::hold(&rollups.client, shop).await?;
-        Ok(Eraser { rollups, shop: shop.clone(), scope: scope.clone(), step: Step::Counted })
+        let (shop, scope) = (shop.clone(), scope.clone());
+        Ok(Eraser { rollups, shop, scope, step: Step::Counters, anew: 0 })
     }
 }
 
@@ -96,29 +101,39 @@ impl Eraser {
         let (shop, scope) = (self.shop.as_str(), &self.scope);
         let client = &mut self.rollups.client;
         let erased = match &mut self.step {
-            Step::Counted => {
-                let days = days::open(client).await?;
+            Step::Counters => {
                 let transaction = client.transaction().await.map_err(sql_error)?;
-                let whole = shop_retention::gone_before(&transaction, shop).await?;
-                let counted_anew: Vec<_> = days.range(whole..).copied().collect();
-                forget_counted(&transaction, shop, scope, &counted_anew).await?;
+                self.anew = uncount::begin_anew(&transaction, shop, scope).await?;
                 transaction.commit().await.map_err(sql_error)?;
                 let is_meant = |day: &Date| !matches!(scope, ErasureScope::Day(meant) if meant != day);
-                self.step = Step::Clicks(days.into_iter().filter(is_meant).collect());
+                self.step = Step::Clicks(days::open(client).await?.into_iter().filter(is_meant).collect());
                 Erased::default()
             }
             Step::Clicks(days) => {
+                let transaction = client.transaction().await.map_err(sql_error)?;
                 let Some(day) = days.front().copied() else {
-                    self.step = Step::Rejected;
+                    // After the clicks: what is counted of late ones goes with the rest of their day.
+                    let counted = counted_for_ever(&transaction, shop, scope).await?;
+                    drop(transaction);
+                    self.step = Step::Counted(counted);
                     return Ok(Some(Erased::default()));
                 };
-                let transaction = client.transaction().await.map_err(sql_error)?;
-                let erased = erase_clicks(&transaction, shop, scope, day, most).await?;
+                let erased = erase_clicks(&transaction, shop, scope, day, most, self.anew).await?;
                 transaction.commit().await.map_err(sql_error)?;
                 if erased.clicks < most {
                     days.pop_front();
                 }
                 erased
+            }
+            Step::Counted(days) => {
+                let Some(day) = days.pop_front() else {
+                    self.step = Step::Rejected;
+                    return Ok(Some(Erased::default()));
+                };
+                let transaction = client.transaction().await.map_err(sql_error)?;
+                forget_counted(&transaction, shop, scope, day).await?;
+                transaction.commit().await.map_err(sql_error)?;
+                Erased::default()
             }
             Step::Rejected => {
                 let transaction = client.transaction().await.map_err(sql_error)?;
@@ -150,51 +165,48 @@ impl Eraser {
     }
 }
 
-/// Removes what is counted of days that the log does not have any more, as far as it tells of what is erased, and the
-/// counters that rules look at.
+/// Returns the days of which something is counted that cannot be counted anew, because not all of their clicks are in the
+/// log.
+async fn counted_for_ever(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    scope: &ErasureScope,
+) -> Result<VecDeque<Date>, StoreError> {
+    let counted = "SELECT DISTINCT (at AT TIME ZONE 'UTC')::date FROM clicks.stats_shop_quarter
+        WHERE shop = $1 ORDER BY 1";
+    let rows = transaction.query(counted, &[&shop]).await.map_err(sql_error)?;
+    let whole = days::whole(transaction, shop).await?;
+    let is_meant =
+        |day: &Date| !whole.contains(day) && !matches!(scope, ErasureScope::Day(meant) if meant != day);
+    Ok(rows.iter().map(|row| row.get(0)).filter(is_meant).collect())
+}
+
+/// Removes what is counted of a day, as far as it tells of what is erased.
 async fn forget_counted(
     transaction: &Transaction<'_>,
     shop: &str,
     scope: &ErasureScope,
-    open: &[Date],
+    day: Date,
 ) -> Result<(), StoreError> {
     // Whoever counts waits, and adds to nothing that is removed meanwhile.
-    transaction.execute("SELECT FROM clicks.roller FOR UPDATE", &[]).await.map_err(sql_error)?;
-    let open = open.iter().map(Date::to_string).collect::<Vec<_>>().join(",");
-    let gone = |day: &str| format!("shop = $1 AND {day} <> ALL ('{{{open}}}'::date[])");
-    let execute = async |table: &str, condition: &str, values: &[&(dyn ToSql + Sync)]| {
-        let statement = format!("DELETE FROM clicks.{table} WHERE {condition}");
-        transaction.execute(&statement, values).await.map_err(sql_error)
+    uncount::stop_counting(transaction).await?;
+    let remove = async |table: &str, condition: &str, value: &(dyn ToSql + Sync)| {
+        let statement =
+            format!("DELETE FROM clicks.{table} WHERE shop = $1 AND day = '{day}' AND {condition}");
+        transaction.execute(&statement, &[&shop, value]).await.map_err(sql_error)
     };
     match scope {
         ErasureScope::Partner(code) => {
-            let of_partner = format!("{} AND partner = $2", gone("day"));
             for table in ["stats_partner_day", "stats_link_partner_day", "stats_visitors_day", "visitor_day"]
             {
-                execute(table, &of_partner, &[&shop, &code.as_str()]).await?;
+                remove(table, "partner = $2", &code.as_str()).await?;
             }
-            execute("counter_partner", "shop = $1 AND partner = $2", &[&shop, &code.as_str()]).await?;
-        }
-        ErasureScope::Day(day) => {
-            for table in rollups::BY_DAY {
-                execute(table, &format!("{} AND day = $2", gone("day")), &[&shop, day]).await?;
-            }
-            let quarters = gone("(at AT TIME ZONE 'UTC')::date");
-            let of_day = format!("{quarters} AND (at AT TIME ZONE 'UTC')::date = $2");
-            execute("stats_shop_quarter", &of_day, &[&shop, day]).await?;
         }
         ErasureScope::Visitor(key) => {
-            let of_visitor = format!("{} AND visitor = $2", gone("day"));
-            execute("visitor_day", &of_visitor, &[&shop, &&key[..]]).await?;
+            remove("visitor_day", "visitor = $2", &&key[..]).await?;
         }
-        ErasureScope::Everything => {
-            for table in rollups::BY_DAY {
-                execute(table, &gone("day"), &[&shop]).await?;
-            }
-            execute("stats_shop_quarter", &gone("(at AT TIME ZONE 'UTC')::date"), &[&shop]).await?;
-            for table in ["counter_link", "counter_partner"] {
-                execute(table, "shop = $1", &[&shop]).await?;
-            }
+        ErasureScope::Day(_) | ErasureScope::Everything => {
+            rollups::remove(transaction, shop, &day.to_string()).await?;
         }
     }
     Ok(())
@@ -207,6 +219,7 @@ async fn erase_clicks(
     scope: &ErasureScope,
     day: Date,
     most: i64,
+    anew: i64,
 ) -> Result<Erased, StoreError> {
     conversions::lock(transaction, shop).await?;
     let next = day.saturating_add(1.day());
@@ -215,7 +228,7 @@ async fn erase_clicks(
         format!(
             "DELETE FROM clicks.click WHERE {of_day} AND ctid = ANY (ARRAY(
                 SELECT ctid FROM clicks.click WHERE {of_day} AND shop = $1 {chosen} LIMIT $2))
-             RETURNING id, at, batch, slug, partner, traffic = 'human' AND reason IN ('rule', 'default')"
+             RETURNING id, at, batch, slug, partner, traffic = 'human' AND reason IN ('rule', 'default') AS counts"
         )
     };
     let rows = match scope {
@@ -234,13 +247,14 @@ async fn erase_clicks(
         return Ok(Erased::default());
     }
     // Before the mark: whoever counts the day anew takes both in this order.
-    uncount(transaction, shop, scope, &rows).await?;
+    uncount::uncount(transaction, shop, scope, &rows, anew).await?;
     // A mark that is there is written anew: whoever takes it away meanwhile has not seen what is removed here.
-    // Of a day that the shop does not keep any more, the rest of its clicks cannot be counted.
-    let mark = "INSERT INTO clicks.reroll (shop, day)
-        SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM clicks.shop_expiry WHERE shop = $1 AND gone_before > $2)
-        ON CONFLICT (shop, day) DO UPDATE SET day = excluded.day";
-    transaction.execute(mark, &[&shop, &day]).await.map_err(sql_error)?;
+    // What is counted of a day cannot be counted again from a part of its clicks.
+    if days::is_whole(transaction, shop, day).await? {
+        let mark = "INSERT INTO clicks.reroll (shop, day) VALUES ($1, $2)
+            ON CONFLICT (shop, day) DO UPDATE SET day = excluded.day";
+        transaction.execute(mark, &[&shop, &day]).await.map_err(sql_error)?;
+    }
     let nameless = match scope {
         ErasureScope::Visitor(_) => {
             let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
@@ -290,44 +304,10 @@ async fn erase_rejected(
     Ok(i64::try_from(emptied.map_err(sql_error)?).unwrap_or(i64::MAX))
 }
 
-/// Takes clicks that are erased out of the counters that rules look at, as far as they are in them: as nobody may know of
-/// them any more, no rule may.
-async fn uncount(
-    transaction: &Transaction<'_>,
-    shop: &str,
-    scope: &ErasureScope,
-    erased: &[Row],
-) -> Result<(), StoreError> {
-    let names = match scope {
-        ErasureScope::Day(_) | ErasureScope::Visitor(_) => {
-            &[("counter_link", "slug"), ("counter_partner", "partner")][..]
-        }
-        // The others went at the beginning, with what the log does not have any more.
-        ErasureScope::Partner(_) => &[("counter_link", "slug")],
-        ErasureScope::Everything => &[],
-    };
-    // Whoever counts waits: a click is in the counters or not.
-    transaction.execute("SELECT FROM clicks.roller FOR UPDATE", &[]).await.map_err(sql_error)?;
-    for (table, name) in names {
-        let counted = erased.iter().filter(|row| row.get(5));
-        let named =
-            counted.filter_map(|row| Some((row.get::<_, Option<&str>>(*name)?, row.get::<_, i64>(2))));
-        let (named, batches): (Vec<&str>, Vec<i64>) = named.unzip();
-        let statement = format!(
-            "WITH less AS (
-                SELECT name, count(*) AS clicks FROM unnest($2::text[], $3::bigint[]) AS gone (name, batch)
-                JOIN clicks.ledger USING (batch) WHERE position <= (SELECT position FROM clicks.roller) GROUP BY name)
-             UPDATE clicks.{table} AS kept SET clicks = kept.clicks - less.clicks FROM less
-             WHERE kept.shop = $1 AND kept.{name} = less.name"
-        );
-        transaction.execute(&statement, &[&shop, &named, &batches]).await.map_err(sql_error)?;
-    }
-    Ok(())
-}
-
-/// Takes from conversions what tells one visitor from another.
+/// Takes from conversions what tells one visitor from another. The middle of a UTC day is of the same day in nearly every
+/// time zone.
 const NAMELESS: &str = "UPDATE clicks.conversion SET click_id = NULL, visitor = NULL,
-    click_at = date_trunc('day', click_at, 'UTC'), properties = NULL, country = NULL, device = NULL, os = NULL,
+    click_at = date_trunc('day', click_at, 'UTC') + interval '12 hours', properties = NULL, country = NULL, device = NULL, os = NULL,
     browser = NULL, language = NULL, referrer = NULL, sub_ids = NULL";
 
 /// Removes conversions, or what they hold of clicks or a partner.
@@ -340,7 +320,7 @@ async fn erase_conversions(
     let chosen = |condition: &str| {
         format!(
             "ctid = ANY (ARRAY(SELECT ctid FROM clicks.conversion WHERE shop = $1 {condition}
-                LIMIT {CONVERSIONS_AT_ONCE}))
+                ORDER BY at LIMIT {CONVERSIONS_AT_ONCE}))
              RETURNING (at AT TIME ZONE 'UTC')::date, (click_at AT TIME ZONE 'UTC')::date"
         )
     };
@@ -365,8 +345,11 @@ async fn erase_conversions(
             (transaction.query(&statement, &[&shop, &&key[..]]).await, false)
         }
         ErasureScope::Everything => {
-            let waiting = "DELETE FROM clicks.conversion_waiting WHERE shop = $1";
-            transaction.execute(waiting, &[&shop]).await.map_err(sql_error)?;
+            // All go, with whatever is counted of them: whoever is stopped in between goes on.
+            for table in ["conversion_waiting", "stats_conversion_day"] {
+                let remove = format!("DELETE FROM clicks.{table} WHERE shop = $1");
+                transaction.execute(&remove, &[&shop]).await.map_err(sql_error)?;
+            }
             let statement = format!("DELETE FROM clicks.conversion WHERE {}", chosen(""));
             (transaction.query(&statement, &[&shop]).await, true)
         }
@@ -375,10 +358,11 @@ async fn erase_conversions(
     if rows.is_empty() {
         return Ok(Erased::default());
     }
-    let mut days: Vec<Date> = rows.iter().flat_map(|row: &Row| [row.get(0), row.get(1)]).collect();
-    days.sort_unstable();
-    days.dedup();
-    rollups::recount_conversions(transaction, shop, &days).await?;
+    // What is counted by link, partner and day changes with the partner only.
+    if let ErasureScope::Partner(_) = scope {
+        let days: BTreeSet<Date> = rows.iter().flat_map(|row: &Row| [row.get(0), row.get(1)]).collect();
+        rollups::recount_conversions(transaction, shop, &days).await?;
+    }
     let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let (conversions, nameless) = if is_removal { (count, 0) } else { (0, count) };
     let entry = ErasureEntry { shop, scope, clicks: 0, conversions, times: None };

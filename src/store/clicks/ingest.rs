@@ -1,11 +1,15 @@
 //! Batches of a local log go in: each once, and nothing that is wrong with one click stops the others.
 
-use std::{collections::BTreeSet, ops::Range, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+    time::Duration,
+};
 
 use jiff::{Timestamp, civil::Date};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 use tokio_postgres::{
-    Client, NoTls, Transaction,
+    Client, Transaction,
     error::SqlState,
     types::{ToSql, Type},
 };
@@ -14,7 +18,9 @@ use uuid::Uuid;
 use super::{
     days::{self, Days, day_of},
     ledger::{self, Origin},
-    read, row, sql_error,
+    read, row,
+    session::Session,
+    sql_error,
 };
 use crate::{
     domain::click::Click,
@@ -82,41 +88,24 @@ impl From<StoreError> for NotIngested {
 /// A connection of its own, over which one local log goes in.
 #[derive(Debug)]
 pub struct Ingestor {
-    client: Client,
-    connection: JoinHandle<()>,
+    client: Session,
     open_days: BTreeSet<Date>,
-}
-
-impl Drop for Ingestor {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
+    /// Whether the last piece brought clicks that were there already: the next may, too.
+    was_twice: bool,
 }
 
 impl Store {
     /// Connects for one local log.
     pub async fn ingestor(&self) -> Result<Ingestor, StoreError> {
-        let connecting = self.connections.target().connect(NoTls);
-        let (client, connection) = connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
-        // What goes wrong with the connection is told to whoever uses it.
-        let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
-        let mut ingestor = Ingestor { client, connection, open_days: BTreeSet::new() };
-        ingestor.prepare().await?;
-        Ok(ingestor)
+        let client = Session::open(self.connections.target(), BATCH_TIMEOUT).await?;
+        let staging = "CREATE TEMP TABLE staging (LIKE clicks.click) ON COMMIT DELETE ROWS";
+        client.batch_execute(staging).await.map_err(sql_error)?;
+        ledger::follow_cluster(&client).await?;
+        Ok(Ingestor { client, open_days: BTreeSet::new(), was_twice: false })
     }
 }
 
 impl Ingestor {
-    async fn prepare(&mut self) -> Result<(), StoreError> {
-        let settings = format!(
-            "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};
-             CREATE TEMP TABLE staging (LIKE clicks.click) ON COMMIT DELETE ROWS;",
-            limit = BATCH_TIMEOUT.as_millis()
-        );
-        self.client.batch_execute(&settings).await.map_err(sql_error)?;
-        ledger::follow_cluster(&self.client).await
-    }
-
     /// Makes everyone who remembers positions ask anew: some may have been taken back.
     pub async fn renew_epoch(&self) -> Result<(), StoreError> {
         ledger::renew_epoch(&self.client).await
@@ -125,6 +114,15 @@ impl Ingestor {
     /// Returns the last number of a local log that is in; `None` if nothing of it ever was.
     pub async fn progress(&self, source: Uuid) -> Result<Option<u64>, StoreError> {
         ledger::progress(&self.client, source).await
+    }
+
+    /// Returns how many clicks of a local log behind this number were told to be lost, in its last entries.
+    pub async fn lost(&self, source: Uuid, after: u64) -> Result<u64, StoreError> {
+        let statement = "SELECT coalesce(sum(lost), 0)::bigint FROM clicks.ledger
+            WHERE source = $1 AND last_sequence > $2
+                AND position > (SELECT position FROM clicks.progress WHERE source = $1) - 1000";
+        let row = self.client.query_one(statement, &[&source, &number(after)]).await.map_err(sql_error)?;
+        Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or_default())
     }
 
     /// Returns the last click that a local log brought here, with its number there; `None` if its last entry added none,
@@ -159,11 +157,14 @@ impl Ingestor {
         let (mut part, mut most) = (0..delivery.frames.len(), delivery.frames.len());
         let (mut refused, mut looked_again) = (None, false);
         loop {
+            let was_refused = refused.is_some();
             let piece = Piece { delivery, part: part.clone(), refused: refused.take() };
-            let outcome = timeout(BATCH_TIMEOUT, piece.write(&mut self.client, &self.open_days)).await;
-            match outcome.map_err(|late| StoreError::Unavailable(late.into()))? {
+            let first = if self.was_twice { Way::Staged } else { Way::Straight };
+            let outcome = timeout(BATCH_TIMEOUT, piece.write(&mut self.client, &self.open_days, first)).await;
+            match outcome.map_err(|late| StoreError::TooSlow(late.into()))? {
                 Ok(ingested) => {
                     looked_again = false;
+                    self.was_twice = ingested.duplicates > 0;
                     sum.add(&ingested);
                 }
                 Err(Trouble::Not(not)) => return Err(not),
@@ -173,7 +174,11 @@ impl Ingestor {
                     self.open(delivery, days).await?;
                     continue;
                 }
-                Err(Trouble::Row(problem) | Trouble::Closed(problem)) if part.len() <= 1 => {
+                // Nothing that could be put aside is in the way.
+                Err(Trouble::Row(problem) | Trouble::Closed(problem)) if was_refused || part.is_empty() => {
+                    return Err(StoreError::Other(problem.into()).into());
+                }
+                Err(Trouble::Row(problem) | Trouble::Closed(problem)) if part.len() == 1 => {
                     refused = Some(problem);
                     continue;
                 }
@@ -249,12 +254,19 @@ struct Piece<'a> {
 struct Sorted<'a> {
     good: Vec<(i64, &'a Click)>,
     bad: Vec<(i64, &'a Frame, String)>,
+    /// Clicks that are among the good already.
+    twice: i32,
 }
 
 impl Piece<'_> {
-    async fn write(&self, client: &mut Client, open_days: &BTreeSet<Date>) -> Result<Ingested, Trouble> {
+    async fn write(
+        &self,
+        client: &mut Client,
+        open_days: &BTreeSet<Date>,
+        first: Way,
+    ) -> Result<Ingested, Trouble> {
         let sorted = self.sort(open_days);
-        match self.write_once(client, &sorted, Way::Straight).await {
+        match self.write_once(client, &sorted, first).await {
             // Some are there already: which ones is asked only then, because asking costs more than copying.
             Err(Unwritten::Twice) => match self.write_once(client, &sorted, Way::Staged).await {
                 Err(Unwritten::Twice) => {
@@ -269,14 +281,19 @@ impl Piece<'_> {
     }
 
     fn sort(&self, open_days: &BTreeSet<Date>) -> Sorted<'_> {
-        let mut sorted = Sorted { good: Vec::with_capacity(self.part.len()), bad: Vec::new() };
+        let mut sorted = Sorted { good: Vec::with_capacity(self.part.len()), bad: Vec::new(), twice: 0 };
+        let mut seen = HashSet::with_capacity(self.part.len());
         let frames = &self.delivery.frames[self.part.clone()];
         for (sequence, frame) in (self.first()..).zip(frames) {
             let problem = match (&self.refused, &frame.click) {
                 (Some(refused), _) => refused.clone(),
                 (None, Err(problem)) => problem.clone(),
                 (None, Ok(click)) if open_days.contains(&day_of(click.id.time())) => {
-                    sorted.good.push((sequence, click));
+                    if seen.insert((click.id.uuid(), &click.shop)) {
+                        sorted.good.push((sequence, click));
+                    } else {
+                        sorted.twice += 1;
+                    }
                     continue;
                 }
                 (None, Ok(click)) => format!("its day, {}, is not open", day_of(click.id.time())),
@@ -319,8 +336,13 @@ impl Piece<'_> {
         let times = sorted.good.iter().map(|(_, click)| click.id.time());
         let times = times.clone().min().zip(times.max()).filter(|_| applied > 0);
         let rejected = i32::try_from(sorted.bad.len()).unwrap_or(i32::MAX);
-        let mut ingested =
-            Ingested { position: 0, applied, duplicates: delivered - applied, rejected, times };
+        let mut ingested = Ingested {
+            position: 0,
+            applied,
+            duplicates: delivered - applied + sorted.twice,
+            rejected,
+            times,
+        };
         let last = first + number(self.part.len() as u64) - 1;
         let origin = Origin { source: self.delivery.source, first, last, lost: first - 1 - after };
         let Some(position) = ledger::enter(&transaction, batch, &origin, &ingested).await? else {
@@ -366,8 +388,7 @@ impl Piece<'_> {
         let clicks = bad.iter().map(|(_, frame, _)| frame.click.as_ref().ok());
         let shops: Vec<_> = clicks.clone().map(|click| click.map(|click| click.shop.as_str())).collect();
         let times: Vec<_> = clicks.clone().map(|click| click.map(|click| click.id.time())).collect();
-        let partner = |click: &'_ Click| click.partner.as_ref().map(|code| code.to_string());
-        let partners: Vec<_> = clicks.clone().map(|click| click.and_then(partner)).collect();
+        let partners: Vec<_> = clicks.clone().map(|click| Some(click?.partner.as_ref()?.as_str())).collect();
         let visitors: Vec<_> = clicks.map(|click| Some(&click?.visitor.as_ref()?[..])).collect();
         let values: [&(dyn ToSql + Sync); 9] = [
             &batch,
@@ -443,7 +464,7 @@ fn describe(error: &(dyn std::error::Error + 'static)) -> String {
 async fn merge(transaction: &Transaction<'_>) -> Result<i32, Unwritten> {
     let statement = format!(
         "INSERT INTO clicks.click ({columns})
-         SELECT DISTINCT ON (id, shop, at) {columns} FROM staging ORDER BY id, shop, at, sequence
+         SELECT {columns} FROM staging
          ON CONFLICT DO NOTHING",
         columns = row::COLUMNS
     );

@@ -22,7 +22,7 @@ pub struct Standing {
     pub position: i64,
     /// The last that is counted.
     pub counted: i64,
-    /// How many clicks were put aside.
+    /// How many clicks are put aside and not emptied.
     pub rejected: i64,
 }
 
@@ -31,7 +31,7 @@ impl Store {
     pub async fn click_standing(&self) -> Result<Standing, StoreError> {
         let work = async |client: &mut Client| {
             let statement = "SELECT current_setting('server_version'), clock_timestamp(), head.position,
-                    roller.position, (SELECT count(*) FROM clicks.rejected)
+                    roller.position, (SELECT count(*) FROM clicks.rejected WHERE content <> '' AND source IS NOT NULL)
                 FROM clicks.head, clicks.roller";
             let row = client.query_one(statement, &[]).await.map_err(sql_error)?;
             Ok(Standing {

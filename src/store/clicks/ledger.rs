@@ -166,14 +166,24 @@ pub(super) async fn enter_erasure(
 }
 
 /// Begins a new epoch if the tables are in another cluster than before, or in another of its timelines: a copy or a
-/// standby took over, and may not have everything that was there.
+/// standby took over, and may not have everything that was there. Whoever connects asks: after such a change everyone does.
 pub(super) async fn follow_cluster(client: &Client) -> Result<(), StoreError> {
-    let statement = "
-        UPDATE clicks.head SET epoch = gen_random_uuid(), system_identifier = now.system, timeline = now.timeline
-        FROM (SELECT system_identifier AS system, timeline_id AS timeline
-              FROM pg_control_system(), pg_control_checkpoint()) AS now
-        WHERE (head.system_identifier, head.timeline) IS DISTINCT FROM (now.system, now.timeline)";
-    client.execute(statement, &[]).await.map_err(sql_error)?;
+    // The checkpoint knows the timeline only a while after a promotion; of a standby nobody can write, or ask for it.
+    let now = "SELECT system_identifier AS system, CASE WHEN NOT pg_is_in_recovery()
+            THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END AS timeline
+        FROM pg_control_system()";
+    let differs = format!(
+        "SELECT now.timeline IS NOT NULL AND (head.system_identifier, head.timeline) <> (now.system, now.timeline)
+         FROM clicks.head, ({now}) AS now"
+    );
+    if !client.query_one(&differs, &[]).await.map_err(sql_error)?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let renew = format!(
+        "UPDATE clicks.head SET epoch = gen_random_uuid(), system_identifier = now.system, timeline = now.timeline
+         FROM ({now}) AS now WHERE (head.system_identifier, head.timeline) <> (now.system, now.timeline)"
+    );
+    client.execute(&renew, &[]).await.map_err(sql_error)?;
     Ok(())
 }
 

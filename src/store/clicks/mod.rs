@@ -21,13 +21,16 @@ mod retention;
 mod roll;
 mod rollups;
 mod row;
+mod session;
 mod shop_retention;
+mod uncount;
 mod waiting;
 
 pub use check::{Audit, Difference, EntryKind, LedgerCheck, Sum};
 pub use conversions::Recording;
 pub use counters::{CounterReader, CountersOf, CountersRead};
 pub use days::Days;
+pub(super) use days::WHOLE;
 pub use entry::Erasure;
 pub use erase::{Erased, Eraser};
 pub use filter::ClickFilter;
@@ -65,5 +68,13 @@ fn sql_error(error: Error) -> StoreError {
         "55" if *state == SqlState::LOCK_NOT_AVAILABLE => StoreError::Unavailable(error.into()),
         "25" if *state == SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::Unavailable(error.into()),
         _ => StoreError::Other(error.into()),
+    }
+}
+
+/// Says what it means that a day was dropped between the statement that named it and the one that reads it.
+fn gone(error: Error) -> StoreError {
+    match error.code() {
+        Some(&SqlState::UNDEFINED_TABLE) => StoreError::Conflict(error.into()),
+        Some(_) | None => sql_error(error),
     }
 }

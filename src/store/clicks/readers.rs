@@ -6,10 +6,10 @@ use deadpool::{
     Runtime,
     managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult},
 };
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio::time::timeout;
+use tokio_postgres::{Client, Config};
 
-use super::sql_error;
+use super::{ledger, session::Session, sql_error};
 use crate::store::{StoreConfig, errors::StoreError};
 
 /// How many there are at most.
@@ -19,8 +19,9 @@ const CONNECTIONS: usize = 4;
 #[derive(Clone)]
 pub(in crate::store) struct Readers {
     pool: Pool<Maker>,
-    /// How long a statement may take until its answer is here.
-    patience: Duration,
+    /// How long a statement may take, and its answer on the way.
+    statement: Duration,
+    way: Duration,
 }
 
 /// Makes connections.
@@ -29,39 +30,19 @@ struct Maker {
     statement_timeout: Duration,
 }
 
-/// A connection with what drives it.
-struct Reader {
-    client: Client,
-    connection: JoinHandle<()>,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
-}
-
 impl Manager for Maker {
-    type Type = Reader;
+    type Type = Session;
     type Error = StoreError;
 
-    async fn create(&self) -> Result<Reader, StoreError> {
-        let connecting = self.target.connect(NoTls).await;
-        let (client, connection) = connecting.map_err(|error| StoreError::Unavailable(error.into()))?;
-        // What goes wrong with the connection is told to whoever uses it.
-        let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
-        let reader = Reader { client, connection };
-        let settings = format!(
-            "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}",
-            limit = self.statement_timeout.as_millis()
-        );
-        reader.client.batch_execute(&settings).await.map_err(sql_error)?;
-        Ok(reader)
+    async fn create(&self) -> Result<Session, StoreError> {
+        let session = Session::open(&self.target, self.statement_timeout).await?;
+        ledger::follow_cluster(&session).await?;
+        Ok(session)
     }
 
-    async fn recycle(&self, reader: &mut Reader, _: &Metrics) -> RecycleResult<StoreError> {
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<StoreError> {
         // Also ends a transaction that was given up in the middle.
-        reader.client.batch_execute("ROLLBACK").await.map_err(|error| RecycleError::Backend(sql_error(error)))
+        session.batch_execute("ROLLBACK").await.map_err(|error| RecycleError::Backend(sql_error(error)))
     }
 }
 
@@ -77,7 +58,7 @@ impl Readers {
             .recycle_timeout(Some(config.wait_timeout))
             .build()
             .map_err(|error| StoreError::Other(error.into()))?;
-        Ok(Self { pool, patience: config.statement_timeout + config.wait_timeout })
+        Ok(Self { pool, statement: config.statement_timeout, way: config.wait_timeout })
     }
 
     /// Reads over a connection. One that does not answer in time is thrown away.
@@ -85,8 +66,18 @@ impl Readers {
         &self,
         work: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.read_much(1, work).await
+    }
+
+    /// Reads with so many statements, each of which may take as long as one may: PostgreSQL itself ends one that takes
+    /// longer, and only what it says not even then is silence.
+    pub(super) async fn read_much<T>(
+        &self,
+        statements: u32,
+        work: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut reader = self.pool.get().await.map_err(pool_error)?;
-        match timeout(self.patience, work(&mut reader.client)).await {
+        match timeout(self.statement * statements + self.way, work(&mut reader)).await {
             Ok(outcome) => outcome,
             Err(silent) => {
                 drop(Object::take(reader));

@@ -8,15 +8,13 @@
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan, civil::Date};
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
-use tokio_postgres::{Client, NoTls};
+use tokio::time::{Instant, timeout};
+use tokio_postgres::Client;
 
 use super::{
     days::{self, Days, day_of},
     ledger,
+    session::Session,
     shop_retention::{self, ShopExpiry},
     sql_error,
 };
@@ -40,6 +38,9 @@ const MOST_SHOPS: Duration = Duration::from_secs(4 * 60);
 
 /// Entries of the ledger that are searched at once.
 const SEARCHED: i64 = 50_000;
+
+/// Clicks that were put aside that are emptied at once.
+const EMPTIED: u64 = 10_000;
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,24 +72,12 @@ impl Store {
         now: Timestamp,
         retention_days: u16,
     ) -> Result<Option<DaysKept>, StoreError> {
-        let connecting = self.connections.target().connect(NoTls);
-        let (mut client, connection) =
-            connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
-        // What goes wrong with the connection is told to whoever uses it.
-        let connection = Ending(tokio::spawn(async { connection.await.unwrap_or_default() }));
-        let kept = timeout(MOST, keep(&mut client, now, retention_days)).await;
-        // The lock goes with the connection.
-        drop(connection);
-        kept.map_err(|late| StoreError::Unavailable(late.into()))?
-    }
-}
-
-/// Ends the task of a connection.
-struct Ending(JoinHandle<()>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.abort();
+        let mut session = Session::open(self.connections.target(), MOST).await?;
+        let kept = timeout(MOST, keep(&mut session, now, retention_days)).await;
+        let kept = kept.map_err(|late| StoreError::Unavailable(late.into()))??;
+        // Else the lock goes with the connection, a moment later.
+        session.batch_execute("SELECT pg_advisory_unlock_all()").await.map_err(sql_error)?;
+        Ok(kept)
     }
 }
 
@@ -97,11 +86,6 @@ async fn keep(
     now: Timestamp,
     retention_days: u16,
 ) -> Result<Option<DaysKept>, StoreError> {
-    let settings = format!(
-        "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}",
-        limit = MOST.as_millis()
-    );
-    client.batch_execute(&settings).await.map_err(sql_error)?;
     let locked = client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(sql_error)?;
     if !locked.get::<_, bool>(0) {
         return Ok(None);
@@ -141,6 +125,7 @@ async fn keep(
         }
     }
     while forget_erased(client).await? {}
+    while empty_rejected(client, now, retention_days).await? {}
     kept.shops = shop_retention::keep(client, now, retention_days, Instant::now() + MOST_SHOPS).await?;
     Ok(Some(kept))
 }
@@ -166,6 +151,23 @@ async fn forget_erased(client: &mut Client) -> Result<bool, StoreError> {
     transaction.execute(done, &[&last]).await.map_err(sql_error)?;
     transaction.commit().await.map_err(sql_error)?;
     Ok(row.get::<_, i64>(2) == SEARCHED)
+}
+
+/// Empties some of what was put aside longer ago than it or its shop keeps clicks; returns whether there may be more. Rows
+/// stay, so that the ledger still finds as many as it says.
+async fn empty_rejected(client: &Client, now: Timestamp, retention_days: u16) -> Result<bool, StoreError> {
+    let empty = format!(
+        "UPDATE clicks.rejected SET reason = 'expired', content = '', shop = NULL, click_at = NULL, partner = NULL,
+            visitor = NULL
+         WHERE ctid = ANY (ARRAY(
+            SELECT aside.ctid FROM clicks.rejected AS aside LEFT JOIN shop ON shop.id = aside.shop
+            WHERE content <> '' AND aside.at < $1::timestamptz - interval '1 day' * least($2::integer,
+                CASE WHEN jsonb_typeof(settings -> 'click_retention_days') = 'number'
+                    THEN (settings ->> 'click_retention_days')::integer END)
+            LIMIT {EMPTIED}))"
+    );
+    let emptied = client.execute(&empty, &[&now, &i32::from(retention_days)]).await.map_err(sql_error)?;
+    Ok(emptied == EMPTIED)
 }
 
 /// Writes for how many days this server keeps clicks, and returns for how many the one did that looked before, if they

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, ToSpan, civil::Date};
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{Client, NoTls, Row, Transaction};
+use tokio::time::timeout;
+use tokio_postgres::{Client, Row, Transaction};
 use uuid::Uuid;
 
-use super::{days, rollups, shop_retention, sql_error, waiting};
+use super::{days, rollups, session::Session, shop_retention, sql_error, waiting};
 use crate::{
     domain::name::ShopId,
     store::{Store, errors::StoreError},
@@ -23,10 +23,11 @@ const FORGOTTEN: i64 = 1_024;
 /// A connection of its own, over which clicks are counted.
 #[derive(Debug)]
 pub struct Rollups {
-    pub(super) client: Client,
-    connection: JoinHandle<()>,
-    /// Before this day nobody is known any more.
-    forgotten: Option<Date>,
+    pub(super) client: Session,
+    /// How far conversions that wait are looked through.
+    waiting: waiting::Looked,
+    /// Before which day nobody is to be known any more, and from which page on somebody may be.
+    forgotten: Option<(Date, i64)>,
 }
 
 /// What came of a try to count.
@@ -49,29 +50,12 @@ pub struct Behind {
     pub since: Option<Timestamp>,
 }
 
-impl Drop for Rollups {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
-}
-
 impl Store {
     /// Connects for counting.
     pub async fn rollups(&self) -> Result<Rollups, StoreError> {
-        let connecting = self.connections.target().connect(NoTls);
-        let (client, connection) = connecting.await.map_err(|error| StoreError::Unavailable(error.into()))?;
-        // What goes wrong with the connection is told to whoever uses it.
-        let connection = tokio::spawn(async { connection.await.unwrap_or_default() });
-        let rollups = Rollups { client, connection, forgotten: None };
-        // What is lost with the server is counted again: the numbers and the position get lost together, and whatever is
-        // written later because of them makes them durable too, since there is one log of writes.
-        let settings = format!(
-            "SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit};
-             SET work_mem = '64MB'; SET synchronous_commit = off;",
-            limit = ROLL_TIMEOUT.as_millis(),
-        );
-        rollups.client.batch_execute(&settings).await.map_err(sql_error)?;
-        Ok(rollups)
+        let client = Session::open(self.connections.target(), ROLL_TIMEOUT).await?;
+        client.batch_execute("SET work_mem = '64MB'").await.map_err(sql_error)?;
+        Ok(Rollups { client, waiting: waiting::Looked::default(), forgotten: None })
     }
 }
 
@@ -86,53 +70,50 @@ impl Rollups {
     /// clicks of the day may be gone because the log does not have the day any more. Counters of rules stay.
     pub async fn reroll_day(&mut self, shop: &ShopId, day: Date) -> Result<bool, StoreError> {
         let transaction = self.client.transaction().await.map_err(sql_error)?;
-        let table = "SELECT to_regclass($1) IS NOT NULL";
-        let table = transaction.query_one(table, &[&days::table_of(day)]).await.map_err(sql_error)?;
-        let is_gone = day < shop_retention::gone_before(&transaction, shop.as_str()).await?;
-        if is_gone || !table.get::<_, bool>(0) {
-            return Ok(false);
-        }
         let position = "SELECT position FROM clicks.roller FOR UPDATE";
-        let position: i64 = transaction.query_one(position, &[]).await.map_err(sql_error)?.get(0);
-        // First of all: what is erased from here on marks the day again.
+        let position = transaction.query_one(position, &[]).await.map_err(sql_error)?.get(0);
         unmark(&transaction, shop.as_str(), day).await?;
-        let next = day.saturating_add(1.day());
-        // What is behind the position is counted when its turn comes.
-        let clicks = format!(
-            "click.shop = $1 AND click.at >= '{day} 00:00:00+00' AND click.at < '{next} 00:00:00+00'
-             AND NOT EXISTS (SELECT FROM clicks.ledger WHERE ledger.batch = click.batch AND position > $2)"
-        );
-        rollups::remove(&transaction, shop.as_str(), &day.to_string()).await?;
-        rollups::count(&transaction, &clicks, &[&shop.as_str(), &position], false).await?;
-        transaction.commit().await.map_err(sql_error)?;
-        Ok(true)
-    }
-
-    /// Counts the next day anew of which clicks were erased, of this shop or of any. Returns whether there was one.
-    pub async fn reroll_next(&mut self, shop: Option<&ShopId>) -> Result<bool, StoreError> {
-        let next = "SELECT shop, day FROM clicks.reroll WHERE $1::text IS NULL OR shop = $1
-            ORDER BY shop, day LIMIT 1";
-        let row = self.client.query_opt(next, &[&shop.map(ShopId::as_str)]).await.map_err(sql_error)?;
-        let Some(row) = row else { return Ok(false) };
-        let (shop, day): (String, Date) = (row.get(0), row.get(1));
-        let of_shop = shop.clone().try_into();
-        let of_shop = of_shop.map_err(|cause: crate::domain::fault::Problem| StoreError::Corrupt {
-            object: "reroll".to_owned(),
-            cause: cause.into(),
-        })?;
-        if !self.reroll_day(&of_shop, day).await? {
-            tracing::warn!(shop, %day, "a day cannot be counted anew after an erasure: the log does not have it any more");
-            let transaction = self.client.transaction().await.map_err(sql_error)?;
-            unmark(&transaction, &shop, day).await?;
+        let is_whole = recount(&transaction, shop.as_str(), day, position).await?;
+        if is_whole {
             transaction.commit().await.map_err(sql_error)?;
         }
-        Ok(true)
+        Ok(is_whole)
     }
 
-    /// Credits conversions whose clicks have come, and puts those aside that waited too long. Returns how many it looked
-    /// after.
+    /// Counts the next day anew of which clicks were erased: of this shop, for whoever erases, or of any of which nobody
+    /// erases just now, unless somebody else counts. Returns whether there was one.
+    pub async fn reroll_next(&mut self, shop: Option<&ShopId>) -> Result<bool, StoreError> {
+        let marked = "SELECT shop, min(day) FROM clicks.reroll WHERE $1::text IS NULL OR shop = $1
+            GROUP BY shop ORDER BY shop";
+        let marked = self.client.query(marked, &[&shop.map(ShopId::as_str)]).await.map_err(sql_error)?;
+        for row in marked {
+            let (of, day): (&str, Date) = (row.get(0), row.get(1));
+            let transaction = self.client.transaction().await.map_err(sql_error)?;
+            // First of all: what is erased from here on marks the day again.
+            let position = match shop {
+                Some(_) => "SELECT position FROM clicks.roller FOR UPDATE",
+                None => "SELECT position FROM clicks.roller FOR UPDATE SKIP LOCKED",
+            };
+            let position = transaction.query_opt(position, &[]).await.map_err(sql_error)?;
+            let Some(position) = position.map(|row| row.get(0)) else { return Ok(false) };
+            let is_free = shop.is_some() || shop_retention::is_held_by_nobody(&transaction, of).await?;
+            // Somebody else may have done it since.
+            if !is_free || !unmark(&transaction, of, day).await? {
+                continue;
+            }
+            if !recount(&transaction, of, day, position).await? {
+                tracing::warn!(shop = of, %day, "a day cannot be counted anew after an erasure: the log does not have it any more");
+            }
+            transaction.commit().await.map_err(sql_error)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Looks through the next conversions that wait, from the first again behind the last: credits those whose clicks have
+    /// come, and puts those aside that waited too long. Returns how many these were.
     pub async fn settle_conversions(&mut self) -> Result<u64, StoreError> {
-        let settling = waiting::settle(&mut self.client);
+        let settling = waiting::settle(&mut self.client, &mut self.waiting);
         timeout(ROLL_TIMEOUT, settling).await.map_err(|late| StoreError::Unavailable(late.into()))?
     }
 
@@ -145,35 +126,53 @@ impl Rollups {
         Ok(Behind { position: row.get(0), since: row.get(1) })
     }
 
-    /// Forgets who was there on days that take no more clicks because they are no longer in the log.
-    pub async fn forget_visitors(&mut self) -> Result<(), StoreError> {
-        let Some(first) = days::open(&self.client).await?.first().copied() else { return Ok(()) };
-        if self.forgotten == Some(first) {
-            return Ok(());
-        }
+    /// Forgets who was there on days that take no more clicks because they are no longer in the log: some at once. Returns
+    /// whether there may be more.
+    pub async fn forget_visitors(&mut self) -> Result<bool, StoreError> {
+        let Some(first) = days::open(&self.client).await?.first().copied() else { return Ok(false) };
         let pages =
             "SELECT pg_relation_size('clicks.visitor_day') / current_setting('block_size')::bigint + 1";
         let pages: i64 = self.client.query_one(pages, &[]).await.map_err(sql_error)?.get(0);
-        let mut page = 0;
-        while page < pages {
-            let end = page + FORGOTTEN;
-            let statement = format!(
-                "DELETE FROM clicks.visitor_day
-                 WHERE ctid >= '({page},0)' AND ctid < '({end},0)' AND day < '{first}'"
-            );
-            self.client.batch_execute(&statement).await.map_err(sql_error)?;
-            page = end;
+        let (_, page) = self.forgotten.filter(|(before, _)| *before == first).unwrap_or((first, 0));
+        if page >= pages {
+            return Ok(false);
         }
-        self.forgotten = Some(first);
-        Ok(())
+        let end = (page + FORGOTTEN).min(pages);
+        let statement = format!(
+            "DELETE FROM clicks.visitor_day
+             WHERE ctid >= '({page},0)' AND ctid < '({end},0)' AND day < '{first}'"
+        );
+        self.client.batch_execute(&statement).await.map_err(sql_error)?;
+        self.forgotten = Some((first, end));
+        Ok(end < pages)
     }
 }
 
-/// Takes the mark away that a day has to be counted anew.
-async fn unmark(transaction: &Transaction<'_>, shop: &str, day: Date) -> Result<(), StoreError> {
+/// Takes the mark away that a day has to be counted anew; returns whether there was one.
+async fn unmark(transaction: &Transaction<'_>, shop: &str, day: Date) -> Result<bool, StoreError> {
     let statement = "DELETE FROM clicks.reroll WHERE shop = $1 AND day = $2";
-    transaction.execute(statement, &[&shop, &day]).await.map_err(sql_error)?;
-    Ok(())
+    Ok(transaction.execute(statement, &[&shop, &day]).await.map_err(sql_error)? > 0)
+}
+
+/// Counts a day of a shop anew up to a position, unless clicks of it may be gone. Whoever calls keeps others from counting.
+async fn recount(
+    transaction: &Transaction<'_>,
+    shop: &str,
+    day: Date,
+    position: i64,
+) -> Result<bool, StoreError> {
+    if !days::is_whole(transaction, shop, day).await? {
+        return Ok(false);
+    }
+    let next = day.saturating_add(1.day());
+    // What is behind the position is counted when its turn comes.
+    let clicks = format!(
+        "click.shop = $1 AND click.at >= '{day} 00:00:00+00' AND click.at < '{next} 00:00:00+00'
+         AND NOT EXISTS (SELECT FROM clicks.ledger WHERE ledger.batch = click.batch AND position > $2)"
+    );
+    rollups::remove(transaction, shop, &day.to_string()).await?;
+    rollups::count(transaction, day..=day, &clicks, &[&shop, &position], false).await?;
+    Ok(true)
 }
 
 /// Entries of the ledger in their order.
@@ -190,6 +189,9 @@ struct Entries {
 
 async fn roll(client: &mut Client, most: u64) -> Result<Rolled, StoreError> {
     let transaction = client.transaction().await.map_err(sql_error)?;
+    // What PostgreSQL loses in a crash is counted again: the numbers and the position are lost together, and whatever is
+    // written later because of them makes them durable too, since there is one log of writes. Erasures wait for the disk.
+    transaction.batch_execute("SET LOCAL synchronous_commit = off").await.map_err(sql_error)?;
     let position = "SELECT position FROM clicks.roller FOR UPDATE SKIP LOCKED";
     let Some(row) = transaction.query_opt(position, &[]).await.map_err(sql_error)? else {
         return Ok(Rolled::Elsewhere);
@@ -203,7 +205,8 @@ async fn roll(client: &mut Client, most: u64) -> Result<Rolled, StoreError> {
             AND click.at >= $4 AND click.at <= $5";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&entries.batches, &from, &to, &earliest, &latest];
-        rollups::count(&transaction, clicks, &values, true).await?;
+        let of = days::day_of(earliest)..=days::day_of(latest);
+        rollups::count(&transaction, of, clicks, &values, true).await?;
     }
     let (sources, sequences): (Vec<_>, Vec<_>) = entries.sources.into_iter().unzip();
     let rolled = "INSERT INTO clicks.rolled (source, sequence) SELECT * FROM unnest($1::uuid[], $2::bigint[])

@@ -1,6 +1,6 @@
 //! What is counted of clicks, and how: one table of each sort, filled by one kind of statement.
 
-use std::mem;
+use std::{collections::BTreeSet, mem, ops::RangeInclusive};
 
 use futures_util::future::{join, try_join_all};
 use jiff::civil::Date;
@@ -10,10 +10,9 @@ use tokio_postgres::{
 };
 
 use super::{
-    check::gone,
     copy::CopyIn,
     counts::{self, Column, Counts, Key, SINGLE, Table, Visit},
-    days, sql_error,
+    days, gone, sql_error,
 };
 use crate::{
     domain::stats::{Dimension, NONE, UNKNOWN},
@@ -75,17 +74,19 @@ pub(super) const BY_DAY: [&str; 6] = [
 ];
 
 /// Counts the clicks that fulfil a condition, those of days too that are put away and not removed yet, and adds to all that
-/// is counted by time, and to the counters that rules look at if these are meant too.
+/// is counted by time, and to the counters that rules look at if these are meant too. All clicks are of these days.
 pub(super) async fn count(
     transaction: &Transaction<'_>,
+    of: RangeInclusive<Date>,
     condition: &str,
     values: &[&(dyn ToSql + Sync)],
     has_counters: bool,
 ) -> Result<(), StoreError> {
-    let put_away = days::put_away(transaction).await?;
+    let put_away = days::put_away(transaction, &of).await?;
     let statement = format!(
-        "SELECT click.at, click.shop, {slug}, {partner}, click.traffic, click.reason, click.visitor, {single}
+        "SELECT click.at, click.shop, {slug}, {partner}, click.traffic, click.reason, {visitor}, {single}
          FROM {log} WHERE {condition}",
+        visitor = days::visitor(transaction, *of.start()).await?,
         log = days::with(&put_away),
         slug = column(Dimension::Link),
         partner = column(Dimension::Partner),
@@ -110,7 +111,7 @@ pub(super) async fn count(
         }
     }
     // What was read keeps others from putting more away, or from bringing it back, until the transaction ends.
-    if days::put_away(transaction).await? == put_away {
+    if days::put_away(transaction, &of).await? == put_away {
         return Ok(());
     }
     Err(StoreError::Conflict("a day of clicks was put away while it was counted".into()))
@@ -236,16 +237,14 @@ pub(super) async fn remove(transaction: &Transaction<'_>, shop: &str, day: &str)
     transaction.batch_execute(&statements).await.map_err(sql_error)
 }
 
-/// Counts conversions of the shop's days that a condition is true of, by their own time and by that of their click.
-fn conversions(condition: &str) -> String {
+/// Counts conversions of a source that tells of each by its own time and by that of its click.
+fn conversions(told: &str) -> String {
     format!(
         "INSERT INTO clicks.stats_conversion_day AS kept
             (shop, told_by, day, partner, slug, traffic, reason, currency, conversions, amount)
          SELECT shop, told_by, (time AT TIME ZONE 'UTC')::date, {partner}, {slug}, traffic, reason, currency,
             count(*) FILTER (WHERE refund_id = ''), sum(CASE refund_id WHEN '' THEN amount ELSE -amount END)
-         FROM clicks.conversion AS click CROSS JOIN LATERAL (VALUES ('conversion', at), ('click', click_at))
-            AS told (told_by, time)
-         WHERE {condition} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+         FROM {told} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
          ON CONFLICT (shop, told_by, day, partner, slug, traffic, reason, currency) DO UPDATE
             SET conversions = kept.conversions + excluded.conversions, amount = kept.amount + excluded.amount",
         partner = column(Dimension::Partner),
@@ -255,7 +254,9 @@ fn conversions(condition: &str) -> String {
 
 /// Adds the conversions of an entry to what is counted of them. Whoever calls holds the lock on those of the shop.
 pub(super) async fn add_conversions(transaction: &Transaction<'_>, batch: i64) -> Result<(), StoreError> {
-    transaction.execute(&conversions("batch = $1"), &[&batch]).await.map_err(sql_error)?;
+    let told = "clicks.conversion AS click
+        CROSS JOIN LATERAL (VALUES ('conversion', at), ('click', click_at)) AS told (told_by, time) WHERE batch = $1";
+    transaction.execute(&conversions(told), &[&batch]).await.map_err(sql_error)?;
     Ok(())
 }
 
@@ -263,11 +264,23 @@ pub(super) async fn add_conversions(transaction: &Transaction<'_>, batch: i64) -
 pub(super) async fn recount_conversions(
     transaction: &Transaction<'_>,
     shop: &str,
-    days: &[Date],
+    days: &BTreeSet<Date>,
 ) -> Result<(), StoreError> {
+    let days: Vec<Date> = days.iter().copied().collect();
     let remove = "DELETE FROM clicks.stats_conversion_day WHERE shop = $1 AND day = ANY($2)";
     transaction.execute(remove, &[&shop, &days]).await.map_err(sql_error)?;
-    let again = conversions("shop = $1 AND (time AT TIME ZONE 'UTC')::date = ANY($2)");
+    // Each day is looked up by its time, which an index knows.
+    let of_days = |told_by: &str, time: &str| {
+        format!(
+            "SELECT conversion.*, '{told_by}' AS told_by, {time} AS time
+             FROM unnest($2::date[]) AS sought CROSS JOIN LATERAL (
+                SELECT * FROM clicks.conversion WHERE shop = $1 AND {time} >= sought::timestamp AT TIME ZONE 'UTC'
+                    AND {time} < (sought + 1)::timestamp AT TIME ZONE 'UTC') AS conversion"
+        )
+    };
+    let told =
+        format!("({} UNION ALL {}) AS click", of_days("conversion", "at"), of_days("click", "click_at"));
+    let again = conversions(&told);
     transaction.execute(&again, &[&shop, &days]).await.map_err(sql_error)?;
     Ok(())
 }

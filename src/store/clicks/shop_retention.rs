@@ -53,16 +53,15 @@ pub(super) async fn hold(client: &Client, shop: &ShopId) -> Result<(), StoreErro
 /// Tells whether clicks of a day may go, and keeps it so until the transaction ends: nobody erases clicks of the shop, and
 /// none that were erased are counted still.
 async fn is_free(transaction: &Transaction<'_>, shop: &str, day: Date) -> Result<bool, StoreError> {
-    let statement = "SELECT pg_try_advisory_xact_lock(hashtext('retention'), hashtext($1))
-        AND NOT EXISTS (SELECT FROM clicks.reroll WHERE shop = $1 AND day = $2)";
-    Ok(transaction.query_one(statement, &[&shop, &day]).await.map_err(sql_error)?.get(0))
+    let statement = "SELECT NOT EXISTS (SELECT FROM clicks.reroll WHERE shop = $1 AND day = $2)";
+    Ok(is_held_by_nobody(transaction, shop).await?
+        && transaction.query_one(statement, &[&shop, &day]).await.map_err(sql_error)?.get(0))
 }
 
-/// Returns the first day of which all clicks of a shop are there, as far as the shop itself decides.
-pub(super) async fn gone_before(transaction: &Transaction<'_>, shop: &str) -> Result<Date, StoreError> {
-    let statement = "SELECT gone_before FROM clicks.shop_expiry WHERE shop = $1";
-    let row = transaction.query_opt(statement, &[&shop]).await.map_err(sql_error)?;
-    Ok(row.map_or(Date::MIN, |row| row.get(0)))
+/// Tells whether nobody erases clicks of a shop, and keeps it so until the transaction ends.
+pub(super) async fn is_held_by_nobody(transaction: &Transaction<'_>, shop: &str) -> Result<bool, StoreError> {
+    let statement = "SELECT pg_try_advisory_xact_lock(hashtext('retention'), hashtext($1))";
+    Ok(transaction.query_one(statement, &[&shop]).await.map_err(sql_error)?.get(0))
 }
 
 /// Removes the clicks that shops do not keep any more, until a deadline.
@@ -150,6 +149,7 @@ impl Expiry<'_> {
                 if self.remove(*day, "AND batch = ANY($2)", &values).await?.is_none() {
                     return Ok(false);
                 }
+                self.forget_visitors(*day).await?;
             }
             position = row.get::<_, Option<i64>>(2).unwrap_or(counted);
             let done = "UPDATE clicks.shop_expiry SET position = $2 WHERE shop = $1";
@@ -181,14 +181,20 @@ impl Expiry<'_> {
                 return Ok(false);
             }
         }
+        self.forget_visitors(day).await?;
+        let done = "UPDATE clicks.shop_expiry SET done_before = $2 WHERE shop = $1";
+        self.client.execute(done, &[&self.shop.as_str(), &next]).await.map_err(sql_error)?;
+        Ok(true)
+    }
+
+    /// Forgets who was there on a day.
+    async fn forget_visitors(&self, day: Date) -> Result<(), StoreError> {
         let forget = format!(
             "DELETE FROM clicks.visitor_day WHERE ctid = ANY (ARRAY(
                 SELECT ctid FROM clicks.visitor_day WHERE day = $2 AND shop = $1 LIMIT {VISITORS}))"
         );
         while self.client.execute(&forget, &[&self.shop.as_str(), &day]).await.map_err(sql_error)? > 0 {}
-        let done = "UPDATE clicks.shop_expiry SET done_before = $2 WHERE shop = $1";
-        self.client.execute(done, &[&self.shop.as_str(), &next]).await.map_err(sql_error)?;
-        Ok(true)
+        Ok(())
     }
 
     /// Divides a day into pieces; none if nothing of the shop was counted on it.

@@ -1,5 +1,8 @@
 //! Conversions wait for clicks that are on their way.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use tokio_postgres::Client;
 
 use super::{
@@ -8,46 +11,66 @@ use super::{
 };
 use crate::{domain::limits, store::errors::StoreError};
 
+/// Orders that are looked at in one go.
+const LOOKED: i64 = 5_000;
 /// Orders that are credited, or put aside, in one transaction.
-const SETTLED: i64 = 500;
+const SETTLED: usize = 500;
 
-/// Credits conversions whose clicks have come, and puts those aside that waited too long. Returns how many it looked
-/// after; there may be more.
-pub(super) async fn settle(client: &mut Client) -> Result<u64, StoreError> {
-    let shops = format!(
-        "SELECT DISTINCT shop FROM (
-            SELECT shop FROM clicks.conversion_waiting AS item CROSS JOIN LATERAL ({CLICK}) AS click
-            WHERE refund_id = ''
-            UNION ALL
-            SELECT shop FROM clicks.conversion_waiting AS item WHERE refund_id = '' AND {too_long}
-         ) AS waiting LIMIT 100",
-        too_long = too_long()
+/// Up to where orders that wait are looked through: since when the last one waits, and which it is. None = begins anew.
+#[derive(Debug, Default)]
+pub(super) struct Looked(Option<(Timestamp, String, String)>);
+
+/// Looks through the next orders that wait: credits those whose clicks have come, and puts those aside that waited too
+/// long, each with its refunds. Returns how many these were.
+pub(super) async fn settle(client: &mut Client, looked: &mut Looked) -> Result<u64, StoreError> {
+    // A look into one partition for each, and for no more of them than that: whoever counts does this in between.
+    let next = format!(
+        "SELECT shop, order_id, since, since < now() - interval '{days} days' AS is_late, EXISTS (
+            SELECT FROM clicks.click
+            WHERE click.id = item.click_id AND click.shop = item.shop AND click.at = item.click_at) AS has_come
+         FROM (SELECT * FROM clicks.conversion_waiting
+            WHERE refund_id = '' AND (since, shop, order_id) > ($1, $2, $3)
+            ORDER BY since, shop, order_id LIMIT {LOOKED}) AS item",
+        days = limits::CONVERSION_WAIT_DAYS
     );
-    let mut settled = 0;
-    for row in client.query(&shops, &[]).await.map_err(sql_error)? {
-        let shop: &str = row.get(0);
-        settled += credit_waiting(client, shop).await? + give_up(client, shop).await?;
+    let (since, shop, order) =
+        looked.0.take().unwrap_or((Timestamp::UNIX_EPOCH, String::new(), String::new()));
+    let rows = client.query(&next, &[&since, &shop, &order]).await.map_err(sql_error)?;
+    let (mut come, mut late) = (BTreeMap::<&str, Vec<&str>>::new(), BTreeMap::<&str, Vec<&str>>::new());
+    for row in &rows {
+        let (is_late, has_come) = (row.get(3), row.get(4));
+        if has_come {
+            come.entry(row.get(0)).or_default().push(row.get(1));
+        } else if is_late {
+            late.entry(row.get(0)).or_default().push(row.get(1));
+        }
     }
+    let mut settled = 0;
+    for (shop, orders) in &come {
+        for orders in orders.chunks(SETTLED) {
+            settled += credit_waiting(client, shop, orders).await?;
+        }
+    }
+    for (shop, orders) in &late {
+        for orders in orders.chunks(SETTLED) {
+            settled += give_up(client, shop, orders).await?;
+        }
+    }
+    let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows == LOOKED);
+    looked.0 = rows.last().filter(|_| is_full).map(|row| (row.get(2), row.get(0), row.get(1)));
     Ok(settled)
 }
 
-/// The click that a conversion waits for.
-const CLICK: &str = "SELECT FROM clicks.click
-    WHERE click.id = item.click_id AND click.shop = item.shop AND click.at = item.click_at LIMIT 1";
-
-/// Writes the condition that a conversion has waited for too long.
-fn too_long() -> String {
-    format!("item.since < now() - interval '{} days'", limits::CONVERSION_WAIT_DAYS)
-}
-
-async fn credit_waiting(client: &mut Client, shop: &str) -> Result<u64, StoreError> {
+async fn credit_waiting(client: &mut Client, shop: &str, orders: &[&str]) -> Result<u64, StoreError> {
     let transaction = client.transaction().await.map_err(sql_error)?;
     lock(&transaction, shop).await?;
-    let come = format!(
-        "SELECT order_id FROM clicks.conversion_waiting AS item CROSS JOIN LATERAL ({CLICK}) AS click
-         WHERE shop = $1 AND refund_id = '' ORDER BY order_id LIMIT {SETTLED}"
-    );
-    let rows = transaction.query(&come, &[&shop]).await.map_err(sql_error)?;
+    // Some may have been settled since, or their clicks erased.
+    let come = "SELECT order_id FROM clicks.conversion_waiting AS item
+        WHERE shop = $1 AND refund_id = '' AND order_id = ANY($2) AND EXISTS (
+            SELECT FROM clicks.click
+            WHERE click.id = item.click_id AND click.shop = item.shop AND click.at = item.click_at)
+        ORDER BY order_id";
+    let rows = transaction.query(come, &[&shop, &orders]).await.map_err(sql_error)?;
     let orders: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     if orders.is_empty() {
         return Ok(0);
@@ -72,24 +95,19 @@ async fn credit_waiting(client: &mut Client, shop: &str) -> Result<u64, StoreErr
     Ok(applied as u64)
 }
 
-async fn give_up(client: &mut Client, shop: &str) -> Result<u64, StoreError> {
+/// Puts conversions aside. What tells of a visitor does not stay: the click may not have come because it was erased.
+async fn give_up(client: &mut Client, shop: &str, orders: &[&str]) -> Result<u64, StoreError> {
     let transaction = client.transaction().await.map_err(sql_error)?;
     lock(&transaction, shop).await?;
     let batch = ledger::next_batch(&transaction).await?;
-    let statement = format!(
-        "WITH gone AS (
-            DELETE FROM clicks.conversion_waiting WHERE shop = $1 AND order_id IN (
-                SELECT order_id FROM clicks.conversion_waiting AS item
-                WHERE shop = $1 AND refund_id = '' AND {too_long} ORDER BY order_id LIMIT {SETTLED})
-            RETURNING *
+    let statement = "WITH gone AS (
+            DELETE FROM clicks.conversion_waiting WHERE shop = $1 AND order_id = ANY($3) RETURNING *
          )
          INSERT INTO clicks.rejected (batch, source, sequence, reason, content, shop, click_at)
          SELECT $2, NULL, row_number() OVER (ORDER BY order_id, refund_id), 'its click did not come',
-            convert_to(to_jsonb(gone)::text, 'UTF8'), shop, click_at
-         FROM gone",
-        too_long = too_long()
-    );
-    let rejected = transaction.execute(&statement, &[&shop, &batch]).await.map_err(sql_error)?;
+            convert_to((to_jsonb(gone) - 'properties' - 'click_id')::text, 'UTF8'), shop, click_at
+         FROM gone";
+    let rejected = transaction.execute(statement, &[&shop, &batch, &orders]).await.map_err(sql_error)?;
     if rejected == 0 {
         return Ok(0);
     }

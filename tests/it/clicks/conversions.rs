@@ -222,7 +222,9 @@ async fn order_waits_for_a_click_that_is_on_its_way() {
 async fn order_whose_click_never_comes_is_put_aside() {
     let world = World::start().await;
     let never = ago(1, 2);
-    let answer = world.record(vec![order(&never, "1", 700), refund(&never, "1", "back", 200)]).await;
+    let mut paid = order(&never, "1", 700);
+    paid.properties = [("voucher".to_owned(), "of a visitor".to_owned())].into();
+    let answer = world.record(vec![paid, refund(&never, "1", "back", 200)]).await;
     assert_eq!(sound(&answer), [WAITING, WAITING]);
     execute(&world.database, "UPDATE clicks.conversion_waiting SET since = now() - interval '8 days'").await;
     let client = &world.database.client().await;
@@ -240,6 +242,12 @@ async fn order_whose_click_never_comes_is_put_aside() {
             ("1".to_owned(), "its click did not come".to_owned())
         ]
     );
+    // The click may be one that was erased.
+    let telling = format!(
+        "SELECT count(*) FROM clicks.rejected WHERE convert_from(content, 'UTF8') ~ 'voucher|properties|{}'",
+        never.id.uuid()
+    );
+    assert_eq!(number(client, &telling).await, 0);
     let sums = world.check().await.sums;
     assert_eq!((sums[0].delivered, sums[0].rejected), (2, 2));
 }

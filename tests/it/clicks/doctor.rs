@@ -8,6 +8,7 @@ use std::{
 
 use super::world::{World, click};
 use crate::support::{
+    clicks::Writer,
     database::Database,
     server::{eventually, execute, recording},
 };
@@ -98,7 +99,8 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         &world.database,
         "UPDATE clicks.ledger SET applied = applied + 1, delivered = delivered + 1;
          INSERT INTO visitor_key (day, sealed) VALUES ('2026-01-02', '\\x01');
-         INSERT INTO clicks.rejected (batch, source, sequence, reason, content) VALUES (7, gen_random_uuid(), 1, 'x', '');
+         INSERT INTO clicks.rejected (batch, source, sequence, reason, content) 
+             VALUES (7, gen_random_uuid(), 1, 'x', 'x'), (8, gen_random_uuid(), 1, 'expired', ''), (9, NULL, 1, 'x', 'x');
          UPDATE clicks.progress SET sequence = 9",
     )
     .await;
@@ -139,4 +141,29 @@ async fn database_that_is_away_or_empty_is_said_and_the_rest_is_looked_at() {
     let (well, lines, _) = doctor(database.url(), &[]);
     assert!(!well);
     assert!(about(&lines, "tables").contains("run `smartlinks migrate`"), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn less_of_the_ledger_is_compared_if_more_takes_too_long() {
+    let world = World::new().await;
+    let mut writer = Writer::new(&world.database, 1).await;
+    writer.add_new(0..3).await;
+    execute(&world.database, "UPDATE clicks.ledger SET at = at - interval '20 hours'").await;
+    writer.add_new(3..5).await;
+    world.database.store().keep_click_days(jiff::Timestamp::now(), 30).await.unwrap();
+    // What is older than 13 hours is slow to read.
+    execute(
+        &world.database,
+        "CREATE FUNCTION clicks.slowly() RETURNS boolean LANGUAGE plpgsql COST 1000000 AS $$ BEGIN
+             PERFORM pg_sleep(10);
+             RETURN true;
+         END $$;
+         ALTER TABLE clicks.ledger RENAME TO entry;
+         CREATE VIEW clicks.ledger AS
+             SELECT * FROM clicks.entry WHERE at > now() - interval '13 hours' OR clicks.slowly()",
+    )
+    .await;
+    let (_, lines, said) = doctor(world.database.url(), &["--statement-timeout", "500ms"]);
+    let text = "ok     ledger        agrees with the log: 2 clicks of the last 12 hours, more takes too long";
+    assert!(about(&lines, "ledger").starts_with(text), "{lines:?} {said}");
 }

@@ -9,7 +9,7 @@ use smartlinks::{
         erase_clicks_request::Scope, erasure, stream_clicks_request::Start, stream_clicks_response::Event,
     },
     store::{
-        Store,
+        Put, Store,
         clicks::{Days, Rolled},
     },
 };
@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::{
+    erasing::counters_equal_the_log,
     orders::{World, order, refund, sound, try_record},
     rolling::{figures_equal_the_log, number},
 };
@@ -25,7 +26,7 @@ use crate::{
     support::{
         clicks::{Crowd, batch},
         database::Database,
-        objects::shop_id,
+        objects::{code, new, partner, put, shop_id},
         server::eventually,
     },
 };
@@ -45,8 +46,11 @@ async fn erase(world: &World, scope: Scope) -> EraseClicksResponse {
     try_erase(world, "acme", Some(scope)).await.unwrap()
 }
 
-/// Brings clicks of two shops with an order for each of acme's, and returns them.
+/// Brings clicks of two shops, of which one has a partner, with an order for each of acme's, and returns them.
 async fn bring(world: &mut World, count: usize) -> Vec<Click> {
+    let mut anna = partner("acme", "anna");
+    anna.aliases = [code("anna-b")].into();
+    put(&world.database.store(), vec![Put::Partner(new(anna))]).await.unwrap();
     let now = Timestamp::now();
     let clicks = Crowd::new(8, (now - SignedDuration::from_hours(60), now)).clicks(count);
     world.writer.add(clicks.clone()).await;
@@ -155,7 +159,7 @@ async fn each_scope_is_erased_whole_and_nothing_else() {
         let named = "SELECT count(*) FROM clicks.conversion WHERE shop = 'acme' AND NOT (click_id IS NULL
             AND properties IS NULL AND country IS NULL AND device IS NULL AND os IS NULL AND browser IS NULL
             AND language IS NULL AND referrer IS NULL AND sub_ids IS NULL
-            AND click_at = date_trunc('day', click_at, 'UTC'))";
+            AND click_at = date_trunc('day', click_at, 'UTC') + interval '12 hours')";
         assert_eq!(number(&client, named).await, 2 * (count(&clicks, "acme", |_| true) - meant), "{case}");
         let anna = "SELECT count(*) FROM clicks.conversion WHERE shop = 'acme' AND partner = 'anna'";
         let annas = if case == "partner" || case == "everything" {
@@ -168,20 +172,7 @@ async fn each_scope_is_erased_whole_and_nothing_else() {
         assert_eq!(number(&client, counters).await, i64::from(case == "day" || case == "visitor"), "{case}");
 
         // What rules look at has lost just what was erased.
-        for (table, name) in [("counter_link", "slug"), ("counter_partner", "partner")] {
-            let query = format!(
-                "SELECT shop, {name}, clicks FROM clicks.{table} WHERE clicks > 0 ORDER BY shop, {name}"
-            );
-            let log = format!(
-                "SELECT shop, {name}, count(*) FROM clicks.click WHERE {name} IS NOT NULL AND traffic = 'human'
-                 AND reason IN ('rule', 'default') GROUP BY 1, 2 ORDER BY shop, {name}"
-            );
-            let rows = async |query: &str| -> Vec<(String, String, i64)> {
-                let rows = client.query(query, &[]).await.unwrap();
-                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
-            };
-            assert_eq!(rows(&query).await, rows(&log).await, "{case}");
-        }
+        counters_equal_the_log(&client, case).await;
 
         // Asked again there is nothing to do.
         assert_eq!(erase(&world, scope).await, EraseClicksResponse::default(), "{case}");
@@ -464,10 +455,48 @@ async fn wrong_requests_erase_nothing() {
     }
     let status = try_erase(&world, "nobody", Some(everything())).await.unwrap_err();
     assert_eq!((status.code(), refusal(&status).1.as_str()), (Code::NotFound, "SHOP_NOT_FOUND"));
-    for scope in
-        [Scope::Partner("nobody".into()), Scope::Day("1999-01-01".into()), Scope::Visitor("0".repeat(32))]
-    {
+    let status = try_erase(&world, "acme", Some(Scope::Partner("nobody".into()))).await.unwrap_err();
+    let unknown = (Code::InvalidArgument, "UNKNOWN_REFERENCE".to_owned(), "partner".to_owned());
+    assert_eq!(refusal(&status), unknown);
+    for scope in [Scope::Day("1999-01-01".into()), Scope::Visitor("0".repeat(32))] {
         assert_eq!(erase(&world, scope).await, EraseClicksResponse::default());
     }
     assert_eq!(world.check().await.present, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partner_is_named_by_alias_too() {
+    let mut world = World::start().await;
+    let clicks = bring(&mut world, 100).await;
+    let answer = erase(&world, Scope::Partner("Anna-B".into())).await;
+    assert_eq!(answer.removed_clicks, count(&clicks, "acme", |click| is_of(click, "anna")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_erases_for_few_at_a_time() {
+    let mut world = World::start().await;
+    bring(&mut world, 20).await;
+    counted(&world).await;
+    // Whoever erases waits for whoever counts.
+    let counting = world.database.client().await;
+    counting.batch_execute("BEGIN; SELECT FROM clicks.roller FOR UPDATE").await.unwrap();
+    let visitor = |digit: &str| Some(Scope::Visitor(digit.repeat(32)));
+    let third = async {
+        let client = &world.database.client().await;
+        eventually("two who wait", || async move {
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                AND wait_event_type = 'Lock' AND query LIKE '%clicks.roller FOR UPDATE'";
+            (number(client, waiting).await == 2).then_some(())
+        })
+        .await;
+        let refused = try_erase(&world, "acme", visitor("3")).await.unwrap_err();
+        counting.batch_execute("COMMIT").await.unwrap();
+        refused
+    };
+    let (first, second, third) =
+        tokio::join!(try_erase(&world, "acme", visitor("1")), try_erase(&world, "acme", visitor("2")), third);
+    first.unwrap();
+    second.unwrap();
+    assert_eq!((third.code(), refusal(&third).1.as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    try_erase(&world, "acme", visitor("3")).await.unwrap();
 }

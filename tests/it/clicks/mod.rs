@@ -3,10 +3,12 @@
 mod conversions;
 mod counters;
 mod doctor;
+mod erasing;
 mod erasure;
 mod explain;
 mod faults;
 mod figures;
+mod late;
 mod ledger;
 mod orders;
 mod outages;

@@ -6,17 +6,20 @@ use smartlinks::{
         serve::ServeSettings,
     },
     proto::Purpose,
+    store::{Store, StoreConfig},
 };
 use tonic::Code;
 use tonic_types::StatusExt;
+use uuid::Uuid;
 
 use super::world::{Program, World, click, free_address, visit};
 use crate::{
     gateway::fixture::Door,
     support::{
         http::get,
+        own_postgres::OwnPostgres,
         proxy::Proxy,
-        server::{TestServer, eventually, recording},
+        server::{PATIENCE, TestServer, eventually, recording},
     },
 };
 
@@ -214,4 +217,34 @@ async fn full_log_refuses_if_it_is_told_to() {
     narrow.world.has_exactly(ids).await;
     assert_eq!(get(&url, &[("host", "go.acme.example")]).await.status, 302);
     narrow.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standby_that_takes_over_begins_a_new_epoch_at_once() {
+    let mut postgres = OwnPostgres::start(&[]).await;
+    let config = StoreConfig {
+        url: postgres.url().to_owned(),
+        pool_size: 2,
+        wait_timeout: PATIENCE,
+        statement_timeout: PATIENCE,
+        application_name: "smartlinks test".to_owned(),
+    };
+    Store::connect(&config).unwrap().migrate().await.unwrap();
+    let epoch = async |postgres: &OwnPostgres| -> Uuid {
+        let client = postgres.client().await;
+        client.query_one("SELECT epoch FROM clicks.head", &[]).await.unwrap().get(0)
+    };
+    let before = epoch(&postgres).await;
+    // Whoever connects to the same one changes nothing.
+    drop(Store::connect(&config).unwrap().ingestor().await.unwrap());
+    postgres.stop().await;
+    postgres.start_again().await;
+    Store::connect(&config).unwrap().click_standing().await.unwrap();
+    assert_eq!(epoch(&postgres).await, before);
+    postgres.stop().await;
+    postgres.promote().await;
+    // Who only reads must not go on from a position that stands for something else now.
+    Store::connect(&config).unwrap().click_standing().await.unwrap();
+    assert_ne!(epoch(&postgres).await, before);
+    postgres.stop().await;
 }

@@ -311,3 +311,27 @@ async fn detached_day_that_is_kept_longer_now_comes_back() {
     assert_eq!(world.number("SELECT count(*) FROM clicks.click").await, 3);
     world.adds_up().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_aside_is_emptied_when_it_is_too_old() {
+    let world = World::new().await;
+    let store = world.database.store();
+    let mut ingestor = store.ingestor().await.unwrap();
+    let delivery = Delivery { source: Uuid::new_v4(), after: 0, first: 1, frames: old_and_new(0..6, 60) };
+    let done = ingestor.ingest(&delivery, Days::kept(Timestamp::now(), 30)).await.unwrap();
+    assert_eq!((done.applied, done.rejected), (6, 6));
+    // Two are older than the installation keeps clicks, and of the others two older than their shop does.
+    let shop = r#"UPDATE shop SET settings = settings || '{"click_retention_days": 10}' WHERE id = 'acme';
+        UPDATE clicks.rejected SET shop = 'bravo' WHERE sequence > 5;
+        UPDATE clicks.rejected SET at = at - interval '31 days' WHERE sequence IN (7, 9);
+        UPDATE clicks.rejected SET at = at - interval '11 days' WHERE sequence IN (1, 3, 11)"#;
+    world.client.batch_execute(shop).await.unwrap();
+    keep(&store).await;
+    let left = "SELECT sum(sequence) FROM clicks.rejected WHERE content <> ''";
+    assert_eq!(world.number(left).await, 5 + 11);
+    let emptied = "SELECT count(*) FROM clicks.rejected WHERE reason = 'expired'
+        AND num_nonnulls(shop, click_at, partner, visitor) = 0";
+    assert_eq!(world.number(emptied).await, 4);
+    world.adds_up().await;
+    assert_eq!(store.check_ledger(None, None).await.unwrap().differences, []);
+}

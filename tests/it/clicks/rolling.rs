@@ -361,7 +361,23 @@ async fn numbers_outlive_the_clicks() {
     assert_eq!(number(&client, "SELECT sum(clicks) FROM clicks.stats_shop_quarter").await, counted);
     let behind = "SELECT head.position - roller.position FROM clicks.head, clicks.roller";
     assert_eq!(number(&client, behind).await, 0);
-    store.rollups().await.unwrap().forget_visitors().await.unwrap();
+    let mut rollups = store.rollups().await.unwrap();
+    while rollups.forget_visitors().await.unwrap() {}
     assert_eq!(number(&client, "SELECT count(DISTINCT day) FROM clicks.visitor_day").await, known - 1);
     assert!(number(&client, "SELECT sum(visitors) FROM clicks.stats_visitors_day").await > 0);
+}
+
+#[tokio::test]
+async fn day_that_is_put_away_meanwhile_takes_nothing_from_what_is_counted_of_others() {
+    let database = Database::create().await;
+    let (store, client) = (database.store(), database.client().await);
+    bring(&store, 4).await;
+    // While clicks of the last days are counted, one of another century is put away.
+    let put_away = "CREATE FUNCTION put_away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             CREATE TABLE IF NOT EXISTS clicks.click_19991231 (LIKE clicks.click);
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER put_away AFTER INSERT ON clicks.stats_link_day EXECUTE FUNCTION put_away()";
+    client.batch_execute(put_away).await.unwrap();
+    assert!(matches!(store.rollups().await.unwrap().roll(PIECE).await.unwrap(), Rolled::Clicks(_)));
 }

@@ -2,20 +2,24 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use smartlinks::{
-    domain::click_id::ClickId,
+    domain::{click::Click, click_id::ClickId},
     shipper::{Shipper, ShipperSettings},
-    spool::{self, Spool, SpoolSettings},
-    store::{Store, StoreConfig},
+    spool::{self, Batch, Reader, Spool, SpoolSettings},
+    store::{
+        Store, StoreConfig,
+        clicks::{Days, Delivery},
+    },
     telemetry::metrics::Metrics,
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 use crate::support::{
-    clicks::{at, click},
+    clicks::{at, batch, click},
     database::Database,
     proxy::Proxy,
     server::PATIENCE,
@@ -344,4 +348,94 @@ async fn clicks_that_cannot_be_read_are_counted_and_pass() {
     assert_eq!(number(&client, "SELECT count(*) FROM clicks.click").await, 300 - lost);
     assert_eq!(number(&client, "SELECT sum(lost) FROM clicks.ledger").await, lost);
     assert_eq!(number(&client, "SELECT sequence FROM clicks.progress").await, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batch_that_takes_too_long_is_shipped_in_smaller_ones() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let client = database.client().await;
+    // The database gives up, as after its timeout, on whoever brings more than 300 at once.
+    let slow = "CREATE FUNCTION too_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF (SELECT count(*) FROM added) > 300 THEN
+                 RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = '57014';
+             END IF;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER too_slow AFTER INSERT ON clicks.click REFERENCING NEW TABLE AS added
+             EXECUTE FUNCTION too_slow();";
+    client.batch_execute(slow).await.unwrap();
+    {
+        let spool = open(folder.path());
+        for number in 1..=1_000 {
+            spool.append(&spool::encode(&click(at(number, SignedDuration::ZERO)))).unwrap();
+        }
+    }
+    let line = Line::start(folder.path(), database.store());
+    line.finish().await;
+    has_each_once(&client, 1_000).await;
+}
+
+#[tokio::test]
+async fn whatever_refuses_a_piece_without_clicks_is_told() {
+    let database = Database::create().await;
+    let client = database.client().await;
+    client.batch_execute("ALTER TABLE clicks.ledger ADD CHECK (lost = 0)").await.unwrap();
+    let mut ingestor = database.store().ingestor().await.unwrap();
+    let losses = Delivery { source: Uuid::from_u128(1), after: 0, first: 5, frames: Vec::new() };
+    let told = timeout(PATIENCE, ingestor.ingest(&losses, Days::kept(Timestamp::now(), 30))).await;
+    assert!(told.expect("it is tried for ever").is_err());
+}
+
+#[tokio::test]
+async fn click_that_a_batch_brings_twice_counts_once() {
+    let database = Database::create().await;
+    let mut ingestor = database.store().ingestor().await.unwrap();
+    let days = Days::kept(Timestamp::now(), 30);
+    let one = |number| click(at(number, SignedDuration::ZERO));
+    let (first, second, third) = (one(1), one(2), one(3));
+    let source = Uuid::from_u128(1);
+    let mut deliver = async |after, clicks: &[Click]| {
+        let done = ingestor.ingest(&batch(source, after, clicks), days).await.unwrap();
+        (done.applied, done.duplicates)
+    };
+    assert_eq!(deliver(0, &[first.clone(), first.clone()]).await, (1, 1));
+    assert_eq!(deliver(2, &[first.clone(), second.clone(), second.clone()]).await, (1, 2));
+    assert_eq!(deliver(5, &[third]).await, (1, 0));
+    assert_eq!(deliver(6, &[first, second]).await, (0, 2));
+    has_each_once(&database.client().await, 3).await;
+}
+
+#[tokio::test]
+async fn postgres_is_told_to_notice_that_we_vanished() {
+    let database = Database::create().await;
+    let _reader = database.store().counter_reader().await.unwrap();
+    let told = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND query LIKE '%tcp_keepalives_idle = 10;%tcp_keepalives_count = 3;%tcp_user_timeout = 30000'";
+    assert_eq!(number(&database.client().await, told).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn losses_of_a_batch_whose_answer_was_lost_are_told() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let source = {
+        let spool = open(folder.path());
+        for number in 1..=10 {
+            spool.append(&spool::encode(&click(at(number, SignedDuration::ZERO)))).unwrap();
+        }
+        Uuid::from_bytes(*spool.source().bytes())
+    };
+    // The first four could not be read, five and six went in with that, and nobody heard of it.
+    let mut spooled = Vec::new();
+    let spool = open(folder.path());
+    if let Batch::Frames { contents, .. } = Reader::new(spool.clone(), 5).batch(2, 1 << 20).unwrap() {
+        spooled.extend(contents.iter().map(|content| spool::decode(content).unwrap()));
+    }
+    drop(spool);
+    let delivery = Delivery { first: 5, ..batch(source, 0, &spooled) };
+    let days = Days::kept(Timestamp::now(), 30);
+    database.store().ingestor().await.unwrap().ingest(&delivery, days).await.unwrap();
+    let line = Line::start(folder.path(), database.store());
+    let metrics = line.metrics.clone();
+    line.finish().await;
+    assert_eq!((metrics.clicks_lost.get(), metrics.clicks_shipped.get()), (4, 4));
 }

@@ -137,6 +137,12 @@ async fn late_clicks_are_counted_before_they_go() {
     assert_eq!(kept.keep().await, [Kept::expiry(12, false)]);
     kept.has(0, 42).await;
     assert_eq!(kept.counted("acme").await, 42);
+    // All were of one visitor: nobody knows that any more, and it is not counted twice.
+    let visitors =
+        "SELECT sum(visitors) FROM clicks.stats_visitors_day WHERE shop = 'acme' AND scope = 'shop'";
+    assert_eq!(kept.world.number(visitors).await, 2);
+    let known = "SELECT count(*) FROM clicks.visitor_day WHERE shop = 'acme'";
+    assert_eq!(kept.world.number(known).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

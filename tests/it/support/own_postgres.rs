@@ -66,6 +66,14 @@ impl OwnPostgres {
         self.cluster = Some(Cluster::start(&self.programs, self.options.clone()).await.unwrap());
     }
 
+    /// Starts it again as a standby that takes over, as after a failover: on another timeline.
+    pub(crate) async fn promote(&mut self) {
+        fs::write(self.data.join("standby.signal"), "").unwrap();
+        self.start_again().await;
+        let promoted = self.client().await.query_one("SELECT pg_promote()", &[]).await.unwrap();
+        assert!(promoted.get::<_, bool>(0), "it did not take over");
+    }
+
     /// Copies what it holds while it is stopped.
     pub(crate) fn save(&self) {
         self.copy(&self.data, &self.saved());
