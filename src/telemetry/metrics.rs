@@ -259,6 +259,6 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert_eq!(text.matches("# HELP").count(), 34);
+        assert_eq!(text.matches("# HELP").count(), 36);
     }
 }

@@ -139,7 +139,6 @@ fn every_error_of_the_rooms_below_has_its_reason() {
             "InvalidArgument INVALID_STREAM_TOKEN",
             "InvalidArgument RULE_CONTRADICTORY",
             "InvalidArgument RULE_SHADOWED",
-            "NotFound PUBLISH_NOT_FOUND",
             "Unavailable DATABASE_UNAVAILABLE, retry",
             "ResourceExhausted OVERLOADED",
             "Aborted WRITE_CONFLICT",
