@@ -155,7 +155,7 @@ pub const AMOUNT: i64 = 100_000_000_000_000;
 /// Days that a conversion waits for its click.
 pub const CONVERSION_WAIT_DAYS: i64 = 7;
 /// Steps of thought that a write spends on the rules of one link.
-pub const WRITE_STEPS: u64 = 5_000_000;
+pub const WRITE_STEPS: u64 = 2_500_000;
 /// Links of a batch that each may have as many steps; beyond them fewer rules are decided.
 pub const WRITE_LINKS: u64 = 20;
 /// Warnings about rules in the answer to a write.

@@ -51,7 +51,7 @@ pub(super) fn tests_by_subject<'a>(
         match subject {
             Subject::Time => found.add(Test::NotPassed),
             Subject::Traffic => {}
-            Subject::Program | Subject::Tags | Subject::PartnerTotal => {
+            Subject::Program | Subject::PartnerTags | Subject::PartnerTotalVisits => {
                 found.add(Test::Missing(*subject));
                 found.add(Test::Missing(Subject::Partner));
             }
@@ -62,17 +62,17 @@ pub(super) fn tests_by_subject<'a>(
             | Subject::Browser
             | Subject::BrowserVersion
             | Subject::Language
-            | Subject::Referrer
-            | Subject::Address
+            | Subject::ReferrerHost
+            | Subject::ClientAddress
             | Subject::Partner
-            | Subject::VisitorTotal
-            | Subject::LinkTotal
-            | Subject::Parameter(_)
+            | Subject::VisitorTotalVisits
+            | Subject::LinkTotalVisits
+            | Subject::Query(_)
             | Subject::Caller(_) => found.add(Test::Missing(*subject)),
         }
     }
-    if internal && subjects.contains(&Subject::Address) && subjects.contains(&Subject::Traffic) {
-        found.add(Test::Internal(Subject::Address));
+    if internal && subjects.contains(&Subject::ClientAddress) && subjects.contains(&Subject::Traffic) {
+        found.add(Test::Internal(Subject::ClientAddress));
         found.add(Test::Internal(Subject::Traffic));
     }
     if routing.start_time.is_some() || routing.expire_time.is_some() {

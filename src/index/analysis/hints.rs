@@ -169,7 +169,7 @@ fn lacking(ask: &Analysis<'_>, model: &Model<'_>) -> Vec<Lack> {
 
 /// Returns whether there is something to look at only with a partner.
 fn of_partner(subject: Subject<'_>) -> bool {
-    matches!(subject, Subject::Program | Subject::Tags | Subject::PartnerTotal)
+    matches!(subject, Subject::Program | Subject::PartnerTags | Subject::PartnerTotalVisits)
 }
 
 fn why_lacking(subject: Subject<'_>, ask: &Analysis<'_>) -> Option<String> {
@@ -178,7 +178,7 @@ fn why_lacking(subject: Subject<'_>, ask: &Analysis<'_>) -> Option<String> {
             "the country, and this server has no country database: it is known only of callers that say it"
                 .into(),
         ),
-        Subject::VisitorTotal => match ask.shop.visitor_mode {
+        Subject::VisitorTotalVisits => match ask.shop.visitor_mode {
             VisitorMode::Cookie => None,
             mode @ (VisitorMode::None | VisitorMode::Daily) => Some(format!(
                 "how often the visitor has come, and the shop's visitor mode is `{}`: it is known only of callers that \
@@ -200,15 +200,15 @@ fn why_lacking(subject: Subject<'_>, ask: &Analysis<'_>) -> Option<String> {
         | Subject::Browser
         | Subject::BrowserVersion
         | Subject::Language
-        | Subject::Referrer
-        | Subject::Address
+        | Subject::ReferrerHost
+        | Subject::ClientAddress
         | Subject::Traffic
         | Subject::Partner
         | Subject::Program
-        | Subject::Tags
-        | Subject::LinkTotal
-        | Subject::PartnerTotal
-        | Subject::Parameter(_)
+        | Subject::PartnerTags
+        | Subject::LinkTotalVisits
+        | Subject::PartnerTotalVisits
+        | Subject::Query(_)
         | Subject::Caller(_) => None,
     }
 }
@@ -221,19 +221,19 @@ fn classes(model: &mut Model<'_>) -> Vec<Class> {
             | Subject::Os
             | Subject::Browser
             | Subject::Language
-            | Subject::Referrer
-            | Subject::Address
+            | Subject::ReferrerHost
+            | Subject::ClientAddress
             | Subject::Traffic
             | Subject::Partner
             | Subject::Program
-            | Subject::VisitorTotal
-            | Subject::LinkTotal
-            | Subject::PartnerTotal => true,
+            | Subject::VisitorTotalVisits
+            | Subject::LinkTotalVisits
+            | Subject::PartnerTotalVisits => true,
             Subject::Time
             | Subject::OsVersion
             | Subject::BrowserVersion
-            | Subject::Tags
-            | Subject::Parameter(_)
+            | Subject::PartnerTags
+            | Subject::Query(_)
             | Subject::Caller(_) => false,
         };
         by_itself && choice.cells.len() <= MOST_CELLS

@@ -192,7 +192,7 @@ impl<'a> Model<'a> {
             tests.iter().zip(row).filter(|(test, answer)| test.compares() && **answer & TRUE != 0).count()
         };
         // Nobody is credited unless something asks for it: the visits by way of nobody go with that.
-        let is_second = |cell: &Cell| subject == Subject::PartnerTotal && !cell.value.is_missing();
+        let is_second = |cell: &Cell| subject == Subject::PartnerTotalVisits && !cell.value.is_missing();
         rows.sort_by_key(|(row, cell)| (cell.loose != Loose::No, is_second(cell), passed(row)));
         let choice = self.choices.len() as u32;
         for (at, test) in tests.iter().enumerate() {
@@ -227,19 +227,19 @@ impl<'a> Model<'a> {
     /// one that the law has nothing against.
     fn add_laws(&mut self) {
         // Who sends no headers says no language.
-        self.add_law(Test::Missing(Subject::Referrer), Test::Missing(Subject::Language), Bound::True);
+        self.add_law(Test::Missing(Subject::ReferrerHost), Test::Missing(Subject::Language), Bound::True);
         // Without a partner there is no program and no tag.
-        for test in [Subject::Program, Subject::Tags].map(Test::Missing) {
+        for test in [Subject::Program, Subject::PartnerTags].map(Test::Missing) {
             self.add_law_against(test, Test::Missing(Subject::Partner));
         }
         // Visits are counted by way of a partner where there is one, and only there.
-        let [partner, total] = [Subject::Partner, Subject::PartnerTotal].map(Test::Missing);
+        let [partner, total] = [Subject::Partner, Subject::PartnerTotalVisits].map(Test::Missing);
         for (test, other) in [(partner, total), (total, partner)] {
             self.add_law(test, other, Bound::True);
             self.add_law_against(test, other);
         }
         // Who comes from an address of the shop's own people is one of them.
-        let [address, traffic] = [Subject::Address, Subject::Traffic].map(Test::Internal);
+        let [address, traffic] = [Subject::ClientAddress, Subject::Traffic].map(Test::Internal);
         self.add_law(address, traffic, Bound::True);
     }
 

@@ -1,30 +1,8 @@
 //! What the tests of conditions look at: one subject for each attribute, and for each name of a parameter or fact.
 
-use crate::domain::condition::{Attribute, Condition, Predicate, VersionRange};
+pub(super) use crate::index::matcher::Subject;
 
-/// An attribute that takes its values by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Subject<'a> {
-    Time,
-    Country,
-    Device,
-    Os,
-    OsVersion,
-    Browser,
-    BrowserVersion,
-    Language,
-    Referrer,
-    Address,
-    Traffic,
-    Partner,
-    Program,
-    Tags,
-    VisitorTotal,
-    LinkTotal,
-    PartnerTotal,
-    Parameter(&'a str),
-    Caller(&'a str),
-}
+use crate::domain::condition::{Attribute, Condition, Predicate, VersionRange};
 
 /// One test of one subject. What looks at two subjects in a condition is two tests here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,10 +27,10 @@ impl<'a> Test<'a> {
     /// Returns what the test looks at.
     pub(super) fn subject(self) -> Subject<'a> {
         match self {
-            Self::Holds(predicate) => of_predicate(predicate),
+            Self::Holds(predicate) => Subject::of_predicate(predicate),
             Self::OsVersion(_) => Subject::OsVersion,
             Self::BrowserVersion(_) => Subject::BrowserVersion,
-            Self::IsKnown(attribute) => of_attribute(attribute),
+            Self::IsKnown(attribute) => Subject::of_attribute(attribute),
             Self::Missing(subject) | Self::Internal(subject) => subject,
             Self::NotPassed => Subject::Time,
         }
@@ -99,45 +77,4 @@ pub(super) enum Question {
     IsInternal,
     /// Of the time.
     HasNotPassed,
-}
-
-fn of_predicate(predicate: &Predicate) -> Subject<'_> {
-    match predicate {
-        Predicate::Device(_) => Subject::Device,
-        Predicate::Os { .. } => Subject::Os,
-        Predicate::Browser { .. } => Subject::Browser,
-        Predicate::Language(_) => Subject::Language,
-        Predicate::Country(_) | Predicate::Continent(_) | Predicate::InEu {} => Subject::Country,
-        Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => Subject::VisitorTotal,
-        Predicate::LinkTotalVisits(_) => Subject::LinkTotal,
-        Predicate::PartnerTotalVisits(_) => Subject::PartnerTotal,
-        Predicate::ReferrerHost { .. } => Subject::Referrer,
-        Predicate::Query { name, .. } => Subject::Parameter(name.as_str()),
-        Predicate::ClientAddress(_) => Subject::Address,
-        Predicate::Traffic(_) => Subject::Traffic,
-        Predicate::Time(_) | Predicate::Weekly(_) => Subject::Time,
-        Predicate::Partner(_) => Subject::Partner,
-        Predicate::Program(_) => Subject::Program,
-        Predicate::PartnerTag(_) => Subject::Tags,
-        Predicate::Caller { name, .. } => Subject::Caller(name.as_str()),
-    }
-}
-
-fn of_attribute(attribute: &Attribute) -> Subject<'_> {
-    match attribute {
-        Attribute::Device => Subject::Device,
-        Attribute::Os => Subject::Os,
-        Attribute::OsVersion => Subject::OsVersion,
-        Attribute::Browser => Subject::Browser,
-        Attribute::BrowserVersion => Subject::BrowserVersion,
-        Attribute::Language => Subject::Language,
-        Attribute::Country => Subject::Country,
-        Attribute::ReferrerHost => Subject::Referrer,
-        Attribute::ClientAddress => Subject::Address,
-        Attribute::Partner => Subject::Partner,
-        Attribute::VisitorTotalVisits => Subject::VisitorTotal,
-        Attribute::LinkTotalVisits => Subject::LinkTotal,
-        Attribute::PartnerTotalVisits => Subject::PartnerTotal,
-        Attribute::Caller(name) => Subject::Caller(name.as_str()),
-    }
 }

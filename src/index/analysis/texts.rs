@@ -271,7 +271,7 @@ fn facts(choices: &[Choice<'_>], cells: &[usize], asked: &[u32]) -> Vec<VisitFac
     for (at, (choice, cell)) in (0..).zip(choices.iter().zip(cells)) {
         let value = &choice.cells[*cell].value;
         let always = match choice.subject {
-            Subject::Tags | Subject::Parameter(_) | Subject::Caller(_) => false,
+            Subject::PartnerTags | Subject::Query(_) | Subject::Caller(_) => false,
             Subject::Time
             | Subject::Country
             | Subject::Device
@@ -280,14 +280,14 @@ fn facts(choices: &[Choice<'_>], cells: &[usize], asked: &[u32]) -> Vec<VisitFac
             | Subject::Browser
             | Subject::BrowserVersion
             | Subject::Language
-            | Subject::Referrer
-            | Subject::Address
+            | Subject::ReferrerHost
+            | Subject::ClientAddress
             | Subject::Traffic
             | Subject::Partner
             | Subject::Program
-            | Subject::VisitorTotal
-            | Subject::LinkTotal
-            | Subject::PartnerTotal => true,
+            | Subject::VisitorTotalVisits
+            | Subject::LinkTotalVisits
+            | Subject::PartnerTotalVisits => true,
         };
         if always || !value.is_missing() {
             found.push(value.fact());

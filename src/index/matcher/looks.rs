@@ -14,8 +14,12 @@ use crate::domain::{
 };
 
 /// A fact of a visit that conditions look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject<'a> {
+    /// When it is.
+    Time,
+    /// The country.
+    Country,
     /// The class of device.
     Device,
     /// The operating system.
@@ -28,18 +32,12 @@ pub enum Subject<'a> {
     BrowserVersion,
     /// The language that the visitor has for the link.
     Language,
-    /// The country.
-    Country,
-    /// The address.
-    ClientAddress,
     /// The host of the referring page.
     ReferrerHost,
-    /// The parameters of this name.
-    Query(&'a str),
+    /// The address.
+    ClientAddress,
     /// The class of traffic.
     Traffic,
-    /// When it is.
-    Time,
     /// The credited partner.
     Partner,
     /// The program that the partner is in.
@@ -52,6 +50,8 @@ pub enum Subject<'a> {
     LinkTotalVisits,
     /// How often people have clicked by way of the partner.
     PartnerTotalVisits,
+    /// The parameters of this name.
+    Query(&'a str),
     /// The caller's fact of this name.
     Caller(&'a str),
 }
@@ -94,8 +94,11 @@ impl From<Fact<String>> for Seen {
 pub(in crate::index) fn looks<'a>(leaf: &'a Condition, facts: &Facts<'a>) -> Vec<Look<'a>> {
     let subjects = match leaf {
         Condition::All(_) | Condition::Any(_) | Condition::Not(_) => Vec::new(),
-        Condition::IsKnown(attribute) => vec![of_attribute(attribute)],
-        Condition::Is(predicate) => of_predicate(predicate),
+        Condition::IsKnown(attribute) => vec![Subject::of_attribute(attribute)],
+        Condition::Is(predicate) => {
+            let first = Subject::of_predicate(predicate);
+            [first].into_iter().chain(Subject::of_version(predicate)).collect()
+        }
     };
     let look = |subject| Look { subject, seen: seen(subject, facts), read_as: read_as(leaf, facts) };
     subjects.into_iter().map(look).collect()
@@ -132,46 +135,57 @@ fn unkept(subject: Subject<'_>) -> Option<UnkeptFact> {
     }
 }
 
-fn of_attribute(attribute: &Attribute) -> Subject<'_> {
-    match attribute {
-        Attribute::Device => Subject::Device,
-        Attribute::Os => Subject::Os,
-        Attribute::OsVersion => Subject::OsVersion,
-        Attribute::Browser => Subject::Browser,
-        Attribute::BrowserVersion => Subject::BrowserVersion,
-        Attribute::Language => Subject::Language,
-        Attribute::Country => Subject::Country,
-        Attribute::ReferrerHost => Subject::ReferrerHost,
-        Attribute::ClientAddress => Subject::ClientAddress,
-        Attribute::Partner => Subject::Partner,
-        Attribute::VisitorTotalVisits => Subject::VisitorTotalVisits,
-        Attribute::LinkTotalVisits => Subject::LinkTotalVisits,
-        Attribute::PartnerTotalVisits => Subject::PartnerTotalVisits,
-        Attribute::Caller(name) => Subject::Caller(name.as_str()),
+impl<'a> Subject<'a> {
+    /// Returns what is known or not.
+    pub(in crate::index) fn of_attribute(attribute: &'a Attribute) -> Self {
+        match attribute {
+            Attribute::Device => Self::Device,
+            Attribute::Os => Self::Os,
+            Attribute::OsVersion => Self::OsVersion,
+            Attribute::Browser => Self::Browser,
+            Attribute::BrowserVersion => Self::BrowserVersion,
+            Attribute::Language => Self::Language,
+            Attribute::Country => Self::Country,
+            Attribute::ReferrerHost => Self::ReferrerHost,
+            Attribute::ClientAddress => Self::ClientAddress,
+            Attribute::Partner => Self::Partner,
+            Attribute::VisitorTotalVisits => Self::VisitorTotalVisits,
+            Attribute::LinkTotalVisits => Self::LinkTotalVisits,
+            Attribute::PartnerTotalVisits => Self::PartnerTotalVisits,
+            Attribute::Caller(name) => Self::Caller(name.as_str()),
+        }
     }
-}
 
-fn of_predicate(predicate: &Predicate) -> Vec<Subject<'_>> {
-    match predicate {
-        Predicate::Device(_) => vec![Subject::Device],
-        Predicate::Os { versions, .. } if versions.is_any() => vec![Subject::Os],
-        Predicate::Os { .. } => vec![Subject::Os, Subject::OsVersion],
-        Predicate::Browser { versions, .. } if versions.is_any() => vec![Subject::Browser],
-        Predicate::Browser { .. } => vec![Subject::Browser, Subject::BrowserVersion],
-        Predicate::Language(_) => vec![Subject::Language],
-        Predicate::Country(_) | Predicate::Continent(_) | Predicate::InEu {} => vec![Subject::Country],
-        Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => vec![Subject::VisitorTotalVisits],
-        Predicate::LinkTotalVisits(_) => vec![Subject::LinkTotalVisits],
-        Predicate::PartnerTotalVisits(_) => vec![Subject::PartnerTotalVisits],
-        Predicate::ReferrerHost { .. } => vec![Subject::ReferrerHost],
-        Predicate::Query { name, .. } => vec![Subject::Query(name.as_str())],
-        Predicate::ClientAddress(_) => vec![Subject::ClientAddress],
-        Predicate::Traffic(_) => vec![Subject::Traffic],
-        Predicate::Time(_) | Predicate::Weekly(_) => vec![Subject::Time],
-        Predicate::Partner(_) => vec![Subject::Partner],
-        Predicate::Program(_) => vec![Subject::Program],
-        Predicate::PartnerTag(_) => vec![Subject::PartnerTags],
-        Predicate::Caller { name, .. } => vec![Subject::Caller(name.as_str())],
+    /// Returns what a predicate looks at first; of a system or browser that is the family.
+    pub(in crate::index) fn of_predicate(predicate: &'a Predicate) -> Self {
+        match predicate {
+            Predicate::Device(_) => Self::Device,
+            Predicate::Os { .. } => Self::Os,
+            Predicate::Browser { .. } => Self::Browser,
+            Predicate::Language(_) => Self::Language,
+            Predicate::Country(_) | Predicate::Continent(_) | Predicate::InEu {} => Self::Country,
+            Predicate::NewVisitor {} | Predicate::VisitorTotalVisits(_) => Self::VisitorTotalVisits,
+            Predicate::LinkTotalVisits(_) => Self::LinkTotalVisits,
+            Predicate::PartnerTotalVisits(_) => Self::PartnerTotalVisits,
+            Predicate::ReferrerHost { .. } => Self::ReferrerHost,
+            Predicate::Query { name, .. } => Self::Query(name.as_str()),
+            Predicate::ClientAddress(_) => Self::ClientAddress,
+            Predicate::Traffic(_) => Self::Traffic,
+            Predicate::Time(_) | Predicate::Weekly(_) => Self::Time,
+            Predicate::Partner(_) => Self::Partner,
+            Predicate::Program(_) => Self::Program,
+            Predicate::PartnerTag(_) => Self::PartnerTags,
+            Predicate::Caller { name, .. } => Self::Caller(name.as_str()),
+        }
+    }
+
+    /// Returns the version that goes with a family, if a predicate asks for one.
+    fn of_version(predicate: &Predicate) -> Option<Self> {
+        if let Predicate::Os { versions, .. } = predicate {
+            return (!versions.is_any()).then_some(Self::OsVersion);
+        }
+        let Predicate::Browser { versions, .. } = predicate else { return None };
+        (!versions.is_any()).then_some(Self::BrowserVersion)
     }
 }
 

@@ -318,8 +318,8 @@ proptest! {
 
 /// Sets of rules and visits of one case of [`index_agrees_with_the_second_reading_a_million_times`]: every visit meets
 /// every set, so that little time goes into making them up.
-const SETS: usize = 12;
-const VISITS: usize = 200;
+const SETS: usize = 20;
+const VISITS: usize = 400;
 /// Evaluations that have to agree: one is one visit that meets one set of rules, read twice.
 const EVALUATIONS: usize = 1_000_000;
 

@@ -85,20 +85,20 @@ pub(super) fn choices(
         Subject::Traffic => known(TrafficClass::ALL.iter().copied().map(Value::Traffic).collect()),
         Subject::Country => known(places::countries(tests)),
         Subject::Language => known(places::languages(frame.languages)),
-        Subject::Referrer => known(places::referrers(tests)),
-        Subject::Address => known(addresses::addresses(tests, frame.internal)),
+        Subject::ReferrerHost => known(places::referrers(tests)),
+        Subject::ClientAddress => known(addresses::addresses(tests, frame.internal)),
         Subject::Time => vec![times::times(tests, frame, steps)],
         Subject::Partner => known(partners(tests)),
         Subject::Program => known(programs(tests)),
-        Subject::Tags => tags(tests),
-        Subject::VisitorTotal => known(totals(tests, Value::VisitorTotal)),
-        Subject::LinkTotal => known(totals(tests, Value::LinkTotal)),
+        Subject::PartnerTags => tags(tests),
+        Subject::VisitorTotalVisits => known(totals(tests, Value::VisitorTotal)),
+        Subject::LinkTotalVisits => known(totals(tests, Value::LinkTotal)),
         // By way of nobody, nobody has come.
-        Subject::PartnerTotal => {
+        Subject::PartnerTotalVisits => {
             let nobody = Value::PartnerTotal(Fact::Known(0));
             known([nobody].into_iter().chain(totals(tests, Value::PartnerTotal)).collect())
         }
-        Subject::Parameter(name) => texts::parameters(name, tests),
+        Subject::Query(name) => texts::parameters(name, tests),
         Subject::Caller(name) => vec![callers::facts(name, tests)],
     }
 }
