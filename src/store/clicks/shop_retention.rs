@@ -146,10 +146,11 @@ impl Expiry<'_> {
             let earliest = row.get::<_, Option<Timestamp>>(1).map_or(done_before, day_of);
             for day in days::open(self.client).await?.range(earliest..done_before) {
                 let values: [&(dyn ToSql + Sync); 2] = [&self.shop.as_str(), &batches];
-                if self.remove(*day, "AND batch = ANY($2)", &values).await?.is_none() {
-                    return Ok(false);
+                let removed = self.remove(*day, "AND batch = ANY($2)", &values).await?;
+                let Some(removed) = removed else { return Ok(false) };
+                if removed > 0 {
+                    self.forget_visitors(*day).await?;
                 }
-                self.forget_visitors(*day).await?;
             }
             position = row.get::<_, Option<i64>>(2).unwrap_or(counted);
             let done = "UPDATE clicks.shop_expiry SET position = $2 WHERE shop = $1";

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use smartlinks::{
     domain::{
@@ -151,8 +151,8 @@ async fn figures_are_those_of_the_orders() {
 /// Makes a click what is left of it in a conversion.
 fn forget(click: &mut Click) {
     let day: Date = click.id.time().to_zoned(TimeZone::UTC).date();
-    let midnight = TimeZone::UTC.to_timestamp(day.checked_add(0.days()).unwrap().at(0, 0, 0, 0)).unwrap();
-    click.id = smartlinks::domain::click_id::ClickId::new(midnight, [0; 10]);
+    let noon = TimeZone::UTC.to_timestamp(day.at(12, 0, 0, 0)).unwrap();
+    click.id = smartlinks::domain::click_id::ClickId::new(noon, [0; 10]);
     (click.partner, click.program) = (None, None);
     (click.country, click.device, click.os, click.browser) = (None, None, None, None);
     (click.language, click.referrer) = (None, smartlinks::domain::fact::Fact::Unknown);

@@ -137,12 +137,26 @@ async fn late_clicks_are_counted_before_they_go() {
     assert_eq!(kept.keep().await, [Kept::expiry(12, false)]);
     kept.has(0, 42).await;
     assert_eq!(kept.counted("acme").await, 42);
-    // All were of one visitor: nobody knows that any more, and it is not counted twice.
-    let visitors =
-        "SELECT sum(visitors) FROM clicks.stats_visitors_day WHERE shop = 'acme' AND scope = 'shop'";
-    assert_eq!(kept.world.number(visitors).await, 2);
-    let known = "SELECT count(*) FROM clicks.visitor_day WHERE shop = 'acme'";
-    assert_eq!(kept.world.number(known).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn visitor_whom_nobody_knows_any_more_is_not_counted_twice() {
+    let mut kept = Kept::new().await;
+    kept.deliver(30, 20).await;
+    kept.roll().await;
+    assert_eq!(kept.keep().await, [Kept::expiry(30, false)]);
+    // All are of one visitor.
+    kept.deliver(7, 20).await;
+    kept.roll().await;
+    assert_eq!(kept.keep().await, [Kept::expiry(7, false)]);
+    for (shop, known) in [("acme", 0), ("bravo", 1)] {
+        let visitors = format!(
+            "SELECT sum(visitors) FROM clicks.stats_visitors_day WHERE shop = '{shop}' AND scope = 'shop'"
+        );
+        assert_eq!(kept.world.number(&visitors).await, 1, "{shop}");
+        let rows = format!("SELECT count(*) FROM clicks.visitor_day WHERE shop = '{shop}'");
+        assert_eq!(kept.world.number(&rows).await, known, "{shop}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
