@@ -103,11 +103,12 @@ fn run(parts: &[Part], folder: &Path, dev: &Dev) -> Vec<String> {
     outputs
 }
 
-/// Tells whether a server refused a call: `InvalidArgument MALFORMED:`.
+/// Tells whether a server refused a call: `InvalidArgument MALFORMED: …`.
 fn is_refusal(output: &str) -> bool {
-    let first = output.lines().next().unwrap_or_default();
-    first.ends_with(':')
-        && first.split([' ', ':']).next().is_some_and(|code| code.chars().all(char::is_alphabetic))
+    let Some((code, rest)) = output.split_once(' ') else { return false };
+    let Some((reason, _)) = rest.split_once(':') else { return false };
+    let is_reason = |char: char| char.is_ascii_uppercase() || char == '_';
+    code.chars().all(char::is_alphabetic) && !reason.is_empty() && reason.chars().all(is_reason)
 }
 
 /// Puts words for what differs from run to run: ids of clicks, times, and positions in the ledger, which depend on how many
