@@ -4,17 +4,16 @@
 //! Messages that the channel still holds when the task ends are sent; what ended it comes behind them. Why the task
 //! ended and that there is nothing to send for now are never the same value: the one is its result, the other a page.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt,
-    future::ready,
+    future::{Either, ready, select},
     stream::{self, BoxStream},
 };
 use tokio::{
-    join,
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -221,7 +220,7 @@ impl Sender {
     async fn send_all(&mut self) -> Result<(), Failure> {
         let mut has_caught_up = false;
         let reading = Arc::clone(&self.reading);
-        let mut page = reading.page_behind(self.place).await?;
+        let mut page = self.wait_for(reading.page_behind(self.place)).await?;
         loop {
             if page.head.epoch != self.epoch || !self.place.is_in(page.head.position) {
                 return Err(expired());
@@ -234,9 +233,18 @@ impl Sender {
                 None
             } else {
                 // The database reads ahead while the caller reads.
-                let (next, sent) = join!(reading.page_behind(reached), self.send(page));
-                sent?;
-                Some(next?)
+                let mut ahead = pin!(reading.page_behind(reached));
+                let early = match select(pin!(self.send(page)), ahead.as_mut()).await {
+                    Either::Left((sent, _)) => sent.map(|()| None)?,
+                    Either::Right((next, sending)) => {
+                        sending.await?;
+                        Some(next?)
+                    }
+                };
+                match early {
+                    Some(next) => Some(next),
+                    None => Some(self.wait_for(ahead).await?),
+                }
             };
             let is_first_end = is_at_end && !has_caught_up;
             if is_first_end || self.last.elapsed() >= self.heartbeat {
@@ -250,9 +258,20 @@ impl Sender {
                 Some(page) => page,
                 None => {
                     sleep(self.limits.poll).await;
-                    reading.page_behind(self.place).await?
+                    self.wait_for(reading.page_behind(self.place)).await?
                 }
             };
+        }
+    }
+
+    /// Waits for a page, and tells the caller for as long as that takes that somebody is there.
+    async fn wait_for(&mut self, page: impl Future<Output = Result<Page, Failure>>) -> Result<Page, Failure> {
+        let mut page = pin!(page);
+        loop {
+            match timeout_at(self.last + self.heartbeat, &mut page).await {
+                Ok(page) => return page,
+                Err(_) => self.write(self.place, Event::Heartbeat(proto::Heartbeat {})).await?,
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Consumer, failure, following, in_order, next};
 use crate::support::{
     clicks::Writer,
     database::Database,
-    server::{TestServer, execute},
+    server::{TestServer, eventually, execute},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,4 +165,37 @@ async fn heartbeat_brings_a_silent_caller_forward() {
     }
     consumer.catch_up(&mut server.stats()).await;
     assert_eq!(consumer.ids, [""; 0]);
+}
+
+/// A proxy in between cuts what is silent, however long the database takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_come_while_the_database_takes_its_time() {
+    let database = Database::create().await;
+    let server = TestServer::ready(database.url()).await;
+    let heartbeat = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let request = StreamClicksRequest { heartbeat, ..following() };
+    let mut stream = server.stats().stream_clicks(request).await.unwrap().into_inner();
+    let mut consumer = Consumer::default();
+    assert!(consumer.take(next(&mut stream).await.unwrap().unwrap()), "it says that it has caught up");
+    let mut client = database.client().await;
+    let held = client.transaction().await.unwrap();
+    held.batch_execute("LOCK TABLE clicks.head IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let other = database.client().await;
+    eventually("the stream waits for the table", async || {
+        let waiting =
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'clicks.head'::regclass";
+        let waiting: i64 = other.query_one(waiting, &[]).await.unwrap().get(0);
+        (waiting > 0).then_some(())
+    })
+    .await;
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert!(consumer.take(next(&mut stream).await.unwrap().unwrap()));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(9), "statements take no longer than 10 s");
+    held.commit().await.unwrap();
+    Writer::new(&database, 1).await.add_new(0..3).await;
+    while consumer.ids.len() < 3 {
+        consumer.take(next(&mut stream).await.unwrap().unwrap());
+    }
 }
