@@ -26,6 +26,8 @@ const PIECE: u64 = 200_000;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often visitors of days that are gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// How long that waits at first: everybody who was there is searched, and clicks may have waited for this connection.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// How often conversions that wait are looked after, unless new clicks were counted.
 const SETTLE_EVERY: Duration = Duration::from_secs(5);
 
@@ -73,7 +75,7 @@ impl Roller {
     /// Counts over one connection until it breaks.
     async fn roll(&self, works: &mut bool) -> Result<std::convert::Infallible, StoreError> {
         let mut rollups = self.store.rollups().await?;
-        let (mut forgotten, mut settled): (Option<Instant>, Option<Instant>) = (None, None);
+        let (mut forget_at, mut settled): (Instant, Option<Instant>) = (Instant::now() + FORGET_AFTER, None);
         let mut piece = PIECE;
         loop {
             let rolled = match rollups.roll(piece).await {
@@ -103,9 +105,9 @@ impl Roller {
                 while rollups.settle_conversions().await? > 0 {}
                 settled = Some(Instant::now());
             }
-            if forgotten.is_none_or(|last| last.elapsed() >= FORGET_EVERY) {
+            if Instant::now() >= forget_at {
                 rollups.forget_visitors().await?;
-                forgotten = Some(Instant::now());
+                forget_at = Instant::now() + FORGET_EVERY;
             }
             sleep(self.interval).await;
         }
