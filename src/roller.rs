@@ -26,6 +26,8 @@ const PIECE: u64 = 200_000;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How often visitors of days that are gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// How long that waits at first: everybody who was there is searched, and clicks may have waited for this connection.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// How often some of the conversions that wait are looked after. A look that takes long makes room: see [`REST`].
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
 /// How many times as long as a look at conversions took is waited until the next.
