@@ -45,9 +45,7 @@ impl<'a, const N: usize> CopyIn<'a, N> {
         for (value, kind) in values.into_iter().zip(self.types) {
             let place = self.buffer.len();
             self.buffer.put_i32(NULL);
-            if let IsNull::No =
-                value.to_sql_checked(kind, &mut self.buffer).map_err(|cause| StoreError::Other(cause))?
-            {
+            if let IsNull::No = value.to_sql_checked(kind, &mut self.buffer).map_err(StoreError::Other)? {
                 let begin = place + size_of::<i32>();
                 let length = i32::try_from(self.buffer.len() - begin);
                 let length = length.map_err(|cause| StoreError::Other(cause.into()))?;
