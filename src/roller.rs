@@ -77,7 +77,7 @@ impl Roller {
     /// Counts over one connection until it breaks.
     async fn roll(&self, works: &mut bool) -> Result<std::convert::Infallible, StoreError> {
         let mut rollups = self.store.rollups().await?;
-        let mut chores = Chores::default();
+        let mut chores = Chores::new();
         let mut piece = PIECE;
         loop {
             let rolled = match rollups.roll(piece).await {
@@ -115,28 +115,31 @@ impl Roller {
 }
 
 /// What whoever counts does besides, in pieces.
-#[derive(Default)]
 struct Chores {
-    settle_at: Option<Instant>,
-    forget_at: Option<Instant>,
+    settle_at: Instant,
+    forget_at: Instant,
 }
 
 impl Chores {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { settle_at: now, forget_at: now + FORGET_AFTER }
+    }
+
     /// Does a piece of each that is due; returns whether there is more at once.
     async fn do_some(&mut self, rollups: &mut Rollups) -> Result<bool, StoreError> {
-        let begun = Instant::now();
-        let is_due = |at: Option<Instant>| at.is_none_or(|at| at <= begun);
+        let now = Instant::now();
         let mut is_more = rollups.reroll_next(None).await?;
-        if is_due(self.settle_at) {
+        if self.settle_at <= now {
             let begun = Instant::now();
             rollups.settle_conversions().await?;
-            self.settle_at = Some(Instant::now() + SETTLE_EVERY.max(begun.elapsed() * REST));
+            self.settle_at = Instant::now() + SETTLE_EVERY.max(begun.elapsed() * REST);
         }
-        if is_due(self.forget_at) {
+        if self.forget_at <= now {
             if rollups.forget_visitors().await? {
                 is_more = true;
             } else {
-                self.forget_at = Some(Instant::now() + FORGET_EVERY);
+                self.forget_at = Instant::now() + FORGET_EVERY;
             }
         }
         Ok(is_more)

@@ -121,10 +121,12 @@ impl Setup {
 /// Writes what a connection is told first: how long a statement may take, and how long a transaction may be idle. And that
 /// PostgreSQL notices as soon as we do that the other end vanished: until then, what it locks stays locked.
 pub(super) fn settings(statement: Duration, idle: Duration) -> String {
-    // Said by statements and not by connection options, which connection poolers do not pass on.
+    // Said by statements and not by connection options, which connection poolers do not pass on. What is asked for again
+    // and again is in memory: the default cost of a page reads a whole table where an index finds a tenth of it.
     format!(
         "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; SET tcp_keepalives_idle = {};
-         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVE_RETRIES}; SET tcp_user_timeout = {}",
+         SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVE_RETRIES}; SET tcp_user_timeout = {};
+         SET random_page_cost = 1.1",
         statement.as_millis(),
         idle.as_millis(),
         KEEPALIVE_IDLE.as_secs(),
