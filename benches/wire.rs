@@ -107,7 +107,7 @@ fn main() {
     let [empty_unary, no_layers, nothing_kept, unary, hot_link, empty_stream, stream_nothing_kept, stream] =
         &rows;
     println!();
-    figures::compare(unary, empty_unary, "≥ 0.75 ×, p99 ≤ 2 ×");
+    figures::compare(unary, empty_unary, "≥ 0.6 ×, p99 ≤ 2 ×");
     figures::compare(stream, unary, "≥ 4 ×");
     figures::compare(hot_link, unary, "≥ 0.95 ×");
     figures::compare(nothing_kept, empty_unary, "no target");
