@@ -1,13 +1,13 @@
 //! Looks after what the time changes in PostgreSQL: opens days of clicks ahead and removes those that are too old; makes
 //! the keys of visitors ahead and deletes them; writes publishes into their links whose time has come.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::{
-    store::{Settled, Store, clicks::ShopExpiry},
+    store::{NotSettled, Settled, Settlements, Store, clicks::ShopExpiry},
     telemetry::{log::Causes, metrics::Metrics},
     visitors::VisitorKeys,
 };
@@ -61,12 +61,22 @@ pub async fn keep_visitor_keys(
 /// Writes publishes into their links soon after their time, until `stop` resolves. Of several servers one does each.
 pub async fn settle_publishes(store: Store, metrics: Metrics, stop: impl Future<Output = ()>) {
     let settling = async {
-        let mut failed_before = false;
+        // Each is said once, and again when it fails anew.
+        let (mut failed_before, mut held_up) = (false, BTreeSet::new());
         loop {
             match store.settle_publishes().await {
-                Ok(settled) => {
+                Ok(Settlements { done, failed }) => {
                     failed_before = false;
-                    for Settled { publish, revision, links } in settled {
+                    for NotSettled { publish, error } in &failed {
+                        metrics.publish_failures.inc();
+                        if !held_up.contains(&publish.id) {
+                            let (shop, id) = (&publish.shop, publish.id.0);
+                            tracing::error!(%shop, publish = id, error = %Causes(error),
+                                "a publish whose time has come cannot be written into its links");
+                        }
+                    }
+                    held_up = failed.iter().map(|failed| failed.publish.id).collect();
+                    for Settled { publish, revision, links } in done {
                         metrics.publishes_settled.inc();
                         let (shop, id, revision) = (publish.shop, publish.id.0, revision.0);
                         tracing::info!(%shop, publish = id, revision, links, "a publish was written into its links");

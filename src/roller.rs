@@ -57,10 +57,10 @@ impl Roller {
     }
 
     async fn roll_for_ever(&self) {
-        let mut pause = BACK_OFF.0;
+        let (mut pause, mut chores) = (BACK_OFF.0, Chores::new());
         loop {
             let mut counted = false;
-            let Err(error) = self.roll(&mut counted).await;
+            let Err(error) = self.roll(&mut chores, &mut counted).await;
             if counted {
                 pause = BACK_OFF.0;
             }
@@ -75,9 +75,12 @@ impl Roller {
     }
 
     /// Counts over one connection until it breaks.
-    async fn roll(&self, works: &mut bool) -> Result<std::convert::Infallible, StoreError> {
+    async fn roll(
+        &self,
+        chores: &mut Chores,
+        works: &mut bool,
+    ) -> Result<std::convert::Infallible, StoreError> {
         let mut rollups = self.store.rollups().await?;
-        let mut chores = Chores::new();
         let mut piece = PIECE;
         loop {
             let rolled = match rollups.roll(piece).await {
@@ -129,7 +132,9 @@ impl Chores {
     /// Does a piece of each that is due; returns whether there is more at once.
     async fn do_some(&mut self, rollups: &mut Rollups) -> Result<bool, StoreError> {
         let now = Instant::now();
-        let mut is_more = rollups.reroll_next(None).await?;
+        // What goes wrong with one is told when the others have had their turn.
+        let rerolled = rollups.reroll_next(None).await;
+        let mut is_more = false;
         if self.settle_at <= now {
             let begun = Instant::now();
             rollups.settle_conversions().await?;
@@ -142,6 +147,6 @@ impl Chores {
                 self.forget_at = Instant::now() + FORGET_EVERY;
             }
         }
-        Ok(is_more)
+        Ok(rerolled? || is_more)
     }
 }

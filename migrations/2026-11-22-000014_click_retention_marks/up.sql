@@ -1,8 +1,3 @@
--- What came for a day that was removed is not all that the day had: such days are looked up wherever single clicks are
--- taken for all of them.
-CREATE INDEX ledger_expired_day ON clicks.ledger ((scope ->> 'day')) WHERE kind = 'expiry' AND NOT scope ? 'shop';
-COMMENT ON INDEX clicks.ledger_expired_day IS 'The days that were removed as a whole.';
-
 -- What is put aside is emptied when it is older than the retention of clicks.
 CREATE INDEX rejected_kept ON clicks.rejected (at) WHERE content <> '';
 COMMENT ON INDEX clicks.rejected_kept IS 'What is put aside and not emptied, oldest first.';
@@ -22,3 +17,9 @@ COMMENT ON COLUMN clicks.conversion.click_at IS 'When the click was; of an erase
 -- Conversions that wait are looked through piece by piece, the longest first.
 CREATE INDEX conversion_waiting_since ON clicks.conversion_waiting (since, shop, order_id) WHERE refund_id = '';
 COMMENT ON INDEX clicks.conversion_waiting_since IS 'Orders that wait, the longest first.';
+
+-- Last, because clicks that come in wait for it until all of this is done.
+-- What came for a day that was removed is not all that the day had: such days are looked up wherever single clicks are
+-- taken for all of them.
+CREATE INDEX ledger_expired_day ON clicks.ledger ((scope ->> 'day')) WHERE kind = 'expiry' AND NOT scope ? 'shop';
+COMMENT ON INDEX clicks.ledger_expired_day IS 'The days that were removed as a whole.';

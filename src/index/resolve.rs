@@ -133,14 +133,16 @@ impl<'a> Asked<'a> {
     pub fn counting(&self) -> Option<Counting<'a>> {
         let Way::Open(link) = self.to else { return None };
         let of_partners = self.shop.counted.looks_at_partners();
-        if !link.uses.link && !of_partners {
+        // What a pending version will look at is counted before its time, too.
+        let of_link = link.all_uses().link;
+        if !of_link && !of_partners {
             return None;
         }
         let is_human = self.traffic.0 == TrafficClass::Human;
         let partner = self.credited.0.filter(|_| of_partners);
         Some(Counting {
             shop: &self.shop.id,
-            link: link.uses.link.then_some(&link.slug),
+            link: of_link.then_some(&link.slug),
             partner: partner.map(|partner| &partner.code),
             counts: is_human && self.visit.click_id.is_some(),
         })

@@ -163,7 +163,8 @@ fn put_aside(standing: &Standing) -> Finding {
         0 => Ok("nothing".to_owned()),
         rejected => Err(format!(
             "{rejected} clicks; SELECT reason, count(*) FROM clicks.rejected WHERE content <> '' GROUP BY 1; \
-                 those that are done with: UPDATE clicks.rejected SET content = '' WHERE …"
+                 those that are done with: UPDATE clicks.rejected SET reason = 'done', content = '', shop = NULL, \
+                 click_at = NULL, partner = NULL, visitor = NULL WHERE …"
         )),
     }
 }

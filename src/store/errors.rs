@@ -82,6 +82,8 @@ pub enum CommitError {
     PublishDue {
         /// The position of the put.
         put: usize,
+        /// The publish.
+        publish: Revision,
     },
     /// The publish that the commit names is not pending: it took effect, was cancelled, or never was.
     PublishNotPending,

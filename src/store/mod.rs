@@ -27,7 +27,10 @@ mod visitor_keys;
 
 use std::{fmt, time::Duration};
 
-pub use commit::{Commit, Committed, Expect, OnPending, PublishTime, Put, RequestKey, Settled, Write};
+pub use commit::{
+    Commit, Committed, Expect, NotSettled, OnPending, PublishTime, Put, RequestKey, Settled, Settlements,
+    Write,
+};
 pub use errors::{Cause, CommitError, LoopEnd, MissingReference, StoreError, Taken};
 pub use feed::{Changes, Feed, FeedAhead, FeedLink, FeedRow};
 pub use listen::Wakeups;

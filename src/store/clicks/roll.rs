@@ -86,28 +86,38 @@ impl Rollups {
         let marked = "SELECT shop, min(day) FROM clicks.reroll WHERE $1::text IS NULL OR shop = $1
             GROUP BY shop ORDER BY shop";
         let marked = self.client.query(marked, &[&shop.map(ShopId::as_str)]).await.map_err(sql_error)?;
+        let mut failed = None;
         for row in marked {
-            let (of, day): (&str, Date) = (row.get(0), row.get(1));
-            let transaction = self.client.transaction().await.map_err(sql_error)?;
-            // First of all: what is erased from here on marks the day again.
-            let position = match shop {
-                Some(_) => "SELECT position FROM clicks.roller FOR UPDATE",
-                None => "SELECT position FROM clicks.roller FOR UPDATE SKIP LOCKED",
-            };
-            let position = transaction.query_opt(position, &[]).await.map_err(sql_error)?;
-            let Some(position) = position.map(|row| row.get(0)) else { return Ok(false) };
-            let is_free = shop.is_some() || shop_retention::is_held_by_nobody(&transaction, of).await?;
-            // Somebody else may have done it since.
-            if !is_free || !unmark(&transaction, of, day).await? {
-                continue;
+            match self.reroll_marked(row.get(0), row.get(1), shop.is_some()).await {
+                Ok(Some(counted)) => return Ok(counted),
+                Ok(None) => {}
+                // The others are not held up by a day that takes too long.
+                Err(error) => failed = Some(error),
             }
-            if !recount(&transaction, of, day, position).await? {
-                tracing::warn!(shop = of, %day, "a day cannot be counted anew after an erasure: the log does not have it any more");
-            }
-            transaction.commit().await.map_err(sql_error)?;
-            return Ok(true);
         }
-        Ok(false)
+        failed.map_or(Ok(false), Err)
+    }
+
+    /// Counts a marked day anew; `None` = it is not for us, look at the next. `waits` for whoever counts.
+    async fn reroll_marked(&mut self, of: &str, day: Date, waits: bool) -> Result<Option<bool>, StoreError> {
+        let transaction = self.client.transaction().await.map_err(sql_error)?;
+        // First of all: what is erased from here on marks the day again.
+        let position = match waits {
+            true => "SELECT position FROM clicks.roller FOR UPDATE",
+            false => "SELECT position FROM clicks.roller FOR UPDATE SKIP LOCKED",
+        };
+        let position = transaction.query_opt(position, &[]).await.map_err(sql_error)?;
+        let Some(position) = position.map(|row| row.get(0)) else { return Ok(Some(false)) };
+        let is_free = waits || shop_retention::is_held_by_nobody(&transaction, of).await?;
+        // Somebody else may have done it since.
+        if !is_free || !unmark(&transaction, of, day).await? {
+            return Ok(None);
+        }
+        if !recount(&transaction, of, day, position).await? {
+            tracing::warn!(shop = of, %day, "a day cannot be counted anew after an erasure: the log does not have it any more");
+        }
+        transaction.commit().await.map_err(sql_error)?;
+        Ok(Some(true))
     }
 
     /// Looks through the next conversions that wait, from the first again behind the last: credits those whose clicks have

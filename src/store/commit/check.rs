@@ -213,7 +213,7 @@ pub(super) async fn looping_host(
          UNION ALL
          SELECT put, host, link.shop, link.slug FROM put
             JOIN publish_name AS reference ON reference.kind = 'host' AND reference.name = put.host
-            JOIN link ON link.shop = reference.shop AND link.slug = reference.slug AND link.state <> 'deleted'
+            JOIN link ON link.shop = reference.shop AND link.slug = reference.slug
             JOIN shop ON shop.id = link.shop AND shop.deleted_at IS NULL
          ORDER BY put, host, shop, slug NULLS FIRST LIMIT 1",
     )

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 pub(super) use self::batch::{BETWEEN, HIDDEN};
 use self::batch::{Batch, Keys};
-pub use self::settle::Settled;
+pub use self::settle::{NotSettled, Settled, Settlements};
 use super::{
     Store, blocking,
     errors::{CommitError, LoopEnd, MissingReference, StoreError, Taken},
@@ -145,9 +145,10 @@ impl Store {
         // A transaction that stopped in the middle would keep the lock on the revision, and every writer waiting.
         let done = tokio::spawn(transact(connection, commit, batch)).await;
         match done.map_err(|error| StoreError::Other(error.into()))? {
-            Err(CommitError::PublishDue { put }) => {
-                self.settle_publishes().await?;
-                Err(CommitError::Stale { put })
+            Err(CommitError::PublishDue { put, publish }) => {
+                let failed = self.settle_publishes().await?.failed;
+                let in_the_way = failed.into_iter().find(|failed| failed.publish.id == publish);
+                Err(in_the_way.map_or(CommitError::Stale { put }, |failed| failed.error.into()))
             }
             // What takes long here is waiting for other writers: it is worth trying again.
             Err(CommitError::Store(StoreError::TooSlow(cause))) => Err(StoreError::Unavailable(cause).into()),
@@ -282,7 +283,7 @@ fn refuse_pending(in_the_way: Option<publish::InTheWay>) -> Result<(), CommitErr
     let Some(publish::InTheWay { put, publish, effective_at, is_due }) = in_the_way else { return Ok(()) };
     let put = position(put);
     Err(match is_due {
-        true => CommitError::PublishDue { put },
+        true => CommitError::PublishDue { put, publish: Revision(publish) },
         false => CommitError::PublishPending {
             put,
             publish: Revision(publish),

@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 
 use super::{
-    Commit, OnPending,
+    Commit, OnPending, Put,
     batch::{Batch, Keys},
     write::Stamp,
 };
@@ -57,11 +57,21 @@ async fn cancel(
     commit: &Commit,
     key: &PublishKey,
 ) -> QueryResult<bool> {
+    // What is written beside must be of it: a slip of the pen does not cancel somebody else's.
+    let of_links: Vec<&str> = commit
+        .puts
+        .iter()
+        .filter_map(|put| match put {
+            Put::Link(write) => Some(write.value.slug.as_str()),
+            Put::Shop(_) | Put::Program(_) | Put::Partner(_) => None,
+        })
+        .collect();
     let ended: Option<Id> = sql_query(
         "WITH ended AS (
             UPDATE publish SET state = 'cancelled', end_revision = $1, ended_at = $2, end_actor = $3,
                 end_comment = $7
-            WHERE id = $4 AND shop = $5 AND state = 'pending' AND effective_at > $2
+            WHERE id = $4 AND shop = $5 AND state = 'pending' AND effective_at > $2 AND (cardinality($8) = 0
+                OR EXISTS (SELECT FROM publish_link WHERE publish_link.publish = publish.id AND slug = ANY($8)))
             RETURNING id
         ), freed AS (
             UPDATE publish_link SET pending = false FROM ended WHERE publish = ended.id RETURNING shop, slug
@@ -79,6 +89,7 @@ async fn cancel(
     .bind::<Text, _>(key.shop.as_str())
     .bind::<Text, _>(Kind::Link.as_str())
     .bind::<Text, _>(commit.comment.as_str())
+    .bind::<Array<Text>, _>(of_links)
     .get_result(connection)
     .await
     .optional()?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use diesel::{
     OptionalExtension, QueryResult, QueryableByName, sql_query,
-    sql_types::{BigInt, Jsonb, Text, Timestamptz},
+    sql_types::{Array, BigInt, Jsonb, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -39,6 +39,24 @@ pub struct Settled {
     pub links: usize,
 }
 
+/// A publish whose time has come and that could not be written into its links.
+#[derive(Debug)]
+pub struct NotSettled {
+    /// Which.
+    pub publish: PublishKey,
+    /// Why.
+    pub error: StoreError,
+}
+
+/// What came of writing publishes into their links.
+#[derive(Debug, Default)]
+pub struct Settlements {
+    /// Those that were.
+    pub done: Vec<Settled>,
+    /// Those that were not: they hold up no other.
+    pub failed: Vec<NotSettled>,
+}
+
 #[derive(QueryableByName)]
 struct Due {
     #[diesel(sql_type = BigInt)]
@@ -62,65 +80,87 @@ struct Ahead {
 impl Store {
     /// Writes every publish into its links whose time has come by PostgreSQL's clock, each under a revision of its own.
     /// Of several servers that do this at the same time, each publish is done by one.
-    pub async fn settle_publishes(&self) -> Result<Vec<Settled>, StoreError> {
-        let mut settled = Vec::new();
+    pub async fn settle_publishes(&self) -> Result<Settlements, StoreError> {
+        let mut settlements = Settlements::default();
         loop {
+            let failed: Vec<i64> = settlements.failed.iter().map(|failed| failed.publish.id.0).collect();
             let mut connection = self.connections.get().await?;
-            if !is_any_due(&mut connection).await? {
-                return Ok(settled);
+            if !is_any_due(&mut connection, &failed).await? {
+                return Ok(settlements);
             }
             // A transaction that stopped in the middle would keep the lock on the revision, and every writer waiting.
-            let done = tokio::spawn(settle_one(connection)).await;
-            settled.extend(done.map_err(|error| StoreError::Other(error.into()))??);
+            let done = tokio::spawn(settle_one(connection, failed)).await;
+            match done.map_err(|error| StoreError::Other(error.into()))? {
+                Ok(settled) => settlements.done.push(settled),
+                Err(Unsettled::NothingDue) => {}
+                Err(Unsettled::Failed(not)) => settlements.failed.push(not),
+                Err(Unsettled::Store(error)) => return Err(error),
+            }
         }
     }
 }
 
 /// Looks without taking the lock on the revision: mostly nothing is due.
-async fn is_any_due(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
+async fn is_any_due(connection: &mut AsyncPgConnection, failed: &[i64]) -> QueryResult<bool> {
+    // The time of a commit never goes back, the clock may.
     let due: Option<Due> = sql_query(
         "SELECT publish.id, shop, actor, comment FROM publish JOIN shop ON shop.id = publish.shop
-         WHERE state = 'pending' AND effective_at <= clock_timestamp() AND shop.deleted_at IS NULL LIMIT 1",
+         WHERE state = 'pending' AND shop.deleted_at IS NULL AND publish.id <> ALL($1)
+            AND effective_at <= greatest(clock_timestamp(), (SELECT committed_at FROM installation)) LIMIT 1",
     )
+    .bind::<Array<BigInt>, _>(failed)
     .get_result(connection)
     .await
     .optional()?;
     Ok(due.is_some())
 }
 
-/// Writes the first publish that is due into its links; `None` if another server was quicker.
-async fn settle_one(mut connection: Connection) -> Result<Option<Settled>, StoreError> {
-    begin(&mut connection, WRITING).await?;
-    let outcome = settle(&mut connection).await;
-    match end(&mut connection, outcome).await {
-        Ok(settled) => Ok(Some(settled)),
-        Err(Unsettled::NothingDue) => Ok(None),
-        Err(Unsettled::Failed(error)) => Err(error),
-    }
+/// Writes the first publish that is due and did not fail before into its links.
+async fn settle_one(mut connection: Connection, failed: Vec<i64>) -> Result<Settled, Unsettled> {
+    begin(&mut connection, WRITING).await.map_err(StoreError::from)?;
+    let outcome = settle(&mut connection, &failed).await;
+    end(&mut connection, outcome).await
 }
 
 /// Why no publish was written.
 enum Unsettled {
-    /// None is due any more.
+    /// None is due any more: another server was quicker.
     NothingDue,
-    /// Something went wrong.
-    Failed(StoreError),
+    /// This one could not be written.
+    Failed(NotSettled),
+    /// The database could not.
+    Store(StoreError),
 }
 
 impl From<StoreError> for Unsettled {
     fn from(error: StoreError) -> Self {
-        Self::Failed(error)
+        Self::Store(error)
     }
 }
 
-async fn settle(connection: &mut AsyncPgConnection) -> Result<Settled, Unsettled> {
+async fn settle(connection: &mut AsyncPgConnection, failed: &[i64]) -> Result<Settled, Unsettled> {
     let stamp = write::take_revision(connection).await.map_err(StoreError::from)?;
-    let due = end_first(connection, stamp).await.map_err(StoreError::from)?;
+    let due = end_first(connection, stamp, failed).await.map_err(StoreError::from)?;
     let due = due.ok_or(Unsettled::NothingDue)?;
-    let ahead = take_out(connection, due.id).await.map_err(StoreError::from)?;
     let bad = corrupt(Kind::Shop, &due.shop, "");
     let shop = ShopId::parse(&due.shop).map_err(|problem| bad(problem.into()))?;
-    let ahead = blocking(move || parse(ahead, &due.shop)).await?;
+    let publish = PublishKey { shop: shop.clone(), id: Revision(due.id) };
+    match write_into_links(connection, stamp, due, shop).await {
+        Ok(links) => Ok(Settled { publish, revision: Revision(stamp.revision), links }),
+        Err(error) => Err(Unsettled::Failed(NotSettled { publish, error })),
+    }
+}
+
+/// Writes a publish that has just been ended into its links; returns how many these are.
+async fn write_into_links(
+    connection: &mut AsyncPgConnection,
+    stamp: Stamp,
+    due: Due,
+    shop: ShopId,
+) -> Result<usize, StoreError> {
+    let (id, of_shop) = (due.id, due.shop);
+    let ahead = take_out(connection, id).await?;
+    let ahead = blocking(move || parse(ahead, &of_shop)).await?;
     let slugs: Vec<Slug> = ahead.keys().cloned().collect();
     let now = read_links(connection, &shop, &slugs).await?;
     let (commit, batch) = blocking(move || {
@@ -143,7 +183,7 @@ async fn settle(connection: &mut AsyncPgConnection) -> Result<Settled, Unsettled
         Batch::of(&commit.puts).map(|batch| (commit, batch))
     })
     .await?;
-    let written = write_objects(connection, stamp, &commit, &batch, Some(due.id)).await;
+    let written = write_objects(connection, stamp, &commit, &batch, Some(id)).await;
     written.map_err(|error| match error {
         CommitError::Store(error) => error,
         // It holds the lock on the revision since before it has read.
@@ -158,23 +198,27 @@ async fn settle(connection: &mut AsyncPgConnection) -> Result<Settled, Unsettled
         | CommitError::Repeated { .. }
         | CommitError::RequestIdReused) => StoreError::Other(other.into()),
     })?;
-    let publish = PublishKey { shop, id: Revision(due.id) };
-    Ok(Settled { publish, revision: Revision(stamp.revision), links: commit.puts.len() })
+    Ok(commit.puts.len())
 }
 
 /// Ends the publish whose time came first.
-async fn end_first(connection: &mut AsyncPgConnection, stamp: Stamp) -> QueryResult<Option<Due>> {
+async fn end_first(
+    connection: &mut AsyncPgConnection,
+    stamp: Stamp,
+    failed: &[i64],
+) -> QueryResult<Option<Due>> {
     sql_query(
         "UPDATE publish SET state = 'effective', end_revision = $1, ended_at = $2, end_actor = actor,
             end_comment = comment
          WHERE id = (
             SELECT publish.id FROM publish JOIN shop ON shop.id = publish.shop
-            WHERE state = 'pending' AND effective_at <= $2 AND shop.deleted_at IS NULL
+            WHERE state = 'pending' AND effective_at <= $2 AND shop.deleted_at IS NULL AND publish.id <> ALL($3)
             ORDER BY effective_at, publish.id LIMIT 1)
          RETURNING id, shop, actor, comment",
     )
     .bind::<BigInt, _>(stamp.revision)
     .bind::<Timestamptz, _>(stamp.committed_at)
+    .bind::<Array<BigInt>, _>(failed)
     .get_result(connection)
     .await
     .optional()

@@ -209,11 +209,11 @@ async fn publish_for_a_time_waits_and_is_settled_once() {
     };
     assert_eq!(reason(&client.get_link_revision(none).await.unwrap_err()), "PUBLISH_NOT_FOUND");
 
-    assert_eq!(server.database.store().settle_publishes().await.unwrap(), []);
+    assert_eq!(server.database.store().settle_publishes().await.unwrap().done, []);
     come(&server).await;
     let (one, other) = (server.database.store(), server.database.store());
     let (mine, theirs) = tokio::join!(one.settle_publishes(), other.settle_publishes());
-    let settled: Vec<Settled> = mine.unwrap().into_iter().chain(theirs.unwrap()).collect();
+    let settled: Vec<Settled> = mine.unwrap().done.into_iter().chain(theirs.unwrap().done).collect();
     assert_eq!(settled.len(), 1);
     assert_eq!((settled[0].publish.id.0, settled[0].links), (publish.id, 2));
     assert_eq!(destinations(&mut client).await, ["a", "b", "page/three"]);
@@ -345,7 +345,7 @@ async fn what_a_pending_publish_names_is_in_use() {
     // By force the partner goes, and the publish takes effect all the same.
     client.delete_partner(DeletePartnerRequest { force: true, ..partner }).await.unwrap();
     come(&server).await;
-    assert_eq!(server.database.store().settle_publishes().await.unwrap().len(), 1);
+    assert_eq!(server.database.store().settle_publishes().await.unwrap().done.len(), 1);
     assert_eq!(get_link(&mut client, "one").await.sharing, Some(selected(&["anna"], &["gold"])));
     assert_eq!(get(&mut client, pending.id).await.unwrap().state(), PublishState::Effective);
     // Cancelled, it is in nobody's way.

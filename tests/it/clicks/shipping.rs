@@ -410,7 +410,7 @@ async fn postgres_is_told_to_notice_that_we_vanished() {
     let database = Database::create().await;
     let _reader = database.store().counter_reader().await.unwrap();
     let told = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND query LIKE '%tcp_keepalives_idle = 10;%tcp_keepalives_count = 3;%tcp_user_timeout = 30000'";
+        AND query LIKE '%tcp_keepalives_idle = 10;%tcp_keepalives_count = 3;%tcp_user_timeout = 30000;%random_page_cost = 1.1'";
     assert_eq!(number(&database.client().await, told).await, 1);
 }
 

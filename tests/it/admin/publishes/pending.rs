@@ -115,7 +115,7 @@ async fn every_write_of_a_link_has_to_say_what_becomes_of_its_publish() {
     client.pause_link(pause).await.unwrap();
     let last = get_link(&mut client, "one").await;
     come(&server).await;
-    assert_eq!(server.database.store().settle_publishes().await.unwrap().len(), 1);
+    assert_eq!(server.database.store().settle_publishes().await.unwrap().done.len(), 1);
     let settled = get_link(&mut client, "one").await;
     assert_eq!((settled.state(), settled.default_destination.as_str()), (LinkState::Paused, "a"));
     assert_eq!(settled.sharing, before.sharing, "it is shared as it was when the publish was committed");
@@ -152,4 +152,36 @@ async fn write_that_cancels_frees_all_links_of_the_publish() {
     update_link(&mut client, edit(link("one"), &["tags"], "")).await;
     let refused = client.update_link(edit(link("two"), &["tags"], "")).await.unwrap_err();
     assert_eq!(reason(&refused), "PUBLISH_PENDING");
+}
+
+#[tokio::test]
+async fn publish_of_other_links_is_not_cancelled() {
+    let (_server, mut client) = with_links().await;
+    let other = publish(&mut client, vec![leading("one", "a")], in_an_hour()).await;
+    let update = proto::UpdateLinkRequest {
+        pending_publish: cancelling(other.id),
+        ..edit(link("three"), &["tags"], "")
+    };
+    let refused = client.update_link(update).await.unwrap_err();
+    assert_eq!(reason(&refused), "PUBLISH_NOT_PENDING");
+    assert_eq!(get(&mut client, other.id).await.unwrap().state(), PublishState::Pending);
+}
+
+/// What cannot be written into its links holds up no other, whoever finds it.
+#[tokio::test]
+async fn publish_that_cannot_be_settled_holds_up_no_other() {
+    let (server, mut client) = with_links().await;
+    let broken = publish(&mut client, vec![leading("one", "a")], in_an_hour()).await;
+    let sound = publish(&mut client, vec![leading("two", "b")], in_an_hour()).await;
+    let spoil = format!("UPDATE publish_link SET object = '{{}}' WHERE publish = {}", broken.id);
+    server.database.client().await.batch_execute(&spoil).await.unwrap();
+    come(&server).await;
+    let store = server.database.store();
+    let settlements = store.settle_publishes().await.unwrap();
+    let done: Vec<_> = settlements.done.iter().map(|done| done.publish.id.0).collect();
+    let failed: Vec<_> = settlements.failed.iter().map(|failed| failed.publish.id.0).collect();
+    assert_eq!((done, failed), (vec![sound.id], vec![broken.id]));
+    update_link(&mut client, edit(link("two"), &["tags"], "")).await;
+    let refused = client.update_link(edit(link("one"), &["tags"], "")).await.unwrap_err();
+    assert_eq!(reason(&refused), "INTERNAL");
 }
