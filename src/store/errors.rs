@@ -85,6 +85,11 @@ pub enum CommitError {
         /// The publish.
         publish: Revision,
     },
+    /// The time of the publish has passed by PostgreSQL's clock.
+    PublishPassed {
+        /// The time.
+        effective_time: Timestamp,
+    },
     /// The publish that the commit names is not pending: it took effect, was cancelled, or never was.
     PublishNotPending,
     /// The request was already done; this is what it was answered.
@@ -177,6 +182,7 @@ impl fmt::Display for CommitError {
                 write!(f, "the publish {publish} is pending on the link and takes effect at {effective_time}")
             }
             Self::PublishDue { .. } => f.write_str("the time of a publish of the link has come, try again"),
+            Self::PublishPassed { effective_time } => write!(f, "{effective_time} has passed"),
             Self::PublishNotPending => f.write_str("the publish is not pending"),
             Self::Repeated { revision, .. } => {
                 write!(f, "the request was already done under revision {revision}")
@@ -198,6 +204,7 @@ impl Error for CommitError {
             | Self::LoopingHost { .. }
             | Self::PublishPending { .. }
             | Self::PublishDue { .. }
+            | Self::PublishPassed { .. }
             | Self::PublishNotPending
             | Self::Repeated { .. }
             | Self::RequestIdReused => None,

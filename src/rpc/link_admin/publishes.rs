@@ -9,7 +9,7 @@ use super::{
     golden::Golden,
     key, link_writes, live_shop, may,
     pages::Page,
-    refusals::not_pending,
+    refusals::{not_pending, passed},
     sound,
     writes::{References, Writer, read_comment, read_pending, read_request_id, revision_of},
 };
@@ -158,14 +158,14 @@ fn read_time(wire: Option<&prost_types::Timestamp>, faults: &mut Faults) -> Opti
 fn check_time(time: Option<Timestamp>) -> Result<PublishTime, Failure> {
     let Some(time) = time else { return Ok(PublishTime::Now) };
     let (now, most) = (Timestamp::now(), i64::from(limits::PUBLISH_DAYS));
-    let text = if time <= now {
-        format!("{time} has passed; leave it out to publish now")
-    } else if time > now.saturating_add((most * 24).hours()).unwrap_or(Timestamp::MAX) {
-        format!("{time} is more than {most} days ahead")
-    } else {
-        return Ok(PublishTime::At(time));
-    };
-    Err(Problem::new(Reason::OutOfRange, text).at("effective_time").into())
+    if time <= now {
+        return Err(passed(time).into());
+    }
+    if time > now.saturating_add((most * 24).hours()).unwrap_or(Timestamp::MAX) {
+        let text = format!("{time} is more than {most} days ahead");
+        return Err(Problem::new(Reason::OutOfRange, text).at("effective_time").into());
+    }
+    Ok(PublishTime::At(time))
 }
 
 /// Answers a request again.

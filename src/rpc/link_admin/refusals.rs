@@ -8,7 +8,7 @@ use super::no_shop;
 use crate::{
     domain::{
         destination::Destination,
-        fault::{Faults, Problem, Reason},
+        fault::{Fault, Faults, Problem, Reason},
         host::{DestinationHost, Host, Origin},
         revision::Revision,
         shop::loop_problem,
@@ -38,6 +38,12 @@ pub(super) enum Place<'a> {
     Named(&'a str),
 }
 
+/// Refuses a time of a publish that has passed.
+pub(super) fn passed(time: Timestamp) -> Fault {
+    let text = format!("{time} has passed; leave it out to publish now");
+    Problem::new(Reason::OutOfRange, text).at("effective_time")
+}
+
 /// Turns a refusal of the store into a failure of the call.
 pub(super) fn failure(error: CommitError, places: &[Place<'_>]) -> Failure {
     let place =
@@ -52,6 +58,7 @@ pub(super) fn failure(error: CommitError, places: &[Place<'_>]) -> Failure {
             pending(place(put), publish, effective_time)
         }
         CommitError::PublishDue { .. } => Failure::conflict(),
+        CommitError::PublishPassed { effective_time } => passed(effective_time).into(),
         CommitError::PublishNotPending => not_pending(),
         CommitError::RequestIdReused => {
             let text = "this request id was used within 24 hours for a request that said something else";

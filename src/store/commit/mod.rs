@@ -198,6 +198,11 @@ async fn write_all(
             write_objects(connection, stamp, commit, batch, of_publish).await?;
             publish::take_in(connection, stamp, commit, batch, None).await?;
         }
+        // By the clock that settles it, too: what is due at once was meant for later.
+        Some(PublishTime::At(effective_time)) if effective_time <= stamp.committed_at.to_jiff() => {
+            check_request(connection, commit).await?;
+            return Err(CommitError::PublishPassed { effective_time });
+        }
         Some(PublishTime::At(time)) => {
             // Whatever would stop these objects from being written now stops them from being committed ahead.
             connection.batch_execute("SAVEPOINT trial").await?;

@@ -194,6 +194,7 @@ async fn write_into_links(
         | CommitError::LoopingHost { .. }
         | CommitError::PublishPending { .. }
         | CommitError::PublishDue { .. }
+        | CommitError::PublishPassed { .. }
         | CommitError::PublishNotPending
         | CommitError::Repeated { .. }
         | CommitError::RequestIdReused) => StoreError::Other(other.into()),

@@ -185,3 +185,13 @@ async fn publish_that_cannot_be_settled_holds_up_no_other() {
     let refused = client.update_link(edit(link("one"), &["tags"], "")).await.unwrap_err();
     assert_eq!(reason(&refused), "INTERNAL");
 }
+
+/// The server's clock is behind that of PostgreSQL.
+#[tokio::test]
+async fn time_that_has_passed_for_the_database_is_refused() {
+    let (server, mut client) = with_links().await;
+    execute(&server.database, "UPDATE installation SET committed_at = now() + interval '2 hours'").await;
+    let refused = create(&mut client, request(vec![leading("one", "a")], in_an_hour())).await.unwrap_err();
+    let refused = refusal(&refused);
+    assert_eq!((refused.1.as_str(), refused.2.as_str()), ("OUT_OF_RANGE", "effective_time"));
+}
