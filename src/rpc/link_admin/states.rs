@@ -66,19 +66,26 @@ struct Changed {
     warnings: Vec<Warning>,
 }
 
+/// Reads what the requests of these calls have in common: they are different types with the same fields.
+macro_rules! read_call {
+    ($request:ident) => {
+        Call::read(
+            &$request.shop,
+            &$request.slug,
+            $request.etag,
+            $request.validate_only,
+            &$request.comment,
+            $request.pending_publish.as_ref(),
+        )
+    };
+}
+
 pub(super) async fn delete(
     store: &Store,
     caller: Caller,
     request: proto::DeleteLinkRequest,
 ) -> Result<proto::DeleteLinkResponse, Failure> {
-    let call = Call::read(
-        &request.shop,
-        &request.slug,
-        request.etag,
-        request.validate_only,
-        &request.comment,
-        request.pending_publish.as_ref(),
-    )?;
+    let call = read_call!(request)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Deleted).await?;
     Ok(proto::DeleteLinkResponse { link, revision })
 }
@@ -89,14 +96,7 @@ pub(super) async fn undelete(
     request: proto::UndeleteLinkRequest,
     split_secret: &Option<SplitKey>,
 ) -> Result<proto::UndeleteLinkResponse, Failure> {
-    let call = Call::read(
-        &request.shop,
-        &request.slug,
-        request.etag,
-        request.validate_only,
-        &request.comment,
-        request.pending_publish.as_ref(),
-    )?;
+    let call = read_call!(request)?;
     may(caller, &call.shop)?;
     let writer = Writer::new(store, caller, call.validate_only, call.comment.clone())
         .leaving(call.pending.clone())
@@ -110,14 +110,7 @@ pub(super) async fn pause(
     caller: Caller,
     request: proto::PauseLinkRequest,
 ) -> Result<proto::PauseLinkResponse, Failure> {
-    let call = Call::read(
-        &request.shop,
-        &request.slug,
-        request.etag,
-        request.validate_only,
-        &request.comment,
-        request.pending_publish.as_ref(),
-    )?;
+    let call = read_call!(request)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Paused).await?;
     Ok(proto::PauseLinkResponse { link, revision })
 }
@@ -127,14 +120,7 @@ pub(super) async fn resume(
     caller: Caller,
     request: proto::ResumeLinkRequest,
 ) -> Result<proto::ResumeLinkResponse, Failure> {
-    let call = Call::read(
-        &request.shop,
-        &request.slug,
-        request.etag,
-        request.validate_only,
-        &request.comment,
-        request.pending_publish.as_ref(),
-    )?;
+    let call = read_call!(request)?;
     let Changed { link, revision, warnings: _ } = change(store, caller, &call, LinkState::Active).await?;
     Ok(proto::ResumeLinkResponse { link, revision })
 }

@@ -117,7 +117,7 @@ async fn is_any_due(connection: &mut AsyncPgConnection, failed: &[i64]) -> Query
 
 /// Writes the first publish that is due and did not fail before into its links.
 async fn settle_one(mut connection: Connection, failed: Vec<i64>) -> Result<Settled, Unsettled> {
-    begin(&mut connection, WRITING).await.map_err(StoreError::from)?;
+    begin(&mut connection, WRITING).await?;
     let outcome = settle(&mut connection, &failed).await;
     end(&mut connection, outcome).await
 }
