@@ -82,7 +82,7 @@ pub struct Metrics {
     pub visitor_key_failures: Counter,
     /// Publishes that this server wrote into their links.
     pub publishes_settled: Counter,
-    /// Looks for publishes whose time has come that failed.
+    /// Looks for publishes whose time has come that failed, and publishes that could not be written into their links.
     pub publish_failures: Counter,
     /// The position of the ledger up to which clicks are counted.
     pub rolled_position: Gauge<i64, AtomicI64>,
@@ -213,7 +213,11 @@ impl Metrics {
             settled,
         );
         let failures = self.publish_failures.clone();
-        to.register("publish_failures", "Looks for publishes whose time has come that failed", failures);
+        to.register(
+            "publish_failures",
+            "Looks for publishes whose time has come that failed, and publishes that could not be written",
+            failures,
+        );
         let failures = self.visitor_key_failures.clone();
         to.register("visitor_key_failures", "Looks after the keys of visitors that failed", failures);
         let rolled = self.rolled_position.clone();
